@@ -1,0 +1,1 @@
+"""Files of showers: reading, checking, preparing and writing them."""

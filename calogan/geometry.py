@@ -1,0 +1,221 @@
+"""The cells of a calorimeter: layers of rows x columns and one flat index over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from calogan.errors import GeometryError
+
+__all__ = ["Geometry", "Layer"]
+
+FloatArray = NDArray[np.float32] | NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One read-out layer: a grid whose rows run along x and whose columns run along y.
+
+    Attributes:
+        x_edges: Edges of the rows [mm], ascending, ``rows + 1`` of them.
+        y_edges: Edges of the columns [mm], ascending, ``columns + 1`` of them.
+        depth: Distance from the front face at which a shower's centre is seen [mm].
+        z_range: Front and back of the layer [mm], needed only to sort hits by their z.
+    """
+
+    x_edges: tuple[float, ...]
+    y_edges: tuple[float, ...]
+    depth: float
+    z_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse edges that do not ascend."""
+        for name, edges in (("x", self.x_edges), ("y", self.y_edges)):
+            if len(edges) < 2 or not np.all(np.diff(edges) > 0) or not np.all(np.isfinite(edges)):
+                msg = f"the {name} edges of a layer must be at least two finite, ascending numbers [mm], got {edges}"
+                raise GeometryError(msg)
+
+    @property
+    def rows(self) -> int:
+        """Number of cells along x."""
+        return len(self.x_edges) - 1
+
+    @property
+    def columns(self) -> int:
+        """Number of cells along y."""
+        return len(self.y_edges) - 1
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Layers from the front to the back; a cell's flat index runs over layer, row, column.
+
+    Example:
+        >>> geometry = Geometry((Layer((0.0, 1.0, 2.0), (0.0, 1.0, 2.0, 3.0), depth=5.0),))
+        >>> geometry.n_cells, geometry.flat_index(0, 1, 2)
+        (6, array(5))
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a calorimeter without layers."""
+        if not self.layers:
+            msg = "a geometry needs at least one layer"
+            raise GeometryError(msg)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells in all layers."""
+        return sum(layer.n_cells for layer in self.layers)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """First flat index of each layer, and the number of cells; shape ``(layers + 1,)``."""
+        return np.cumsum([0, *(layer.n_cells for layer in self.layers)], dtype=np.int64)
+
+    @cached_property
+    def cell_layer(self) -> NDArray[np.int64]:
+        """Layer of each cell, shape ``(cells,)``."""
+        return np.repeat(np.arange(self.n_layers), np.diff(self.offsets))
+
+    @cached_property
+    def cell_x(self) -> NDArray[np.float64]:
+        """Centre of each cell along x [mm], shape ``(cells,)``."""
+        return np.concatenate([np.repeat(_centres(layer.x_edges), layer.columns) for layer in self.layers])
+
+    @cached_property
+    def cell_y(self) -> NDArray[np.float64]:
+        """Centre of each cell along y [mm], shape ``(cells,)``."""
+        return np.concatenate([np.tile(_centres(layer.y_edges), layer.rows) for layer in self.layers])
+
+    @cached_property
+    def cell_depth(self) -> NDArray[np.float64]:
+        """Depth of each cell's layer [mm], shape ``(cells,)``."""
+        return np.array([layer.depth for layer in self.layers])[self.cell_layer]
+
+    def flat_index(self, layer: ArrayLike, row: ArrayLike, column: ArrayLike) -> NDArray[np.int64]:
+        """Flat index of cells given by layer, row and column.
+
+        Args:
+            layer: Layers, counted from 0 at the front.
+            row: Rows, counted from 0 at the lowest x.
+            column: Columns, counted from 0 at the lowest y.
+
+        Returns:
+            Flat indices of the common shape; -1 for a cell that the geometry does not have.
+        """
+        layer, row, column = (np.asarray(index, dtype=np.int64) for index in (layer, row, column))
+        rows = np.array([known.rows for known in self.layers])
+        columns = np.array([known.columns for known in self.layers])
+        known = (layer >= 0) & (layer < self.n_layers)
+        safe = np.where(known, layer, 0)
+        known = known & (row >= 0) & (row < rows[safe]) & (column >= 0) & (column < columns[safe])
+        flat = self.offsets[safe] + row * columns[safe] + column
+        return np.where(known, flat, -1)
+
+    def locate(self, x: ArrayLike, y: ArrayLike, z: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Flat index of the cell that holds each position; a lower edge belongs to the cell.
+
+        Args:
+            x: Positions along x [mm].
+            y: Positions along y [mm], same shape.
+            z: Distances from the front face [mm], same shape; not needed for one layer.
+
+        Returns:
+            Flat indices, same shape; -1 outside of all cells.
+
+        Raises:
+            GeometryError: Several layers and no z, or a layer without ``z_range``.
+        """
+        x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        if z is None and self.n_layers > 1:
+            msg = f"positions in a geometry of {self.n_layers} layers need z [mm]"
+            raise GeometryError(msg)
+        found = np.full(x.shape, -1, dtype=np.int64)
+        for number, layer in enumerate(self.layers):
+            row = np.searchsorted(layer.x_edges, x, side="right") - 1
+            column = np.searchsorted(layer.y_edges, y, side="right") - 1
+            inside = (row >= 0) & (row < layer.rows) & (column >= 0) & (column < layer.columns)
+            if z is not None:
+                inside &= _within_layer(np.asarray(z, dtype=np.float64), layer, number)
+            found = np.where(inside, self.offsets[number] + row * layer.columns + column, found)
+        return found
+
+    def layer_energy(self, cell_energy: FloatArray) -> NDArray[np.float64]:
+        """Energy in each layer.
+
+        Args:
+            cell_energy: Energies [GeV], shape ``(showers, cells)``.
+
+        Returns:
+            Energies [GeV], shape ``(showers, layers)``, summed in double precision.
+        """
+        return np.add.reduceat(cell_energy, self.offsets[:-1], axis=-1, dtype=np.float64)
+
+    def layer_images(self, cell_energy: FloatArray) -> list[FloatArray]:
+        """Views of each layer, shapes ``(showers, rows, columns)``."""
+        return [
+            cell_energy[:, start:stop].reshape(-1, layer.rows, layer.columns)
+            for layer, start, stop in zip(self.layers, self.offsets[:-1], self.offsets[1:], strict=True)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` takes them back."""
+        return {
+            "layers": [
+                {
+                    "x_edges": list(layer.x_edges),
+                    "y_edges": list(layer.y_edges),
+                    "depth": layer.depth,
+                    "z_range": list(layer.z_range) if layer.z_range else None,
+                }
+                for layer in self.layers
+            ]
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Geometry:
+        """Geometry from the plain values of `to_dict`."""
+        try:
+            return cls(tuple(_layer_from_dict(layer) for layer in values["layers"]))
+        except (KeyError, TypeError) as error:
+            msg = f"not a geometry: {error!r}; expected layers with x_edges, y_edges and depth"
+            raise GeometryError(msg) from error
+
+
+def _layer_from_dict(values: Mapping[str, Any]) -> Layer:
+    z_range = values.get("z_range")
+    return Layer(
+        tuple(float(edge) for edge in values["x_edges"]),
+        tuple(float(edge) for edge in values["y_edges"]),
+        float(values["depth"]),
+        None if z_range is None else (float(z_range[0]), float(z_range[1])),
+    )
+
+
+def _centres(edges: Sequence[float]) -> NDArray[np.float64]:
+    return (np.asarray(edges[:-1]) + np.asarray(edges[1:])) / 2
+
+
+def _within_layer(z: NDArray[np.float64], layer: Layer, number: int) -> NDArray[np.bool_]:
+    if layer.z_range is None:
+        msg = f"layer {number} has no z_range [mm]; set it to sort hits by their z"
+        raise GeometryError(msg)
+    front, back = layer.z_range
+    return (z >= front) & (z < back)

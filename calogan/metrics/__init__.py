@@ -1,0 +1,1 @@
+"""Comparing two samples of showers: distances with errors and floors."""

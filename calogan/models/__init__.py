@@ -1,0 +1,1 @@
+"""The networks: conditioning, preprocessing, generator, critic."""

@@ -1,0 +1,1 @@
+"""Physics of single showers: kinematics and observables."""

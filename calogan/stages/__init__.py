@@ -1,0 +1,1 @@
+"""Stages of the pipeline, a module each: a configuration in, files out."""
