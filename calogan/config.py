@@ -213,6 +213,7 @@ class CriteriaConfig(_Section):
     separation: float = Field(default=0.05, gt=0, description="separation power minus floor, each observable")
     classifier_low: float = Field(default=0.85, gt=0.5, le=1, description="low-level classifier AUC")
     classifier_high: float = Field(default=0.85, gt=0.5, le=1, description="high-level classifier AUC")
+    condition_p: float = Field(default=1e-3, gt=0, lt=1, description="least p-value of the same incident particles in both samples")
 
 
 class ValidationConfig(_Section):

@@ -18,6 +18,7 @@ __all__ = [
     "ShapeError",
     "StoreError",
     "TrainingError",
+    "TrainingInterrupted",
     "near_miss",
 ]
 
@@ -64,6 +65,10 @@ class TrainingError(CaloganError, RuntimeError):
 
 class DivergenceError(TrainingError):
     """A training whose losses or weights are no longer finite."""
+
+
+class TrainingInterrupted(CaloganError):  # noqa: N818 - a stop that was asked for, not a fault
+    """A training that a signal stopped after saving its state; the same command goes on."""
 
 
 class MissingDependencyError(CaloganError, ImportError):

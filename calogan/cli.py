@@ -1,0 +1,294 @@
+"""The command line: parse, call one stage, print what came of it."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import calogan
+from calogan.errors import CaloganError, ConfigError, TrainingInterrupted
+
+if TYPE_CHECKING:
+    from calogan.progress import Reporter
+    from calogan.stages.validate import Verdicts
+
+__all__ = ["app", "main"]
+
+_FAILED, _ERROR, _INTERRUPTED, _STOPPED = 1, 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
+_WIDTH = 120  # of tables in files and batch logs
+_COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
+
+
+class _Group(TyperGroup):
+    """Turns what calogan refuses into one line and an exit code; a bug keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TrainingInterrupted as error:
+            code, text = _STOPPED, str(error)
+        except CaloganError as error:
+            code, text = _ERROR, f"error: {' '.join(str(error).split())}"
+        except KeyboardInterrupt:
+            code, text = _INTERRUPTED, "interrupted: the same command goes on from what is there"
+        print(text, file=sys.stderr)
+        raise typer.Exit(code)
+
+
+class Split(StrEnum):
+    """Showers that a bundle may be compared with; the training showers are not among them."""
+
+    validation = "validation"
+    test = "test"
+
+
+class Layout(StrEnum):
+    """Layouts that are written."""
+
+    dense = "dense"
+    hits = "hits"
+    positions = "positions"
+
+
+class Key(StrEnum):
+    """What the noise of a shower is keyed by, besides the seed."""
+
+    event = "event"
+    entry = "entry"
+
+
+class Outside(StrEnum):
+    """What becomes of particles outside the domain."""
+
+    list = "list"
+    refuse = "raise"
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="Calorimeter showers from a conditional WGAN-GP instead of Geant4.",
+)
+
+Study = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the study.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Replace a value of the configuration; may be repeated."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a criterion fails.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="calogan")
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"calogan {calogan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Quiet = False) -> None:
+    """Prepare, train and validate in one run folder.
+
+    Stop it at any instant; the same command goes on from what is there.
+
+    Example: `calogan run configs/demo.yaml --set training.steps=2000`
+    """
+    from calogan.config import load_config
+    from calogan.progress import make_reporter
+    from calogan.stages.run import run as run_stages
+
+    _conclude(run_stages(load_config(config, set_ or ()), make_reporter(quiet=quiet)), strict=strict)
+
+
+@app.command()
+def prepare(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
+    """Read and check the files of the full simulation.
+
+    Run again, it reads only the files that are new or changed.
+
+    Example: `calogan prepare configs/demo.yaml`
+    """
+    from calogan.config import load_config
+    from calogan.progress import make_reporter
+    from calogan.stages.run import prepare_run
+
+    store = prepare_run(load_config(config, set_ or ()), make_reporter(quiet=quiet))
+    counts = ", ".join(f"{count} {split}" for split, count in store.counts().items())
+    print(f"prepared showers: {counts}")
+
+
+@app.command()
+def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
+    """Train on the prepared showers and write the bundle.
+
+    SIGTERM, SIGUSR1 and Ctrl-C save and stop with exit code 75; the same command goes on.
+
+    Example: `calogan train configs/demo.yaml --set training.device=cuda`
+    """
+    from calogan.config import load_config
+    from calogan.progress import make_reporter
+    from calogan.stages.run import train_run
+
+    print(train_run(load_config(config, set_ or ()), make_reporter(quiet=quiet)))
+
+
+@app.command()
+def validate(
+    study: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG]", help="Configuration of a trained study.", show_default=False)
+    ] = None,
+    split: Annotated[Split, typer.Option(help="Showers that the trained bundle is compared with.")] = Split.test,
+    reference: Annotated[Path | None, typer.Option(help="ROOT file of the full simulation.")] = None,
+    generated: Annotated[Path | None, typer.Option(help="ROOT file to compare with it.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration that describes the two files.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report on two files.")] = None,
+    set_: Overrides = None,
+    strict: Strict = False,
+    force: Annotated[bool, typer.Option("--force", help="Compare again even if a report is there.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare a trained bundle with held-out showers, or any two files, and write a report.
+
+    Exit code: 0 done, 1 a criterion fails under `--strict`, 2 an error.
+
+    Example: `calogan validate configs/demo.yaml --strict`
+
+    Example: `calogan validate --reference A.root --generated B.root --config configs/demo.yaml --out report`
+    """
+    from calogan.progress import make_reporter
+
+    reporter = make_reporter(quiet=quiet)
+    files = {"--reference": reference, "--generated": generated, "--config": config, "--out": out}
+    if study is None:
+        verdicts = _validate_files(files, set_, reporter)
+    elif any(files.values()):
+        msg = "calogan validate: give CONFIG, or --reference, --generated, --config and --out, not both"
+        raise ConfigError(msg)
+    else:
+        verdicts = _validate_study(study, split, set_, reporter, force=force)
+    _conclude(verdicts, strict=strict)
+
+
+@app.command()
+def generate(
+    bundle: Annotated[str, typer.Option(help="Folder of a bundle, or the name of a shipped one.")],
+    input: Annotated[list[str], typer.Option(help="ROOT file (or file.root:tree) of particles; may be repeated.")],
+    output: Annotated[Path, typer.Option(help="ROOT file to write.")],
+    seed: Annotated[int, typer.Option(min=0, help="A shower depends on the seed and its key alone.")],
+    tree: Annotated[str | None, typer.Option(help="Tree to write; by default the training data's.")] = None,
+    layout: Annotated[Layout | None, typer.Option(help="Layout to write; by default the training data's.")] = None,
+    rntuple: Annotated[bool, typer.Option("--rntuple", help="Write an RNTuple instead of a TTree.")] = False,
+    branch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=BRANCH", help="The input's branch of event, pdg, px, py, pz, x or y."),
+    ] = None,
+    key: Annotated[Key, typer.Option(help="What tells the showers apart: event id, or entry.")] = Key.event,
+    outside: Annotated[Outside, typer.Option(help="List particles outside the domain, or refuse them.")] = Outside.list,
+    batch_size: Annotated[int, typer.Option(min=1, help="Showers made at a time.")] = 1000,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it is there.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Generate showers for the incident particles of a file, in the schema of the training data.
+
+    Example: `calogan generate --bundle runs/demo/bundle --input in.root --output out.root --seed 7`
+    """
+    from calogan.progress import make_reporter
+    from calogan.stages.generate import generate as generate_showers
+
+    generation = generate_showers(
+        bundle,
+        input,
+        output,
+        seed=seed,
+        tree=tree,
+        layout=None if layout is None else layout.value,
+        rntuple=rntuple,
+        input_branches=_branches(branch or []),
+        key=key.value,
+        outside=outside.value,
+        overwrite=overwrite,
+        batch_size=batch_size,
+        device=device,
+        threads=threads,
+        reporter=make_reporter(quiet=quiet),
+    )
+    print(f"{generation.showers} showers, {generation.outside} particles outside the domain")
+    print(generation.output)
+
+
+def _branches(options: list[str]) -> dict[str, str | None]:
+    """Names of the input's branches; `event=` says that there is none."""
+    named: dict[str, str | None] = {}
+    for option in options:
+        name, sign, branch = option.partition("=")
+        if not sign or not name:
+            msg = f"--branch {option}: expected NAME=BRANCH"
+            raise ConfigError(msg)
+        named[name] = branch or None
+    return named
+
+
+def _validate_study(study: Path, split: Split, set_: list[str] | None, reporter: Reporter, *, force: bool) -> Verdicts:
+    from calogan.config import load_config
+    from calogan.stages.run import validate_run
+
+    return validate_run(load_config(study, set_ or ()), split.value, reporter, force=force)
+
+
+def _validate_files(files: dict[str, Path | None], set_: list[str] | None, reporter: Reporter) -> Verdicts:
+    from calogan.config import load_config
+    from calogan.stages.validate import validate_files
+
+    given = {name: path for name, path in files.items() if path is not None}
+    missing = [name for name in files if name not in given]
+    if missing:
+        msg = f"calogan validate: give CONFIG, or two files; {', '.join(missing)} missing"
+        raise ConfigError(msg)
+    return validate_files(
+        given["--reference"],
+        given["--generated"],
+        load_config(given["--config"], set_ or ()),
+        given["--out"],
+        reporter,
+    )
+
+
+def _conclude(verdicts: Verdicts, *, strict: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    header, *rows = verdicts.table()
+    table = Table()
+    for name in header:
+        table.add_column(name, justify="left" if name in {header[0], header[-1]} else "right")
+    for row in rows:
+        verdict = row[-1].partition(",")[0]
+        table.add_row(*row, style=_COLOURS.get(verdict))
+    Console(width=None if sys.stdout.isatty() else _WIDTH, markup=False, highlight=False).print(table)
+    print(verdicts.report)
+    if strict and not verdicts.passed:
+        raise typer.Exit(_FAILED)

@@ -1,0 +1,189 @@
+"""Finding input files: paths, globs, folders, URLs and shipped data; checksums."""
+
+from __future__ import annotations
+
+import glob
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import xxhash
+
+from calogan.errors import DataError, near_miss
+
+__all__ = ["InputFile", "Stamp", "check_root_file", "checksum", "expand_files", "shipped_folder"]
+
+_SHIPPED = "calogan://"
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Size [bytes] and time of the last change [ns] of a local file: enough to know that it is the same."""
+
+    size: int
+    changed: int
+
+    @classmethod
+    def of(cls, path: str) -> Stamp:
+        """Stamp of a local file."""
+        try:
+            status = Path(path).stat()
+        except OSError as error:
+            msg = f"{path}: cannot be read: {error.strerror}"
+            raise DataError(msg) from error
+        return cls(status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file to read.
+
+    Attributes:
+        path: Local path or URL.
+        tree: Tree named in the pattern as ``file.root:tree``; None takes the schema's.
+    """
+
+    path: str
+    tree: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the path is one of this machine's."""
+        return "://" not in self.path
+
+    @property
+    def stem(self) -> str:
+        """File name without folder and suffix."""
+        return Path(self.path.rpartition("/")[2]).stem
+
+    def stamp(self) -> Stamp | None:
+        """Stamp of a local file, None for a URL."""
+        return Stamp.of(self.path) if self.is_local else None
+
+
+def shipped_folder() -> Path:
+    """Folder of the showers that come with the package."""
+    return Path(str(resources.files("calogan"))) / "resources" / "showers"
+
+
+def expand_files(patterns: Iterable[str]) -> list[InputFile]:
+    """Files that patterns stand for, in the order of the patterns, each once.
+
+    Args:
+        patterns: Paths, globs, folders (their ``*.root``), URLs (fsspec, XRootD), each with an optional ``:tree``
+            after ``.root``, or ``calogan://NAME/GLOB`` for showers that come with the package.
+
+    Returns:
+        Files; those of one pattern sorted by name.
+
+    Raises:
+        DataError: A pattern that no file matches.
+    """
+    return list(dict.fromkeys(file for pattern in patterns for file in _expand(pattern)))
+
+
+def checksum(path: str) -> str:
+    """XXH3 (128 bits) of a local file's bytes, hexadecimal."""
+    state = xxhash.xxh3_128()
+    try:
+        with Path(path).open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                state.update(block)
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise DataError(msg) from error
+    return state.hexdigest()
+
+
+def check_root_file(path: str) -> None:
+    """Refuse a local file that is not ROOT's, or shorter than its own header says.
+
+    Raises:
+        DataError: With the two sizes, if the file was cut.
+
+    Source:
+        Layout of the header: https://root.cern.ch/doc/master/classTFile.html.
+    """
+    size = Stamp.of(path).size
+    try:
+        with Path(path).open("rb") as stream:
+            header = stream.read(20)
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise DataError(msg) from error
+    if len(header) < 20 or header[:4] != b"root":
+        msg = f"{path}: not a ROOT file (it begins with {header[:4]!r})"
+        raise DataError(msg)
+    (version,) = struct.unpack(">i", header[4:8])
+    (end,) = struct.unpack(">q", header[12:20]) if version >= 1_000_000 else struct.unpack(">i", header[12:16])
+    if size < end:
+        msg = f"{path}: truncated: its header promises {end} bytes, the file has {size}; copy it again"
+        raise DataError(msg)
+
+
+def _expand(pattern: str) -> Iterator[InputFile]:
+    path, tree = _split_tree(pattern)
+    if path.startswith(_SHIPPED):
+        paths = _expand_shipped(pattern, path.removeprefix(_SHIPPED))
+    elif "://" in path:
+        paths = _expand_url(path)
+    else:
+        paths = _expand_local(path)
+    if not paths:
+        msg = f"{pattern}: no such file{_neighbours(path)}"
+        raise DataError(msg)
+    for found in paths:
+        yield InputFile(found, tree)
+
+
+def _split_tree(pattern: str) -> tuple[str, str | None]:
+    head, mark, tree = pattern.rpartition(".root:")
+    return (f"{head}.root", tree) if mark and not tree.startswith("//") else (pattern, None)
+
+
+def _expand_local(path: str) -> list[str]:
+    expanded = Path(path).expanduser()
+    if expanded.is_dir():
+        return sorted(str(file) for file in expanded.glob("*.root"))
+    if expanded.exists():
+        return [str(expanded)]
+    return sorted(glob.glob(str(expanded), recursive=True))  # noqa: PTH207
+
+
+def _expand_shipped(pattern: str, path: str) -> list[str]:
+    if ".." in path.split("/"):
+        msg = f"{pattern}: '..' is not allowed in the name of shipped showers"
+        raise DataError(msg)
+    folder = shipped_folder()
+    name = path.partition("/")[0]
+    known = sorted(child.name for child in folder.iterdir() if child.is_dir())
+    if name not in known:
+        msg = f"{pattern}: no shipped showers '{name}'; {near_miss(name, known)}"
+        raise DataError(msg)
+    return _expand_local(str(folder / path))
+
+
+def _expand_url(url: str) -> list[str]:
+    if not glob.has_magic(url.partition("?")[0] if url.startswith("http") else url):
+        return [url]
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+        found: list[Any] = system.glob(path)
+    except (OSError, ImportError, ValueError) as error:
+        msg = f"{url}: cannot list the files: {' '.join(str(error).split())}"
+        raise DataError(msg) from error
+    return sorted(str(system.unstrip_protocol(name)) for name in found)
+
+
+def _neighbours(path: str) -> str:
+    if "://" in path:
+        return ""
+    parent = Path(path).expanduser().parent
+    if not parent.is_dir():
+        return f": there is no folder '{parent}'"
+    return f" in '{parent}'; {near_miss(Path(path).name, sorted(file.name for file in parent.glob('*.root')))}"

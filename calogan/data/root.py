@@ -1,0 +1,346 @@
+"""Reading and writing ROOT files of showers; units are converted here and nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import lzma
+import os
+import struct
+import zlib
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import awkward as ak
+import cramjam
+import numpy as np
+import uproot
+from numpy.typing import NDArray
+
+from calogan.data.decode import Chunk, Decoded, Jagged, decode
+from calogan.data.encode import branch_types, encode
+from calogan.data.files import InputFile, check_root_file, checksum, expand_files
+from calogan.data.schema import Layout, Schema
+from calogan.data.showers import Showers
+from calogan.data.split import entry_ids
+from calogan.errors import DataError, SchemaError, ShapeError, near_miss
+from calogan.geometry import Geometry
+
+__all__ = [
+    "InputFile",
+    "ShowerWriter",
+    "count_showers",
+    "expand_files",
+    "fingerprint",
+    "iterate_chunks",
+    "iterate_columns",
+    "iterate_showers",
+    "read_provenance",
+    "read_showers",
+]
+
+_PROVENANCE = "calogan_provenance"
+# What uproot raises on damaged files, found by cutting files and by changing random bytes.
+_UNREADABLE = (
+    OSError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    cramjam.DecompressionError,
+    lzma.LZMAError,
+    struct.error,
+    uproot.deserialization.DeserializationError,
+    zlib.error,
+)
+
+
+def read_showers(
+    patterns: Iterable[str],
+    schema: Schema,
+    geometry: Geometry,
+    max_showers: int | None = None,
+    chunk_showers: int = 2500,
+) -> Showers:
+    """Read files into memory.
+
+    Args:
+        patterns: As for `expand_files`.
+        schema: Layout of all of them.
+        geometry: Cells.
+        max_showers: Stop after so many showers.
+        chunk_showers: Showers decoded at a time.
+
+    Raises:
+        DataError: A missing, damaged or empty file, or an impossible value.
+        SchemaError: A file that is not laid out so.
+    """
+    chunks: list[Showers] = []
+    missing = np.inf if max_showers is None else max_showers
+    for file in expand_files(patterns):
+        for showers in iterate_showers(file, schema, geometry, chunk_showers):
+            if missing <= 0:
+                break
+            chunks.append(showers[: int(min(missing, len(showers)))])
+            missing -= len(chunks[-1])
+    if not chunks:
+        msg = f"{', '.join(patterns)}: no showers"
+        raise DataError(msg)
+    return _join(geometry, chunks)
+
+
+def iterate_showers(
+    file: InputFile | str | Path, schema: Schema, geometry: Geometry, chunk_showers: int = 2500
+) -> Iterator[Showers]:
+    """Read one file chunk by chunk, checked and converted; see `iterate_chunks`."""
+    file = file if isinstance(file, InputFile) else InputFile(str(file))
+    return (chunk.showers for chunk in iterate_chunks(file, schema, geometry, chunk_showers))
+
+
+def iterate_chunks(
+    file: InputFile, schema: Schema, geometry: Geometry, chunk_showers: int, identity: str | None = None
+) -> Generator[Decoded, None, None]:
+    """Read one file chunk by chunk, checked and converted.
+
+    Args:
+        file: File to read; its tree goes before the schema's.
+        schema: Branches and units.
+        geometry: Cells.
+        chunk_showers: Entries in a chunk.
+        identity: `fingerprint` of the file if it is known; event ids come from it where the file has none.
+
+    Raises:
+        DataError: The file is missing or damaged, or has an impossible value; names file, branch and entry.
+        SchemaError: The file lacks the tree or a branch, or has one of another type or shape.
+    """
+    schema.check(geometry)
+    if schema.event is None and identity is None:
+        identity = fingerprint(file)
+    with contextlib.closing(iterate_columns(file, schema, chunk_showers)) as chunks:
+        for chunk in chunks:
+            event = None
+            if schema.event is None and identity is not None:
+                event = entry_ids(identity, np.arange(chunk.start, chunk.start + chunk.size, dtype=np.int64))
+            yield decode(chunk, schema, geometry, event)
+
+
+def iterate_columns(file: InputFile, schema: Schema, chunk_showers: int) -> Generator[Chunk, None, None]:
+    """Read a schema's branches of one file chunk by chunk, as they are; see `iterate_chunks` for the errors."""
+    with _open(file) as root:
+        source, tree = _find_tree(root, file, schema)
+        with _translated(source):
+            steps = tree.iterate(schema.branches, step_size=chunk_showers, library=_library(schema))
+        start = 0
+        while (chunk := _next_chunk(steps, source, start, schema)) is not None:
+            yield chunk
+            start += chunk.size
+        if start != tree.num_entries:
+            msg = f"{source}: ends after {start} of {tree.num_entries} entries"
+            raise DataError(msg)
+
+
+def fingerprint(file: InputFile) -> str:
+    """Hexadecimal name of a file's content: checksum of the bytes if it is local, else ROOT's UUID of the file."""
+    if file.is_local:
+        return checksum(file.path)
+    with _open(file) as root:
+        return str(root.file.uuid.hex)
+
+
+def count_showers(file: InputFile, schema: Schema) -> int:
+    """Number of entries in a file's tree.
+
+    Raises:
+        DataError: The file is missing or damaged.
+        SchemaError: The file lacks the tree or a branch.
+    """
+    with _open(file) as root:
+        return int(_find_tree(root, file, schema)[1].num_entries)
+
+
+def read_provenance(path: str | Path) -> dict[str, str]:
+    """What `ShowerWriter` recorded about the making of a file; empty if another program wrote it."""
+    with _open(InputFile(str(path))) as root:
+        if _PROVENANCE not in root.keys(cycle=False):
+            return {}
+        with _translated(str(path)):
+            values: dict[str, str] = json.loads(str(root[_PROVENANCE]))
+        return values
+
+
+@contextlib.contextmanager
+def _translated(source: str) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        text = " ".join(str(error).split())[:200]
+        msg = f"{source}: cannot be read, the file is damaged or missing: {type(error).__name__}: {text}"
+        raise DataError(msg) from error
+
+
+@contextlib.contextmanager
+def _open(file: InputFile) -> Iterator[Any]:
+    options: dict[str, Any] = {}
+    if file.is_local:
+        check_root_file(file.path)
+        # Reads into memory of bounded size; a memory map would count all of a large file as resident.
+        options["handler"] = uproot.source.file.MultithreadedFileSource
+    with _translated(file.path):
+        # In two arguments, since a string could be taken for path:object.
+        root = uproot.open({file.path: None}, object_cache=None, **options)
+    with root:
+        yield root
+
+
+def _find_tree(root: Any, file: InputFile, schema: Schema) -> tuple[str, Any]:
+    name = file.tree or schema.tree
+    with _translated(file.path):
+        classes: dict[str, str] = root.classnames(cycle=False)
+    trees = [key for key, kind in classes.items() if kind in {"TTree", "TNtuple", "TNtupleD"} or "RNTuple" in kind]
+    if name not in trees:
+        if name in classes:
+            msg = f"{file.path}: '{name}' is a {classes[name]}, not a TTree or RNTuple; {near_miss(name, trees)}"
+        else:
+            msg = f"{file.path}: no tree '{name}'; {near_miss(name, trees)}"
+        raise SchemaError(msg)
+    source = f"{file.path}:{name}"
+    with _translated(source):
+        tree = root[name]
+        known = set(tree.keys())
+    for branch in schema.branches:
+        if branch not in known:
+            msg = f"{source}: no branch '{branch}'; {near_miss(branch, sorted(known))}"
+            raise SchemaError(msg)
+    return source, tree
+
+
+def _library(schema: Schema) -> str:
+    # NumPy has no lists, and is faster for the rest.
+    return "ak" if schema.jagged_branches else "np"
+
+
+def _next_chunk(steps: Iterator[Any], source: str, start: int, schema: Schema) -> Chunk | None:
+    with _translated(source):
+        arrays = next(steps, None)
+        if arrays is None:
+            return None
+        columns = {branch: _to_column(arrays[branch]) for branch in schema.branches}
+    first = columns[schema.branches[0]]
+    return Chunk(source, start, len(first.counts if isinstance(first, Jagged) else first), columns)
+
+
+def _to_column(array: Any) -> NDArray[Any] | Jagged:
+    if isinstance(array, np.ndarray):
+        return array
+    layout = ak.to_packed(array).layout
+    if isinstance(layout, ak.contents.ListOffsetArray) and isinstance(layout.content, ak.contents.NumpyArray):
+        return Jagged(np.diff(layout.offsets.data).astype(np.int64, copy=False), layout.content.data)
+    if isinstance(layout, ak.contents.NumpyArray | ak.contents.RegularArray):
+        return np.asarray(ak.to_numpy(array))
+    return np.empty(len(array), dtype=object)
+
+
+class ShowerWriter:
+    """Writes showers as the full simulation's files hold them; use as a context manager.
+
+    The file appears under its name when the context ends without an error. It holds the identifiers, the incident
+    momentum and entry point, and the energies, nothing else, and the provenance.
+
+    Args:
+        path: File to write; an existing one is replaced at the end.
+        schema: Tree, branches and units.
+        geometry: Cells.
+        layout: Another layout than the schema's, with the usual branch names.
+        tree: Another name of the tree.
+        rntuple: Write an RNTuple instead of a TTree.
+        provenance: What made the file; read back by `read_provenance`.
+    """
+
+    _FLUSH = 1000  # showers written at a time, so that a list branch stays well below the limits of a basket
+
+    def __init__(
+        self,
+        path: str | Path,
+        schema: Schema,
+        geometry: Geometry,
+        *,
+        layout: Layout | None = None,
+        tree: str | None = None,
+        rntuple: bool = False,
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._schema = schema if layout is None else schema.as_layout(layout, geometry)
+        self._schema.check(geometry)
+        self._geometry = geometry
+        self._tree_name = tree or schema.tree
+        self._rntuple = rntuple
+        self._provenance = dict(provenance or {})
+        self._waiting: list[Showers] = []
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        self._file = uproot.recreate(self._temporary)
+        types = branch_types(self._schema, self._geometry)
+        if self._rntuple:
+            self._tree = self._file.mkrntuple(self._tree_name, types)
+        else:
+            # One counter for all lists: ncell for cell_energy.
+            counter = f"n{self._schema.energy[0].rpartition('_')[0] or self._schema.energy[0]}"
+            self._tree = self._file.mktree(self._tree_name, types, counter_name=lambda _: counter)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            with self._file:
+                if kind is None:
+                    self._flush()
+                    self._file[_PROVENANCE] = json.dumps(self._provenance, sort_keys=True)
+            if kind is None:
+                self._temporary.replace(self._path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def extend(self, showers: Showers) -> None:
+        """Append showers.
+
+        Raises:
+            ShapeError: Showers of another geometry.
+        """
+        if showers.geometry.n_cells != self._geometry.n_cells:
+            msg = f"showers of {showers.geometry.n_cells} cells for a file of {self._geometry.n_cells} cells"
+            raise ShapeError(msg)
+        for start in range(0, len(showers), self._FLUSH):
+            self._waiting.append(showers[start : start + self._FLUSH])
+            if sum(map(len, self._waiting)) >= self._FLUSH:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            columns = encode(_join(self._geometry, self._waiting), self._schema)
+            self._tree.extend({branch: _to_array(values) for branch, values in columns.items()})
+            self._waiting.clear()
+
+
+def _to_array(values: NDArray[Any] | Jagged) -> Any:
+    if not isinstance(values, Jagged):
+        return ak.from_numpy(values, regulararray=True)
+    offsets = np.concatenate([[0], np.cumsum(values.counts)])
+    return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), ak.contents.NumpyArray(values.content)))
+
+
+def _join(geometry: Geometry, chunks: list[Showers]) -> Showers:
+    event, incident, cell_energy, pdg = (
+        np.concatenate([getattr(chunk, name) for chunk in chunks])
+        for name in ("event", "incident", "cell_energy", "pdg")
+    )
+    return Showers(geometry, event, incident, cell_energy, pdg)

@@ -1,0 +1,191 @@
+"""How showers lie in a ROOT file: tree, layout, branches and units."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+from calogan.config import DenseSource, HitsSource, PositionsSource, Source
+from calogan.errors import SchemaError, near_miss
+from calogan.geometry import Geometry
+
+__all__ = ["Layout", "Schema"]
+
+Layout = Literal["dense", "hits", "positions"]
+
+_PER_GEV = {"keV": 1e6, "MeV": 1e3, "GeV": 1.0}
+_MM = {"mm": 1.0, "cm": 10.0, "m": 1e3}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Tree, branches and units of files of showers.
+
+    Attributes:
+        layout: ``dense``, a fixed-size branch a layer; ``hits``, jagged branches of cells; ``positions``, jagged
+            branches of positions.
+        tree: Name of the TTree or RNTuple.
+        event: Branch of the unique event id, or None.
+        pdg: Branch of the incident particle's PDG id, or None.
+        momentum: Branches of px, py, pz.
+        entry_point: Branches of x, y at the front face, or None.
+        energy: Branch of each layer (dense), or the one jagged branch of energies.
+        place: Jagged branches that say where a hit is: layer (or None), row, column for hits; x, y, z (or None) for
+            positions; empty for dense.
+        energy_unit: keV, MeV or GeV.
+        momentum_unit: MeV or GeV.
+        length_unit: mm, cm or m.
+    """
+
+    layout: Layout
+    tree: str
+    event: str | None
+    pdg: str | None
+    momentum: tuple[str, str, str]
+    entry_point: tuple[str, str] | None
+    energy: tuple[str, ...]
+    place: tuple[str | None, ...]
+    energy_unit: str
+    momentum_unit: str
+    length_unit: str
+
+    def __post_init__(self) -> None:
+        """Refuse a layout or a unit that does not exist."""
+        known = {
+            "layout": get_args(Layout),
+            "energy_unit": tuple(_PER_GEV),
+            "momentum_unit": tuple(_PER_GEV),
+            "length_unit": tuple(_MM),
+        }
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                msg = f"schema: {name} is {getattr(self, name)!r}; {near_miss(str(getattr(self, name)), values)}"
+                raise SchemaError(msg)
+
+    @classmethod
+    def from_source(cls, source: Source) -> Schema:
+        """Schema of a ``data.sources`` entry of the configuration."""
+        return cls(
+            layout=source.layout,
+            tree=source.tree,
+            event=source.event,
+            pdg=source.pdg,
+            momentum=source.momentum,
+            entry_point=source.entry_point,
+            energy=_energy_branches(source),
+            place=_place_branches(source),
+            energy_unit=source.units.energy,
+            momentum_unit=source.units.momentum,
+            length_unit=source.units.length,
+        )
+
+    @property
+    def energy_per_gev(self) -> float:
+        """Energy units of the file in 1 GeV."""
+        return _PER_GEV[self.energy_unit]
+
+    @property
+    def momentum_per_gev(self) -> float:
+        """Momentum units of the file in 1 GeV."""
+        return _PER_GEV[self.momentum_unit]
+
+    @property
+    def length_in_mm(self) -> float:
+        """Length of one unit of the file [mm]."""
+        return _MM[self.length_unit]
+
+    @property
+    def incident_branches(self) -> tuple[str, ...]:
+        """Branches of px, py, pz and, where there is one, of the entry point."""
+        return (*self.momentum, *(self.entry_point or ()))
+
+    @property
+    def jagged_branches(self) -> tuple[str, ...]:
+        """Branches with one value a hit; none in a dense layout."""
+        if self.layout == "dense":
+            return ()
+        return (*(name for name in self.place if name is not None), *self.energy)
+
+    @property
+    def branches(self) -> list[str]:
+        """All branches that are read and written, identifiers first."""
+        names = (self.event, self.pdg, *self.incident_branches, *self.place, *self.energy)
+        return [name for name in names if name is not None]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the schema."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+    def as_layout(self, layout: Layout, geometry: Geometry) -> Schema:
+        """The same identifiers, conditions and units with the energies in another layout, under the usual names."""
+        if layout == self.layout:
+            return self
+        several = geometry.n_layers > 1
+        energy: tuple[str, ...]
+        place: tuple[str | None, ...] = ()
+        if layout == "dense":
+            energy = tuple(f"energy_layer{layer}" for layer in range(geometry.n_layers)) if several else ("energy",)
+        elif layout == "hits":
+            energy, place = ("cell_energy",), ("cell_layer" if several else None, "cell_ix", "cell_iy")
+        else:
+            energy, place = ("hit_energy",), ("hit_x", "hit_y", "hit_z" if several else None)
+        return replace(self, layout=layout, energy=energy, place=place)
+
+    def check(self, geometry: Geometry) -> None:
+        """Refuse a geometry whose cells this schema cannot tell apart.
+
+        Raises:
+            SchemaError: Number of dense branches, or a missing layer or z.
+        """
+        if self.layout == "dense" and len(self.energy) != geometry.n_layers:
+            msg = f"tree '{self.tree}': energy names {len(self.energy)} branches for {geometry.n_layers} layers"
+            raise SchemaError(msg)
+        if self.layout == "hits" and self.place[0] is None and geometry.n_layers > 1:
+            msg = f"tree '{self.tree}': set cell_layer, the geometry has {geometry.n_layers} layers"
+            raise SchemaError(msg)
+        if self.layout == "positions" and self.place[2] is None and geometry.n_layers > 1:
+            msg = f"tree '{self.tree}': set hit_z, the geometry has {geometry.n_layers} layers"
+            raise SchemaError(msg)
+        if self.layout == "positions" and self.place[2] and any(layer.z_range is None for layer in geometry.layers):
+            msg = f"tree '{self.tree}': hits with z ('{self.place[2]}') need z_range [mm] in every geometry layer"
+            raise SchemaError(msg)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` takes them back."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Schema:
+        """Schema from the plain values of `to_dict`."""
+        try:
+            fields: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+            }
+            return cls(**fields)
+        except TypeError as error:
+            msg = f"not a schema: {error}"
+            raise SchemaError(msg) from error
+
+
+def _energy_branches(source: Source) -> tuple[str, ...]:
+    match source:
+        case DenseSource():
+            return tuple(source.energy)
+        case HitsSource():
+            return (source.cell_energy,)
+        case PositionsSource():
+            return (source.hit_energy,)
+
+
+def _place_branches(source: Source) -> tuple[str | None, ...]:
+    match source:
+        case DenseSource():
+            return ()
+        case HitsSource():
+            return (source.cell_layer, source.cell_row, source.cell_column)
+        case PositionsSource():
+            return (source.hit_x, source.hit_y, source.hit_z)

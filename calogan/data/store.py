@@ -1,0 +1,305 @@
+"""Prepared showers: memory-mapped shards and the manifest that describes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.data.schema import Schema
+from calogan.data.showers import Showers
+from calogan.data.split import SPLITS, Split
+from calogan.errors import CaloganError, StoreError, near_miss
+from calogan.geometry import Geometry
+from calogan.physics.kinematics import Domain
+
+__all__ = [
+    "FORMAT",
+    "RECORD",
+    "Manifest",
+    "ShardRecord",
+    "SkippedFile",
+    "Store",
+    "open_shard",
+    "read_record",
+    "shard_columns",
+    "write_json",
+]
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+RECORD = "shard.json"
+_UNITS = {"energy": "GeV", "momentum": "GeV", "length": "mm"}
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """One input file as a shard.
+
+    Attributes:
+        folder: Folder of the shard below ``shards/``.
+        key: SHA-256 of all that decides what the shard holds.
+        source: Path or URL of the file.
+        tree: Tree that was read.
+        checksum: Of the file's bytes (its UUID for a URL).
+        size: Size of a local file [bytes].
+        changed: Time of a local file's last change [ns since 1970].
+        schema: Digest of the schema.
+        entries: Showers in the file.
+        counts: Showers in the shard, for each split.
+        outside_domain: Showers left out since they are outside the declared domain.
+        hits: Hits read, 0 in a dense layout.
+        hits_outside: Hits left out since they are outside of all cells.
+        response: Mean of sum(E)/|p| over all entries; None without entries.
+        momentum: Range of |p| [GeV] over all entries; None without entries.
+    """
+
+    folder: str
+    key: str
+    source: str
+    tree: str
+    checksum: str
+    size: int | None
+    changed: int | None
+    schema: str
+    entries: int
+    counts: dict[Split, int]
+    outside_domain: int
+    hits: int
+    hits_outside: int
+    response: float | None
+    momentum: tuple[float, float] | None
+
+    @property
+    def showers(self) -> int:
+        """Showers in the shard."""
+        return sum(self.counts.values())
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ShardRecord:
+        """Record from plain values."""
+        momentum = values["momentum"]
+        return cls(**{**values, "momentum": None if momentum is None else (momentum[0], momentum[1])})
+
+
+@dataclass(frozen=True)
+class SkippedFile:
+    """A bad file that was left out; `entries` is None where it could not even be counted."""
+
+    source: str
+    reason: str
+    entries: int | None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a prepared folder holds.
+
+    Attributes:
+        config_digest: Of the sections data, geometry and domain of the configuration.
+        geometry: Cells.
+        domain: Incident particles that were kept.
+        schemas: Schemas of the sources by their digests, in the order of the configuration.
+        shards: Shards in the order of the files.
+        skipped: Bad files that were left out.
+    """
+
+    config_digest: str
+    geometry: Geometry
+    domain: Domain
+    schemas: dict[str, Schema]
+    shards: tuple[ShardRecord, ...]
+    skipped: tuple[SkippedFile, ...] = ()
+
+    def counts(self) -> dict[Split, int]:
+        """Showers in each split."""
+        return {split: sum(shard.counts[split] for shard in self.shards) for split in SPLITS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` takes them back."""
+        return {
+            "format": FORMAT,
+            "config_digest": self.config_digest,
+            "units": _UNITS,
+            "totals": {
+                "files": len(self.shards),
+                "showers": sum(self.counts().values()),
+                **self.counts(),
+                "outside_domain": sum(shard.outside_domain for shard in self.shards),
+                "hits_outside": sum(shard.hits_outside for shard in self.shards),
+                "skipped_files": len(self.skipped),
+            },
+            "geometry": self.geometry.to_dict(),
+            "domain": self.domain.to_dict(),
+            "schemas": {digest: schema.to_dict() for digest, schema in self.schemas.items()},
+            "shards": [asdict(shard) for shard in self.shards],
+            "skipped": [asdict(file) for file in self.skipped],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
+        """Manifest from the plain values of `to_dict`."""
+        return cls(
+            config_digest=values["config_digest"],
+            geometry=Geometry.from_dict(values["geometry"]),
+            domain=Domain.from_dict(values["domain"]),
+            schemas={digest: Schema.from_dict(schema) for digest, schema in values["schemas"].items()},
+            shards=tuple(ShardRecord.from_dict(shard) for shard in values["shards"]),
+            skipped=tuple(SkippedFile(**file) for file in values["skipped"]),
+        )
+
+
+@dataclass(frozen=True)
+class Store:
+    """A prepared folder, opened for reading.
+
+    Example:
+        >>> Store.open("no/such/folder")
+        Traceback (most recent call last):
+        calogan.errors.StoreError: no/such/folder: no prepared showers (no manifest.json); run `calogan prepare` first
+    """
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Store:
+        """Open a prepared folder and look whether its shards are whole.
+
+        Raises:
+            StoreError: It is missing, damaged or of an unknown format.
+        """
+        folder = Path(folder)
+        try:
+            values = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            msg = f"{folder}: no prepared showers (no {_MANIFEST}); run `calogan prepare` first"
+            raise StoreError(msg) from error
+        except (OSError, ValueError) as error:
+            msg = f"{folder / _MANIFEST}: cannot be read: {error}; remove it and run `calogan prepare`"
+            raise StoreError(msg) from error
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            found = values.get("format") if isinstance(values, dict) else None
+            msg = f"{folder / _MANIFEST}: format {found}, expected {FORMAT}; run `calogan prepare` again"
+            raise StoreError(msg)
+        try:
+            store = cls(folder, Manifest.from_dict(values))
+        except (KeyError, TypeError, CaloganError) as error:
+            msg = f"{folder / _MANIFEST}: damaged: {error!r}; remove it and run `calogan prepare`"
+            raise StoreError(msg) from error
+        for record in store.manifest.shards:
+            open_shard(store.shards, record, store.geometry)
+        return store
+
+    @property
+    def shards(self) -> Path:
+        """Folder of the shards."""
+        return self.folder / "shards"
+
+    @property
+    def geometry(self) -> Geometry:
+        """Cells of all showers."""
+        return self.manifest.geometry
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the store holds: content of the files, schemas, geometry, domain and order."""
+        return hashlib.sha256("\n".join(record.key for record in self.manifest.shards).encode()).hexdigest()
+
+    def counts(self) -> dict[Split, int]:
+        """Showers in each split."""
+        return self.manifest.counts()
+
+    def write(self) -> bool:
+        """Replace the manifest; False if it is the same already."""
+        try:
+            if Store.open(self.folder).manifest == self.manifest:
+                return False
+        except StoreError:
+            pass
+        write_json(self.folder / _MANIFEST, self.manifest.to_dict())
+        return True
+
+    def load(self, split: Split, *, max_showers: int | None = None, threshold: float = 0.0) -> Showers:
+        """Showers of a split in memory, in the order of files and entries.
+
+        Args:
+            split: train, validation or test.
+            max_showers: The first so many.
+            threshold: Cells below it [GeV] are set to 0.
+
+        Raises:
+            StoreError: No such split, or a damaged shard.
+        """
+        if split not in SPLITS:
+            msg = f"no split '{split}'; {near_miss(split, SPLITS)}"
+            raise StoreError(msg)
+        count = self.counts()[split] if max_showers is None else min(max_showers, self.counts()[split])
+        event, pdg = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int32)
+        incident = np.empty((count, 5), dtype=np.float32)
+        cell_energy = np.empty((count, self.geometry.n_cells), dtype=np.float32)
+        done = 0
+        for record in self.manifest.shards:
+            shard = open_shard(self.shards, record, self.geometry)
+            rows = np.flatnonzero(shard["split"] == SPLITS.index(split))[: count - done]
+            part = slice(done, done + len(rows))
+            event[part], pdg[part] = shard["event"][rows], shard["pdg"][rows]
+            incident[part] = shard["incident"][rows]
+            block = shard["cell_energy"][rows]
+            cell_energy[part] = np.where(block >= threshold, block, np.float32(0)) if threshold > 0 else block
+            done += len(rows)
+        return Showers(self.geometry, event, incident, cell_energy, pdg)
+
+
+def shard_columns(geometry: Geometry) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
+    """Type and row shape of each column of a shard: `NAME.npy`, one row a shower."""
+    return {
+        "event": (np.int64, ()),
+        "entry": (np.int64, ()),
+        "incident": (np.float32, (5,)),
+        "cell_energy": (np.float32, (geometry.n_cells,)),
+        "pdg": (np.int32, ()),
+        "split": (np.uint8, ()),
+    }
+
+
+def open_shard(shards: Path, record: ShardRecord, geometry: Geometry) -> dict[str, NDArray[Any]]:
+    """Map the columns of a shard into memory, read-only.
+
+    Raises:
+        StoreError: A column is missing or has another length than the record says.
+    """
+    columns = {}
+    for name, (_, row) in shard_columns(geometry).items():
+        path = shards / record.folder / f"{name}.npy"
+        try:
+            columns[name] = np.load(path, mmap_mode="r" if record.showers else None)
+        except (OSError, ValueError) as error:
+            msg = f"{path}: cannot be read: {error}; run `calogan prepare` again"
+            raise StoreError(msg) from error
+        if columns[name].shape != (record.showers, *row):
+            shape = (record.showers, *row)
+            msg = f"{path}: has shape {columns[name].shape}, expected {shape}; run `calogan prepare` again"
+            raise StoreError(msg)
+    return columns
+
+
+def read_record(folder: Path) -> ShardRecord | None:
+    """Record in a shard's folder; None if there is none that can be read."""
+    try:
+        return ShardRecord.from_dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file that is either whole or not there."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,152 @@
+"""The generator: incident particle and noise in, cell energies out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from calogan.geometry import Geometry
+from calogan.models.blocks import mlp
+from calogan.models.conditioning import Conditioning
+from calogan.models.energy import LayerEnergyHead
+from calogan.models.preprocessing import CellTransform
+from calogan.physics.kinematics import Domain
+
+__all__ = ["Architecture", "Generator", "build_generator"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What is needed, beside the weights, to rebuild a generator.
+
+    Attributes:
+        latent_size: Numbers of noise that all cells of a shower share.
+        hidden: Widths of the hidden layers.
+    """
+
+    latent_size: int
+    hidden: tuple[int, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"latent_size": self.latent_size, "hidden": list(self.hidden)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Architecture:
+        """Architecture from the plain values of `to_dict`."""
+        return cls(int(values["latent_size"]), tuple(int(width) for width in values["hidden"]))
+
+
+class Generator(nn.Module):
+    r"""Showers from noise, in two parts that are trained by what suits each.
+
+    The layer energies come from a likelihood head (`LayerEnergyHead`). A trunk maps the condition, the layer energies'
+    residuals and the shared noise to a mean :math:`m_c` and a width :math:`w_c` for each cell; with noise of its own,
+    :math:`u_c = m_c + w_c \epsilon_c` is decoded to an energy, or to exactly 0 where :math:`u_c \le 0`, and the cells
+    of a layer are scaled to the layer's energy above their thresholds.
+
+    The noise of a shower is one vector of standard normals: shared noise, layer energies, cells.
+    """
+
+    membership: Tensor
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        geometry: Geometry,
+        conditioning: Conditioning,
+        transform: CellTransform,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.n_layers, self.n_cells = geometry.n_layers, geometry.n_cells
+        self.conditioning = conditioning
+        self.transform = transform
+        self.energy_head = LayerEnergyHead(conditioning.size, geometry.n_layers)
+        inputs = conditioning.size + geometry.n_layers + architecture.latent_size
+        self.trunk = mlp([inputs, *architecture.hidden], nn.SiLU)
+        self.cell_mean = nn.Linear(architecture.hidden[-1], self.n_cells)
+        self.cell_width = nn.Linear(architecture.hidden[-1], self.n_cells)
+        layer = torch.from_numpy(geometry.cell_layer)
+        self.register_buffer("membership", nn.functional.one_hot(layer, self.n_layers).float(), persistent=False)
+
+    @property
+    def noise_size(self) -> int:
+        """Standard normals that a shower needs."""
+        return self.architecture.latent_size + self.n_layers + self.n_cells
+
+    def cells(self, features: Tensor, residual: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and width of u in each cell.
+
+        Args:
+            features: Condition, shape ``(showers, features)``.
+            residual: Standardised layer energies, shape ``(showers, layers)``.
+            shared: Noise shared by all cells, shape ``(showers, latent_size)``.
+
+        Returns:
+            Two tensors of shape ``(showers, cells)``.
+        """
+        hidden = self.trunk(torch.cat([features, residual, shared], dim=1))
+        return self.cell_mean(hidden), nn.functional.softplus(self.cell_width(hidden)) + 1e-3
+
+    def forward(self, incident: Tensor, noise: Tensor) -> Tensor:
+        """Cell energies of showers.
+
+        Args:
+            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            noise: Standard normals, shape ``(showers, noise_size)``.
+
+        Returns:
+            Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
+        """
+        latent = self.architecture.latent_size
+        shared, residual, cell = noise.split([latent, self.n_layers, self.n_cells], dim=1)
+        features = self.conditioning(incident)
+        momentum = incident[:, :3].square().sum(dim=1, keepdim=True).sqrt()
+        layer_energy = self.energy_head.layer_energy(features, residual, momentum).detach()
+        mean, width = self.cells(features, residual, shared)
+        return self.scaled(mean + width * cell, layer_energy)
+
+    def scaled(self, u: Tensor, layer_energy: Tensor) -> Tensor:
+        """Decode u and scale the energies above threshold so that each layer holds its energy.
+
+        Args:
+            u: Any numbers, shape ``(showers, cells)``.
+            layer_energy: Energies [GeV], shape ``(showers, layers)``.
+
+        Returns:
+            Energies [GeV], shape ``(showers, cells)``. A layer whose lit cells hold more than its energy by their
+            thresholds alone keeps 1% of what they had above; a layer without a lit cell stays empty.
+        """
+        lit = (u > 0).to(u.dtype)
+        excess = self.transform.excess(u)
+        above = layer_energy - self.transform.threshold * (lit @ self.membership)
+        found = excess @ self.membership
+        factor = torch.maximum(above / found.clamp_min(1e-9), torch.full_like(above, 0.01))
+        return excess * (factor @ self.membership.T) + self.transform.threshold * lit
+
+
+def build_generator(
+    architecture: Architecture,
+    geometry: Geometry,
+    domain: Domain,
+    condition: Sequence[str],
+    threshold: float,
+    energy_scale: float = 1e-3,
+) -> Generator:
+    """Generator with fresh weights.
+
+    Args:
+        architecture: Sizes of the network.
+        geometry: Cells to fill.
+        domain: Incident particles to be asked for.
+        condition: What the generator is told of them.
+        threshold: Read-out threshold [GeV].
+        energy_scale: See `CellTransform` [GeV].
+    """
+    conditioning = Conditioning(condition, domain)
+    return Generator(architecture, geometry, conditioning, CellTransform(threshold, energy_scale))

@@ -1,0 +1,104 @@
+"""Showers that a surrogate made, with what is needed to make them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.data.showers import Showers
+
+if TYPE_CHECKING:
+    from calogan.data.schema import Layout, Schema
+
+__all__ = ["GeneratedShowers"]
+
+
+@dataclass(frozen=True)
+class GeneratedShowers(Showers):
+    """Generated showers: arrays with one row a shower, whatever the structure of the arguments was.
+
+    Attributes:
+        seed: Seed of the noise, drawn afresh where the caller gave none.
+        particle: Index of the particle in its event, int64, shape ``(showers,)``; none for one particle an event.
+        counts: Particles in each event, int64, shape ``(events,)``; none for one particle an event.
+        schema: Names and units of the files that the surrogate was trained on.
+        provenance: What made the showers, written into files.
+    """
+
+    seed: int
+    particle: NDArray[np.int64] | None
+    counts: NDArray[np.int64] | None
+    schema: Schema
+    provenance: Mapping[str, str]
+
+    def __getitem__(self, index: slice | NDArray[np.int64] | NDArray[np.bool_]) -> GeneratedShowers:
+        """Some of the showers; which event they belong to is kept in `shower_id`, the ragged structure is not."""
+        particle = None if self.particle is None else self.particle[index]
+        return replace(
+            self,
+            event=self.event[index],
+            incident=self.incident[index],
+            cell_energy=self.cell_energy[index],
+            pdg=self.pdg[index],
+            particle=particle,
+            counts=None,
+        )
+
+    @property
+    def shower_id(self) -> NDArray[np.int64]:
+        """Key of each shower's noise, that of its event where events hold many particles, shape ``(showers,)``."""
+        return self.event
+
+    def to_awkward(self) -> ak.Array:
+        """Showers as records, in the structure of the arguments (events of particles where those were ragged).
+
+        Returns:
+            Records with shower_id, px, py, pz [GeV], x, y [mm], total_energy [GeV] and hits, which are the cells that
+            saw energy: layer, row, column, energy [GeV].
+        """
+        columns = dict(zip(("px", "py", "pz", "x", "y"), self.incident.T, strict=True))
+        fields = {
+            "shower_id": self.shower_id,
+            **columns,
+            "total_energy": self.total_energy,
+            "hits": _hits(self),
+        }
+        records = ak.zip(fields, depth_limit=1)
+        return records if self.counts is None else ak.unflatten(records, self.counts)
+
+    def to_root(self, path: str | Path, *, layout: Layout | None = None, tree: str | None = None) -> None:
+        """Write a ROOT file with one entry a shower, laid out as the files of the full simulation were.
+
+        Where events hold many particles, the entries of an event follow one another and repeat its id.
+
+        Args:
+            path: File to write; it appears when it is complete.
+            layout: ``"dense"`` or ``"hits"`` instead of the training data's.
+            tree: Name of the tree instead of the training data's.
+        """
+        from calogan.data.root import ShowerWriter
+
+        provenance = {**self.provenance, "seed": str(self.seed)}
+        with ShowerWriter(path, self.schema, self.geometry, layout=layout, tree=tree, provenance=provenance) as writer:
+            writer.extend(self)
+
+
+def _hits(showers: Showers) -> ak.Array:
+    shower, cell = np.nonzero(showers.cell_energy)
+    geometry = showers.geometry
+    layer = geometry.cell_layer[cell]
+    columns = np.array([known.columns for known in geometry.layers])[layer]
+    row, column = np.divmod(cell - geometry.offsets[layer], columns)
+    fields: dict[str, Any] = {
+        "layer": layer,
+        "row": row,
+        "column": column,
+        "energy": showers.cell_energy[shower, cell],
+    }
+    return ak.unflatten(ak.zip(fields), np.bincount(shower, minlength=len(showers)))

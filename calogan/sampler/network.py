@@ -1,0 +1,82 @@
+"""The generator as a function of arrays, run by ONNX Runtime or by torch."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.bundle import Bundle
+from calogan.errors import MissingDependencyError
+
+__all__ = ["Network", "OnnxNetwork", "TorchNetwork", "load_network"]
+
+
+class Network(Protocol):
+    """Cell energies from incident particles and noise."""
+
+    def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Energies [GeV], shape ``(showers, cells)``.
+
+        Args:
+            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            noise: Standard normal numbers, shape ``(showers, noise_size)``.
+        """
+
+
+class OnnxNetwork:
+    """The exported graph in ONNX Runtime, on the CPU; needs no torch."""
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.inter_op_num_threads = 1
+        options.intra_op_num_threads = threads or 0
+        self._session = onnxruntime.InferenceSession(
+            str(bundle.onnx_path), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Network`."""
+        cells: NDArray[np.float32]
+        (cells,) = self._session.run(["cell_energy"], {"incident": incident, "noise": noise})
+        return cells
+
+
+class TorchNetwork:
+    """The generator in torch, on any device.
+
+    Raises:
+        MissingDependencyError: torch is not installed.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto", threads: int | None = None) -> None:
+        try:
+            import torch
+        except ModuleNotFoundError as error:
+            msg = (
+                f"{bundle.path}: without generator.onnx, or for {device}, torch is needed: pip install 'calogan[train]'"
+            )
+            raise MissingDependencyError(msg) from error
+        if threads is not None:
+            torch.set_num_threads(threads)
+        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self._torch, self._device = torch, torch.device(chosen)
+        self._generator = bundle.load_generator().to(self._device)
+
+    def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Network`."""
+        with self._torch.inference_mode():
+            inputs = (self._torch.from_numpy(array).to(self._device) for array in (incident, noise))
+            cells: NDArray[np.float32] = self._generator(*inputs).cpu().numpy()
+        return cells
+
+
+def load_network(bundle: Bundle, device: str = "auto", threads: int | None = None) -> Network:
+    """The exported graph where the bundle has it and the CPU will do, else torch."""
+    if bundle.onnx_path is not None and device in {"auto", "cpu"}:
+        return OnnxNetwork(bundle, threads)
+    return TorchNetwork(bundle, device, threads)

@@ -1,0 +1,227 @@
+"""What a caller of the sampler asks for: scalars, lists, NumPy or awkward arrays made into one table of particles."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.errors import ConfigError, DomainError, ShapeError
+from calogan.physics.kinematics import Domain
+
+__all__ = ["Outside", "OutsideDomainWarning", "Request", "admit", "make_request"]
+
+Outside = Literal["raise", "warn", "clip"]
+
+_COLUMNS = ("px", "py", "pz", "x", "y")
+
+
+class OutsideDomainWarning(UserWarning):
+    """Showers were made for incident particles that the surrogate was not trained for."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Incident particles, one a row.
+
+    Attributes:
+        incident: px, py, pz [GeV], x, y [mm], float32, shape ``(showers, 5)``.
+        shower_id: Key of the noise, int64, shape ``(showers,)``; that of the event where events hold many particles.
+        particle: Index in the event, int64, shape ``(showers,)``; none where there is one particle an event.
+        counts: Particles in each event, int64, shape ``(events,)``; none likewise.
+    """
+
+    incident: NDArray[np.float32]
+    shower_id: NDArray[np.int64]
+    particle: NDArray[np.int64] | None = None
+    counts: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.incident)
+
+    def where(self, index: int) -> str:
+        """Which particle a row is, in the caller's terms."""
+        if self.counts is None or self.particle is None:
+            return f"number {index}"
+        event = int(np.searchsorted(np.cumsum(self.counts), index, side="right"))
+        return f"particle {self.particle[index]} of event {event}"
+
+    def chunks(self, size: int) -> list[Request]:
+        """The request in pieces of `size` entries: particles, or whole events where they hold many."""
+        if size < 1:
+            msg = f"chunk must be at least 1, got {size}"
+            raise ConfigError(msg)
+        entries = len(self) if self.counts is None else len(self.counts)
+        bounds = np.arange(entries + 1) if self.counts is None else np.concatenate([[0], np.cumsum(self.counts)])
+        pieces = []
+        for start in range(0, entries, size):
+            stop = min(start + size, entries)
+            rows = slice(bounds[start], bounds[stop])
+            pieces.append(
+                Request(
+                    self.incident[rows],
+                    self.shower_id[rows],
+                    None if self.particle is None else self.particle[rows],
+                    None if self.counts is None else self.counts[start:stop],
+                )
+            )
+        return pieces
+
+
+def make_request(momentum: tuple[Any, Any, Any], entry_point: tuple[Any, Any] | None, shower_id: Any = None) -> Request:
+    """Bring the arguments of a call to one shape.
+
+    Args:
+        momentum: px, py, pz [GeV]: scalars, lists, NumPy or awkward arrays. With two dimensions, ragged or not, they
+            are the particles of each event.
+        entry_point: x, y [mm], likewise; none stands for 0.
+        shower_id: Integers, one for each particle, or for each event where events hold many; counted from 0 by default.
+
+    Raises:
+        ShapeError: Values that are not numbers, are missing, or do not go together; ids that are not unique.
+        DomainError: A NaN or an infinity.
+    """
+    names = _COLUMNS if entry_point else _COLUMNS[:3]
+    values = [_column(name, value) for name, value in zip(names, (*momentum, *(entry_point or ())), strict=True)]
+    counts: NDArray[np.int64] | None = None
+    if any(value.ndim == 2 for value in values):
+        values, counts = _flatten(names, values)
+    else:
+        try:
+            values = [np.atleast_1d(value) for value in np.broadcast_arrays(*values)]
+        except ValueError as error:
+            raise ShapeError(_disagreement(names, values)) from error
+    incident = np.zeros((len(values[0]), 5))
+    incident[:, : len(names)] = np.stack(values, axis=1)
+    ids = _shower_ids(shower_id, len(incident) if counts is None else len(counts))
+    request = Request(_finite(incident), ids)
+    if counts is not None:
+        particle = np.arange(len(incident)) - np.repeat(np.cumsum(counts) - counts, counts)
+        request = replace(request, shower_id=np.repeat(ids, counts), particle=particle, counts=counts)
+    _refuse_not_finite(request)
+    return request
+
+
+def admit(request: Request, domain: Domain, outside: Outside) -> Request:
+    """Apply the caller's choice to particles outside of a domain.
+
+    Returns:
+        The request, with particles moved to the domain's edge under ``"clip"``.
+
+    Raises:
+        DomainError: Particles outside under ``"raise"``; under the other choices those that no shower can be made for
+            (without momentum, or not towards the front face).
+        ConfigError: An unknown choice.
+    """
+    if outside not in get_args(Outside):
+        msg = f"outside must be one of {', '.join(map(repr, get_args(Outside)))}, got {outside!r}"
+        raise ConfigError(msg)
+    flags = domain.outside(request.incident)
+    if not flags.any():
+        return request
+    text = _describe(request, flags, domain)
+    if outside == "raise":
+        msg = f"{text}; give it to the full simulation, or pass outside='warn' or 'clip'"
+        raise DomainError(msg)
+    if outside == "clip":
+        request = replace(request, incident=domain.clip(request.incident))
+        impossible = domain.outside(request.incident)
+    else:
+        impossible = request.incident[:, 2] <= 0
+    if impossible.any():
+        msg = f"{_describe(request, impossible, domain)}; it does not fly towards the front face, leave it out"
+        raise DomainError(msg)
+    if outside == "warn":
+        warnings.warn(text, OutsideDomainWarning, stacklevel=3)
+    return request
+
+
+def _column(name: str, values: Any) -> Any:
+    """A NumPy array of up to one dimension, or an awkward array of two."""
+    array = None
+    try:
+        array = ak.Array(list(values)) if isinstance(values, list | tuple) else values
+        array = array if isinstance(array, ak.Array) else np.asarray(array)
+        if array.ndim == 2:
+            array = ak.from_regular(ak.Array(array), axis=1)
+        elif isinstance(array, ak.Array):
+            array = ak.to_numpy(array, allow_missing=False)
+    except (TypeError, ValueError):
+        array = None
+    if array is None or not _is_numbers(array):
+        msg = f"{name} must be numbers without missing values, one a particle, got {_shape(values)}"
+        raise ShapeError(msg)
+    return array
+
+
+def _is_numbers(array: Any) -> bool:
+    if not isinstance(array, ak.Array):
+        return array.dtype.kind in "iuf" and array.ndim < 2
+    events = array.type.content
+    particles = events.content if isinstance(events, ak.types.ListType) else events
+    numbers = isinstance(particles, ak.types.NumpyType) and particles.primitive.startswith(("int", "uint", "float"))
+    return isinstance(events, ak.types.ListType) and (numbers or isinstance(particles, ak.types.UnknownType))
+
+
+def _shape(values: Any) -> str:
+    if isinstance(values, ak.Array):
+        return str(values.type)
+    array = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else np.asarray(values)
+    return f"{array.dtype} of shape {array.shape}"
+
+
+def _flatten(names: tuple[str, ...], values: list[Any]) -> tuple[list[Any], NDArray[np.int64]]:
+    """Flat columns, and the number of particles in each event; a number for an event goes to all its particles."""
+    try:
+        columns = ak.broadcast_arrays(*values)
+    except ValueError as error:
+        raise ShapeError(_disagreement(names, values)) from error
+    counts = ak.to_numpy(ak.num(columns[0], axis=1)).astype(np.int64)
+    return [ak.to_numpy(ak.flatten(column, axis=1)) for column in columns], counts
+
+
+def _disagreement(names: tuple[str, ...], values: list[Any]) -> str:
+    found = ", ".join(f"{name} has {_shape(value)}" for name, value in zip(names, values, strict=True))
+    return f"the arguments do not go together: {found}"
+
+
+def _shower_ids(shower_id: Any, count: int) -> NDArray[np.int64]:
+    if shower_id is None:
+        return np.arange(count, dtype=np.int64)
+    ids = np.atleast_1d(np.asarray(shower_id))
+    if ids.shape != (count,) or ids.dtype.kind not in "iu":
+        msg = f"shower_id must be {count} integers, one for each entry, got {ids.dtype} of shape {ids.shape}"
+        raise ShapeError(msg)
+    unique, first = np.unique(ids, return_index=True)
+    if len(unique) != count:
+        repeated = np.setdiff1d(np.arange(count), first)[0]
+        msg = f"shower_id {ids[repeated]} is there twice (again at {repeated}): the two showers would share their noise"
+        raise ShapeError(msg)
+    return ids.astype(np.int64)
+
+
+def _finite(incident: NDArray[np.float64]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return incident.astype(np.float32)
+
+
+def _refuse_not_finite(request: Request) -> None:
+    bad = np.argwhere(~np.isfinite(request.incident))
+    if len(bad):
+        row, column = bad[0]
+        msg = f"{_COLUMNS[column]} of {request.where(row)} is {request.incident[row, column]}; leave such particles out"
+        raise DomainError(msg)
+
+
+def _describe(request: Request, flags: NDArray[np.bool_], domain: Domain) -> str:
+    first = int(np.argmax(flags))
+    values = dict(zip(_COLUMNS, (f"{value:.6g}" for value in request.incident[first]), strict=True))
+    listed = ", ".join(f"{name}={value}" for name, value in values.items())
+    return (
+        f"{int(flags.sum())} of {len(request)} incident particles are outside the domain ({domain.describe()}), "
+        f"the first is {request.where(first)} with {listed} [GeV, mm]"
+    )

@@ -1,0 +1,238 @@
+"""The sampler: incident particles in, showers out."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calogan
+from calogan.bundle import Bundle
+from calogan.errors import BundleError, ConfigError, ShapeError
+from calogan.geometry import Geometry
+from calogan.noise import standard_normal
+from calogan.physics.kinematics import Domain
+from calogan.sampler.generated import GeneratedShowers
+from calogan.sampler.network import Network, load_network
+from calogan.sampler.request import Outside, Request, admit, make_request
+
+__all__ = ["ShowerSampler"]
+
+
+class ShowerSampler:
+    """A trained generator that is called as if it were the full simulation.
+
+    It pickles as the path of its bundle, so that process pools and dask workers take it.
+
+    Args:
+        bundle: The trained model.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` prefers the exported graph on the CPU.
+        threads: Threads of the network; none leaves the choice to the library.
+        batch_size: Showers made at a time; the showers do not depend on it.
+    """
+
+    def __init__(
+        self, bundle: Bundle, *, device: str = "auto", threads: int | None = None, batch_size: int = 1000
+    ) -> None:
+        for name, value in (("threads", threads), ("batch_size", batch_size)):
+            if value is not None and value < 1:
+                msg = f"{name} must be at least 1, got {value}"
+                raise ConfigError(msg)
+        self.bundle = bundle
+        self._device, self._threads, self._batch_size = device, threads, batch_size
+        self._loaded: tuple[int, Network] | None = None
+
+    @property
+    def domain(self) -> Domain:
+        """Incident particles that the surrogate was trained for."""
+        return self.bundle.info.domain
+
+    @property
+    def geometry(self) -> Geometry:
+        """Cells that `cell_energy` refers to."""
+        return self.bundle.info.geometry
+
+    @property
+    def threshold(self) -> float:
+        """Read-out threshold [GeV]: fainter cells hold exactly 0."""
+        return self.bundle.info.threshold
+
+    @property
+    def condition(self) -> tuple[str, ...]:
+        """What the generator is told of the particle; `x` and `y` belong to ``"entry_point"``."""
+        return tuple(self.bundle.info.condition)
+
+    @property
+    def version(self) -> str:
+        """Identity of the trained model."""
+        return self.bundle.info.id
+
+    @property
+    def validation(self) -> dict[str, Any] | None:
+        """Figures of the validation against the full simulation; none if it was not validated."""
+        return self.bundle.info.validation
+
+    def sample(
+        self,
+        px: Any,
+        py: Any,
+        pz: Any,
+        x: Any = None,
+        y: Any = None,
+        *,
+        seed: int | None = None,
+        shower_id: Any = None,
+        outside: Outside = "raise",
+    ) -> GeneratedShowers:
+        """Make showers.
+
+        Each shower's noise depends on the seed, its id and, where an event holds many particles, the particle's index
+        alone: the shower is the same in any batch, order and process, up to float rounding. Two calls with one seed
+        and the same ids, such as the default ones, share their noise.
+
+        Args:
+            px: Momentum along x [GeV]: a scalar, a list, a NumPy or an awkward array. Two dimensions, ragged or not,
+                are events of many particles.
+            py: Momentum along y [GeV], likewise.
+            pz: Momentum along z, into the calorimeter [GeV], likewise.
+            x: Entry point at the front face [mm], likewise; only for a model whose `condition` has it.
+            y: Entry point at the front face [mm], likewise.
+            seed: From 0 to 2**64 - 1; by default fresh entropy, kept in the result.
+            shower_id: 64-bit integers, one for each particle, or for each event where events hold many, such as event
+                numbers; by default 0, 1, 2, ...
+            outside: What to do with particles outside `domain`: ``"raise"``, ``"warn"`` and go on, or ``"clip"`` to
+                its edge (the result's `incident` is what was used).
+
+        Returns:
+            The showers.
+
+        Raises:
+            DomainError: A particle outside the domain, or a NaN.
+            ShapeError: Arguments that do not go together, or an entry point that is missing or not expected.
+            ConfigError: A seed out of range or an unknown `outside`.
+        """
+        request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
+        return self._make(request, _choose(seed))
+
+    def sample_iter(
+        self,
+        px: Any,
+        py: Any,
+        pz: Any,
+        x: Any = None,
+        y: Any = None,
+        *,
+        seed: int | None = None,
+        shower_id: Any = None,
+        outside: Outside = "raise",
+        chunk: int = 10_000,
+    ) -> Iterator[GeneratedShowers]:
+        """Make showers in pieces, for more of them than memory holds; the arguments are checked as a whole first.
+
+        Args:
+            px: As `sample`; so are the others.
+            py: As `sample`.
+            pz: As `sample`.
+            x: As `sample`.
+            y: As `sample`.
+            seed: As `sample`.
+            shower_id: As `sample`.
+            outside: As `sample`.
+            chunk: Showers in a piece, or events where they hold many.
+
+        Returns:
+            The same showers as from `sample`, one piece after the other.
+        """
+        request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
+        seed = _choose(seed)
+        return (self._make(piece, seed) for piece in request.chunks(chunk))
+
+    def cell_energy(
+        self,
+        incident: NDArray[np.float32],
+        seed: int,
+        shower_id: NDArray[np.int64],
+        particle: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.float32]:
+        """Cell energies alone, from arrays that need no checks: what `sample` is made of.
+
+        Args:
+            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``; inside the domain.
+            seed: From 0 to 2**64 - 1.
+            shower_id: Shape ``(showers,)``.
+            particle: Index in the event, shape ``(showers,)``; none stands for 0.
+
+        Returns:
+            Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
+        """
+        cells = np.empty((len(incident), self.geometry.n_cells), dtype=np.float32)
+        for start in range(0, len(incident), self._batch_size):
+            batch = slice(start, start + self._batch_size)
+            particles = None if particle is None else particle[batch]
+            noise = standard_normal(seed, shower_id[batch], self.bundle.info.noise_size, particles)
+            cells[batch] = self._network(incident[batch], noise)
+        return cells
+
+    @property
+    def _network(self) -> Network:
+        """The network of this process: threads of a session do not survive a fork."""
+        if self._loaded is None or self._loaded[0] != os.getpid():
+            self._loaded = os.getpid(), load_network(self.bundle, self._device, self._threads)
+        return self._loaded[1]
+
+    def _request(self, px: Any, py: Any, pz: Any, x: Any, y: Any, shower_id: Any) -> Request:
+        given = [name for name, value in (("x", x), ("y", y)) if value is not None]
+        if "entry_point" not in self.condition:
+            if given:
+                msg = f"{self.version} was trained without an entry point; leave out {' and '.join(given)}"
+                raise ShapeError(msg)
+            return make_request((px, py, pz), None, shower_id)
+        if len(given) < 2:
+            missing = [name for name in ("x", "y") if name not in given]
+            msg = f"{self.version} needs the entry point at the front face; give {' and '.join(missing)} [mm]"
+            raise ShapeError(msg)
+        return make_request((px, py, pz), (x, y), shower_id)
+
+    def _make(self, request: Request, seed: int) -> GeneratedShowers:
+        return GeneratedShowers(
+            geometry=self.geometry,
+            event=request.shower_id,
+            incident=request.incident,
+            cell_energy=self.cell_energy(request.incident, seed, request.shower_id, request.particle),
+            pdg=np.zeros(len(request), dtype=np.int32),
+            seed=seed,
+            particle=request.particle,
+            counts=request.counts,
+            schema=self.bundle.info.schema,
+            provenance={"bundle": self.version, "calogan": calogan.__version__},
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "path": str(Path(self.bundle.path).resolve()),
+            "id": self.version,
+            "device": self._device,
+            "threads": self._threads,
+            "batch_size": self._batch_size,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        bundle = Bundle.load(Path(state["path"]))
+        if bundle.info.id != state["id"]:
+            msg = f"{bundle.path}: holds model {bundle.info.id}, but the sampler was made with {state['id']}"
+            raise BundleError(msg)
+        self.__init__(  # type: ignore[misc]
+            bundle, device=state["device"], threads=state["threads"], batch_size=state["batch_size"]
+        )
+
+    def __repr__(self) -> str:
+        return f"ShowerSampler({self.version}: {self.geometry.n_cells} cells, {self.domain.describe()})"
+
+
+def _choose(seed: int | None) -> int:
+    return secrets.randbits(63) if seed is None else int(seed)

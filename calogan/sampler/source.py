@@ -1,0 +1,58 @@
+"""Where samplers come from: a bundle's folder, or one that is shipped with calogan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from calogan.bundle import Bundle
+from calogan.errors import BundleError, near_miss
+from calogan.sampler.sampler import ShowerSampler
+
+__all__ = ["builtin_bundles", "find_bundle", "load_sampler"]
+
+_SHIPPED = Path(__file__).parents[1] / "resources" / "bundles"
+
+
+def builtin_bundles() -> list[str]:
+    """Names of the bundles that are shipped with calogan."""
+    return sorted(path.parent.name for path in _SHIPPED.glob("*/bundle.json"))
+
+
+def find_bundle(source: str | Path) -> Bundle:
+    """Load a bundle.
+
+    Args:
+        source: A bundle's folder, or the name of a shipped bundle.
+
+    Raises:
+        BundleError: There is neither, or the bundle is damaged.
+    """
+    if str(source).startswith(("models:", "runs:")):
+        msg = (
+            f"{source}: download it first, with `mlflow artifacts download -u {source} -d FOLDER`, and give its folder"
+        )
+        raise BundleError(msg)
+    folder = Path(source)
+    if str(source) in builtin_bundles() and not folder.is_dir():
+        folder = _SHIPPED / str(source)
+    if not folder.is_dir():
+        msg = f"{source}: neither a bundle's folder nor a shipped bundle; {near_miss(str(source), builtin_bundles())}"
+        raise BundleError(msg)
+    return Bundle.load(folder)
+
+
+def load_sampler(
+    source: str | Path, *, device: str = "auto", threads: int | None = None, batch_size: int = 1000
+) -> ShowerSampler:
+    """Load a surrogate.
+
+    Args:
+        source: A bundle's folder, or the name of a shipped bundle.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` prefers the exported graph on the CPU.
+        threads: Threads of the network; none leaves the choice to the library.
+        batch_size: Showers made at a time; the showers do not depend on it.
+
+    Raises:
+        BundleError: There is no such bundle, or it is damaged.
+    """
+    return ShowerSampler(find_bundle(source), device=device, threads=threads, batch_size=batch_size)

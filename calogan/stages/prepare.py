@@ -1,0 +1,297 @@
+"""The prepare stage: ROOT files -> checked shards and a manifest."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from calogan.config import Config
+from calogan.data.files import InputFile, Stamp, expand_files
+from calogan.data.root import count_showers, fingerprint
+from calogan.data.schema import Schema
+from calogan.data.shards import ShardJob, remove_leftovers
+from calogan.data.store import Manifest, ShardRecord, SkippedFile, Store, open_shard, read_record
+from calogan.errors import CaloganError, DataError, SchemaError, StoreError
+from calogan.geometry import Geometry
+from calogan.physics.kinematics import Domain
+from calogan.progress import Reporter, Task
+
+__all__ = ["prepare"]
+
+# A calorimeter sees at most little more than the whole energy and at least a thousandth of it.
+_PLAUSIBLE_RESPONSE = (1e-3, 1.5)
+_WARNINGS_SHOWN = 5
+
+Outcome = ShardRecord | SkippedFile
+
+
+def prepare(config: Config, reporter: Reporter) -> Store:
+    """Read the data of a configuration into ``run_dir/prepared``, doing only what has changed since the last run.
+
+    Args:
+        config: Data, geometry and domain.
+        reporter: Progress and warnings.
+
+    Returns:
+        The prepared store.
+
+    Raises:
+        DataError: A bad file (unless ``on_bad_file: skip``), a pattern without files, an event that is in two files,
+            or an empty split.
+        SchemaError: A file that is not laid out as the configuration says (unless ``on_bad_file: skip``).
+    """
+    folder = config.run_dir / "prepared"
+    shards = folder / "shards"
+    shards.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(shards)
+    reader = _FileReader.open(config, shards)
+    sources = [(Schema.from_source(source), expand_files(source.files)) for source in config.data.sources]
+    for schema, _ in sources:
+        schema.check(reader.geometry)
+    inputs = [(file, schema) for schema, files in sources for file in files]
+    outcomes = _read_files(reader, inputs, config, reporter)
+    outcomes = _check_events(outcomes, reader, skip=config.data.on_bad_file == "skip")
+    manifest = Manifest(
+        config_digest=config.digest("data", "geometry", "domain"),
+        geometry=reader.geometry,
+        domain=reader.domain,
+        schemas={schema.digest: schema for schema, _ in sources},
+        shards=tuple(outcome for outcome in outcomes if isinstance(outcome, ShardRecord)),
+        skipped=tuple(outcome for outcome in outcomes if isinstance(outcome, SkippedFile)),
+    )
+    _warn(manifest, reporter)
+    _check_splits(manifest)
+    return _finish(Store(folder, manifest), reader, reporter)
+
+
+@dataclass(frozen=True)
+class _FileReader:
+    """Makes the shard of a file, or finds it made.
+
+    Attributes:
+        known: Whole shards of earlier runs by folder.
+        checksums: Checksums of files of earlier runs, by path and stamp.
+    """
+
+    geometry: Geometry
+    domain: Domain
+    shards: Path
+    chunk_showers: int
+    known: dict[str, ShardRecord]
+    checksums: dict[tuple[str, Stamp], str]
+
+    @classmethod
+    def open(cls, config: Config, shards: Path) -> Self:
+        geometry = Geometry.from_dict(config.geometry.to_dict())
+        records = [record for child in sorted(shards.iterdir()) if (record := read_record(child)) is not None]
+        try:
+            stamped = [*records, *Store.open(shards.parent).manifest.shards]
+        except StoreError:
+            stamped = records
+        checksums = {
+            (record.source, Stamp(record.size, record.changed)): record.checksum
+            for record in stamped
+            if record.size is not None and record.changed is not None
+        }
+        known = {record.folder: record for record in records}
+        return cls(geometry, Domain.from_config(config.domain), shards, config.data.chunk_showers, known, checksums)
+
+    def read(self, file: InputFile, schema: Schema, progress: _Progress) -> ShardRecord:
+        stamp = file.stamp()
+        checksum = self.checksums.get((file.path, stamp)) if stamp else None
+        job = ShardJob(file, schema, self.geometry, self.domain, checksum or fingerprint(file))
+        known = self.known.get(job.folder)
+        if known is not None and known.key == job.key and self._is_whole(known):
+            record = replace(
+                known,
+                source=file.path,
+                size=stamp.size if stamp else None,
+                changed=stamp.changed if stamp else None,
+            )
+        else:
+            shutil.rmtree(self.shards / job.folder, ignore_errors=True)
+            record = job.build(self.shards, self.chunk_showers, progress.add_showers)
+        progress.add_file()
+        return record
+
+    def _is_whole(self, record: ShardRecord) -> bool:
+        try:
+            open_shard(self.shards, record, self.geometry)
+        except StoreError:
+            return False
+        return True
+
+
+class _Stopped(Exception):  # noqa: N818
+    """Another file has failed: this one need not be finished."""
+
+
+class _Progress:
+    """Counts for all workers, and tells them to stop."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._lock, self._start = task, threading.Lock(), time.monotonic()
+        self._showers = 0
+        self.stop = threading.Event()
+
+    def add_showers(self, count: int) -> None:
+        if self.stop.is_set():
+            raise _Stopped
+        with self._lock:
+            self._showers += count
+            rate = self._showers / max(time.monotonic() - self._start, 1e-9)
+            self._task.advance(0, f"{self._showers} showers, {rate:.0f} showers/s")
+
+    def add_file(self) -> None:
+        with self._lock:
+            self._task.advance(1)
+
+
+def _read_files(
+    reader: _FileReader, inputs: list[tuple[InputFile, Schema]], config: Config, reporter: Reporter
+) -> list[Outcome]:
+    # Threads: ROOT's decompression and most of NumPy run without the interpreter's lock.
+    with (
+        reporter.task("prepare", len(inputs), "files") as task,
+        ThreadPoolExecutor(config.data.workers, thread_name_prefix="prepare") as pool,
+    ):
+        progress = _Progress(task)
+        futures = [pool.submit(reader.read, file, schema, progress) for file, schema in inputs]
+        try:
+            return [
+                _outcome(future, file, schema, skip=config.data.on_bad_file == "skip")
+                for future, (file, schema) in zip(futures, inputs, strict=True)
+            ]
+        finally:
+            progress.stop.set()
+            for future in futures:
+                future.cancel()
+
+
+def _outcome(future: Future[ShardRecord], file: InputFile, schema: Schema, *, skip: bool) -> Outcome:
+    try:
+        return future.result()
+    except (DataError, SchemaError) as error:
+        if not skip:
+            raise
+        return SkippedFile(file.path, str(error), _count_or_none(file, schema))
+
+
+def _count_or_none(file: InputFile, schema: Schema) -> int | None:
+    try:
+        return count_showers(file, schema)
+    except CaloganError:
+        return None
+
+
+def _check_events(outcomes: list[Outcome], reader: _FileReader, *, skip: bool) -> list[Outcome]:
+    checked = list(outcomes)
+    while (repeated := _find_repeated(checked, reader)) is not None:
+        index, reason = repeated
+        if not skip:
+            raise DataError(reason)
+        bad = checked[index]
+        checked[index] = SkippedFile(bad.source, reason, bad.entries)
+    return checked
+
+
+def _find_repeated(outcomes: list[Outcome], reader: _FileReader) -> tuple[int, str] | None:
+    shards = {
+        index: (outcome, open_shard(reader.shards, outcome, reader.geometry))
+        for index, outcome in enumerate(outcomes)
+        if isinstance(outcome, ShardRecord)
+    }
+    if not shards:
+        return None
+    event = np.concatenate([columns["event"] for _, columns in shards.values()])
+    order = np.argsort(event, kind="stable")
+    same = np.flatnonzero(event[order[1:]] == event[order[:-1]])
+    if not same.size:
+        return None
+    number = np.repeat(list(shards), [record.showers for record, _ in shards.values()])
+    pick = same[np.argmin(number[order[same + 1]])]
+    entry = np.concatenate([columns["entry"] for _, columns in shards.values()])
+    first, second = order[pick], order[pick + 1]
+    places = [(shards[number[shower]][0], entry[shower]) for shower in (second, first)]
+    later, earlier = (f"{record.source}:{record.tree}, entry {at}" for record, at in places)
+    return int(number[second]), f"{later}: event {event[second]} is in {earlier} too; event ids must be unique"
+
+
+def _check_splits(manifest: Manifest) -> None:
+    counts = manifest.counts()
+    if 0 in counts.values():
+        listed = ", ".join(f"{split} {count}" for split, count in counts.items())
+        outside = sum(record.outside_domain for record in manifest.shards)
+        msg = (
+            f"a split is empty: {listed} showers of {len(manifest.shards)} files "
+            f"({outside} showers outside the domain, {len(manifest.skipped)} files left out); add showers or "
+            "correct the units or the domain"
+        )
+        raise DataError(msg)
+
+
+def _warn(manifest: Manifest, reporter: Reporter) -> None:
+    for file in manifest.skipped:
+        count = "" if file.entries is None else f" ({file.entries} showers)"
+        reporter.warning(f"left out{count}: {file.reason}")
+    for check in (_doubt_response, _doubt_domain, _doubt_hits):
+        doubts = [doubt for record in manifest.shards if (doubt := check(record, manifest))]
+        for doubt in doubts[:_WARNINGS_SHOWN]:
+            reporter.warning(doubt)
+        if len(doubts) > _WARNINGS_SHOWN:
+            reporter.warning(f"the same of {len(doubts) - _WARNINGS_SHOWN} more files, see manifest.json")
+
+
+def _doubt_response(record: ShardRecord, manifest: Manifest) -> str | None:
+    low, high = _PLAUSIBLE_RESPONSE
+    if record.response is None or low <= record.response <= high:
+        return None
+    schema = manifest.schemas[record.schema]
+    return (
+        f"{record.source}: implausible response: the mean of sum(E)/|p| is {record.response:.3g}, expected {low:g} to "
+        f"{high:g}; is units.energy ({schema.energy_unit}) or units.momentum ({schema.momentum_unit}) wrong by 1000?"
+    )
+
+
+def _doubt_domain(record: ShardRecord, manifest: Manifest) -> str | None:
+    if not record.outside_domain or record.momentum is None:
+        return None
+    low, high = record.momentum
+    units = ""
+    if 2 * record.outside_domain > record.entries:
+        schema = manifest.schemas[record.schema]
+        units = f"; are units.momentum ({schema.momentum_unit}) and units.length ({schema.length_unit}) right?"
+    return (
+        f"{record.source}: {record.outside_domain} of {record.entries} showers are outside the domain and left out "
+        f"(domain: {manifest.domain.describe()}; file: |p| {low:.4g} to {high:.4g} GeV){units}"
+    )
+
+
+def _doubt_hits(record: ShardRecord, _manifest: Manifest) -> str | None:
+    if not record.hits_outside:
+        return None
+    return f"{record.source}: {record.hits_outside} of {record.hits} hits are outside of all cells and left out"
+
+
+def _finish(store: Store, reader: _FileReader, reporter: Reporter) -> Store:
+    manifest = store.manifest
+    reused = sum(record.folder in reader.known for record in manifest.shards)
+    changed = store.write()
+    for child in reader.shards.iterdir():
+        if child.name not in {record.folder for record in manifest.shards}:
+            shutil.rmtree(child)
+    listed = ", ".join(f"{split} {count}" for split, count in store.counts().items())
+    if changed:
+        reporter.message(
+            f"prepared {len(manifest.shards)} files ({reused} unchanged) in {store.folder}: {listed} showers"
+        )
+    else:
+        reporter.message(f"{store.folder} is up to date, nothing to do: {listed} showers")
+    return store

@@ -1,0 +1,200 @@
+"""The whole chain in one run folder, which one process at a time writes and the same command resumes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from calogan.bundle import Bundle
+from calogan.config import Config, load_config
+from calogan.data.store import Store
+from calogan.errors import StoreError
+from calogan.progress import Reporter
+from calogan.tracking import Tracker, log_history, tracked
+
+if TYPE_CHECKING:
+    from calogan.stages.validate import Verdicts
+
+__all__ = ["prepare_run", "run", "run_folder", "train_run", "validate_run"]
+
+# What may change between two commands on one run folder: none of it changes the prepared data or the model. Files may
+# move; whether they hold the same showers is told by their checksums.
+_FREE = (
+    "name",
+    "run_dir",
+    "tracking",
+    "validation",
+    "data.workers",
+    "data.chunk_showers",
+    "training.log_every",
+    "training.checkpoint_every",
+    "training.max_minutes",
+    "training.device",
+    "training.threads",
+)
+_MOST_NAMED = 6
+
+
+def run(config: Config, reporter: Reporter) -> Verdicts:
+    """Prepare, train and validate on the test split; what is there already is not done again.
+
+    Raises:
+        StoreError: Another process works in the run folder, or it holds results of another configuration.
+        CaloganError: A stage cannot do its work; the message says why.
+    """
+    with run_folder(config, reporter), tracked(config, reporter) as tracker:
+        _prepare(config, reporter)
+        _train(config, reporter, tracker)
+        return _validate(config, "test", reporter, tracker)
+
+
+def prepare_run(config: Config, reporter: Reporter) -> Store:
+    """Read and check the files of the full simulation; needs neither torch nor MLflow."""
+    with run_folder(config, reporter):
+        return _prepare(config, reporter)
+
+
+def train_run(config: Config, reporter: Reporter) -> Path:
+    """Train on the prepared showers and return the folder of the bundle."""
+    with run_folder(config, reporter), tracked(config, reporter) as tracker:
+        return _train(config, reporter, tracker)
+
+
+def validate_run(
+    config: Config, split: Literal["validation", "test"], reporter: Reporter, *, force: bool = False
+) -> Verdicts:
+    """Compare the trained bundle with the showers of a split; `force` does it again where a report is there."""
+    with run_folder(config, reporter), tracked(config, reporter) as tracker:
+        return _validate(config, split, reporter, tracker, force=force)
+
+
+@contextmanager
+def run_folder(config: Config, reporter: Reporter) -> Iterator[Path]:
+    """Hold the run folder for this process, and keep the resolved configuration in it.
+
+    Raises:
+        StoreError: Another process holds it, or it holds results of another configuration.
+    """
+    config.run_dir.mkdir(parents=True, exist_ok=True)
+    with _locked(config.run_dir, reporter):
+        _claim(config)
+        yield config.run_dir
+
+
+def _prepare(config: Config, reporter: Reporter) -> Store:
+    from calogan.stages.prepare import prepare
+
+    return prepare(config, reporter)
+
+
+def _train(config: Config, reporter: Reporter, tracker: Tracker) -> Path:
+    from calogan.stages.train import train
+
+    store = Store.open(config.run_dir / "prepared")
+    files = [pattern for source in config.data.sources for pattern in source.files]
+    tracker.log_params(dict(_leaves(config.model_dump(mode="json"))))
+    tracker.log_dataset(
+        config.name, store.digest, files, {str(split): count for split, count in store.counts().items()}
+    )
+    tracker.set_tags({"calogan.data_digest": store.digest, **_hardware(config)})
+    tracker.log_artifact(config.run_dir / "config.yaml")
+    tracker.log_artifact(config.run_dir / "prepared" / "manifest.json")
+    bundle = train(config, reporter, tracker)
+    history = config.run_dir / "train" / "metrics.jsonl"
+    log_history(history, tracker)
+    tracker.log_artifact(history)
+    return bundle
+
+
+def _validate(
+    config: Config,
+    split: Literal["validation", "test"],
+    reporter: Reporter,
+    tracker: Tracker,
+    *,
+    force: bool = False,
+) -> Verdicts:
+    from calogan.stages.validate import validate_run as validate_split
+
+    verdicts = validate_split(config, split, reporter, tracker, force=force)
+    bundle = Bundle.load(config.run_dir / "bundle")
+    if split == "test":
+        bundle.with_validation({"split": split, "passed": verdicts.passed, "figures": dict(verdicts.figures)})
+    tracker.log_artifact(bundle.path)
+    tracker.log_artifact(verdicts.report.parent, f"validation/{split}")
+    return verdicts
+
+
+def _hardware(config: Config) -> dict[str, object]:
+    import torch
+
+    return {
+        "calogan.torch": torch.__version__,
+        "calogan.threads": config.training.threads or torch.get_num_threads(),
+        "calogan.gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+    }
+
+
+@contextmanager
+def _locked(run_dir: Path, reporter: Reporter) -> Iterator[None]:
+    path = run_dir / ".lock"
+    with path.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            msg = f"{run_dir}: {holder} works in this run folder; wait for it to end or take another run_dir"
+            raise StoreError(msg) from None
+        except OSError as error:
+            reporter.warning(f"{run_dir}: the file system cannot lock ({error}); run one command on it at a time")
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        lock.flush()
+        yield
+
+
+def _claim(config: Config) -> None:
+    path = config.run_dir / "config.yaml"
+    if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle")):
+        changed = _differences(_essential(load_config(path)), _essential(config))
+        if changed:
+            named = "; ".join(f"{key} is {old} there, {new} now" for key, old, new in changed[:_MOST_NAMED])
+            more = f"; and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+            msg = (
+                f"{config.run_dir} holds results of another configuration: {named}{more}; "
+                "take another folder with --set run_dir=PATH, or remove this one"
+            )
+            raise StoreError(msg)
+    partial = path.with_name(f"{path.name}.tmp")
+    partial.write_text(config.to_yaml(), encoding="utf-8")
+    partial.replace(path)
+
+
+def _essential(config: Config) -> dict[str, Any]:
+    return {key: value for key, value in _leaves(config.model_dump(mode="json")) if not _is_free(key)}
+
+
+def _is_free(key: str) -> bool:
+    return key.endswith(".files") or any(key == free or key.startswith(f"{free}.") for free in _FREE)
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, child in value.items():
+            yield from _leaves(child, f"{key}.{name}" if key else name)
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{key}.{index}")
+    else:
+        yield key, value
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    keys = [*old, *(key for key in new if key not in old)]
+    return [(key, old.get(key, "not set"), new.get(key, "not set")) for key in keys if old.get(key) != new.get(key)]

@@ -1,0 +1,223 @@
+"""Train on prepared showers and write the selected generator as a bundle; needs neither uproot nor MLflow."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.optim import Adam
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+import calogan
+from calogan.bundle import Bundle, BundleInfo, write_bundle
+from calogan.config import Config
+from calogan.data.schema import Schema
+from calogan.data.showers import Showers
+from calogan.data.store import Store
+from calogan.errors import BundleError, StoreError, TrainingError
+from calogan.export import can_export, check_parity, export_onnx
+from calogan.geometry import Geometry
+from calogan.models.critic import Critic
+from calogan.models.encoder import Encoder
+from calogan.models.generator import Architecture, Generator, build_generator
+from calogan.physics.kinematics import Domain
+from calogan.progress import Reporter
+from calogan.training.journal import Journal
+from calogan.training.loop import Outlet, Trainer
+from calogan.training.selection import PhysicsScore
+from calogan.training.state import Best, TrainingState
+
+if TYPE_CHECKING:
+    from calogan.tracking import Tracker
+
+__all__ = ["train"]
+
+_SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
+_FREE = {"device", "threads", "max_minutes", "log_every", "checkpoint_every"}
+
+
+def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) -> Path:
+    """Warm start, adversarial training, selection on validation showers, bundle.
+
+    Run again, it goes on from the last checkpoint, and does nothing once the bundle is written.
+
+    Args:
+        config: The configuration; `config.run_dir` holds the prepared showers.
+        reporter: Progress.
+        tracker: Where figures go beside ``train/metrics.jsonl``.
+
+    Returns:
+        Folder of the bundle.
+
+    Raises:
+        StoreError: There are no prepared showers, or they are of another geometry.
+        TrainingError: The run folder holds a training of another configuration, or the device is not there.
+        TrainingInterrupted: A signal asked to stop; the state is saved.
+        DivergenceError: The training diverged; the last good checkpoint is kept.
+    """
+    store = Store.open(config.run_dir / "prepared")
+    geometry = Geometry.from_dict(config.geometry.to_dict())
+    if store.geometry != geometry:
+        msg = f"{config.run_dir / 'prepared'}: prepared for another geometry; run calogan prepare again"
+        raise StoreError(msg)
+    fingerprint = _fingerprint(config, store)
+    target = config.run_dir / "bundle"
+    if _is_finished(target, fingerprint):
+        reporter.message(f"training: {target} is already there for this configuration and data")
+        return target
+    device = _prepare_device(config)
+    showers = store.load("train", threshold=config.threshold)
+    validation = store.load("validation", max_showers=config.training.evaluate_showers, threshold=config.threshold)
+    reporter.message(f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads")
+    incident, cell_energy = (torch.from_numpy(array).to(device) for array in (showers.incident, showers.cell_energy))
+    torch.manual_seed(config.seed)
+    state = _fresh_state(config, geometry, incident, cell_energy)
+    folder = config.run_dir / "train"
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists():
+        state.load(checkpoint, fingerprint)
+        reporter.message(f"going on from step {state.step} ({checkpoint})")
+    journal = Journal(folder / "metrics.jsonl", state.step)
+
+    def record(step: int, figures: dict[str, float]) -> None:
+        journal.write(step, figures)
+        if tracker is not None:
+            tracker.log_metrics(figures, step)
+
+    outlet = Outlet(checkpoint, fingerprint, record, PhysicsScore(validation, config.seed), reporter)
+    best = Trainer(state, config.training, incident, cell_energy, config.seed, outlet).run()
+    reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
+    bundle = _write(config, store, state, best, validation, fingerprint, reporter)
+    reporter.message(f"bundle {bundle.info.id}: {bundle.path}")
+    return bundle.path
+
+
+def _fresh_state(config: Config, geometry: Geometry, incident: Tensor, cell_energy: Tensor) -> TrainingState:
+    settings, device = config.training, incident.device
+    generator = _fresh_generator(config, geometry, incident, cell_energy).to(device)
+    features = generator.conditioning.size + geometry.n_layers
+    encoder = Encoder(geometry.n_cells, features, config.model.latent_size).to(device)
+    critic = Critic(config.model.critic_hidden, geometry, generator.conditioning, generator.transform).to(device)
+    averaged = AveragedModel(
+        generator, device=device, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=False
+    )
+    adversarial = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head.")]
+    return TrainingState(
+        generator=generator,
+        encoder=encoder,
+        critic=critic,
+        ema=averaged,
+        warmup_optimiser=Adam([*generator.parameters(), *encoder.parameters()], settings.warmup_learning_rate),
+        # No momentum in the adversarial phase, as in arXiv:1704.00028.
+        generator_optimiser=Adam(adversarial, settings.generator_learning_rate, betas=(0.0, 0.9)),
+        critic_optimiser=Adam(critic.parameters(), settings.critic_learning_rate, betas=(0.0, 0.9)),
+    )
+
+
+def _fresh_generator(config: Config, geometry: Geometry, incident: Tensor, cell_energy: Tensor) -> Generator:
+    """Generator whose scales are those of the training showers."""
+    lit = cell_energy[: min(len(cell_energy), 10_000)]
+    lit = lit[lit > 0]
+    if len(lit) == 0:
+        msg = f"no training shower has a cell above the threshold of {config.threshold} GeV; check threshold and units"
+        raise TrainingError(msg)
+    generator = build_generator(
+        Architecture(config.model.latent_size, tuple(config.model.generator_hidden)),
+        geometry,
+        Domain.from_config(config.domain),
+        config.condition,
+        config.threshold,
+        float((lit - config.threshold).median()),
+    )
+    layer_energy = cell_energy @ generator.membership.to(cell_energy.device)
+    momentum = incident[:, :3].square().sum(dim=1, keepdim=True).sqrt()
+    generator.energy_head.fit_scale(layer_energy.cpu(), momentum.cpu())
+    return generator
+
+
+def _write(
+    config: Config,
+    store: Store,
+    state: TrainingState,
+    best: Best,
+    validation: Showers,
+    fingerprint: str,
+    reporter: Reporter,
+) -> Bundle:
+    generator = state.generator.cpu().eval()
+    generator.load_state_dict(best.weights)
+    graph = None
+    if can_export():
+        graph = export_onnx(generator)
+        check_parity(generator, graph, validation.incident[:1000])
+    else:
+        reporter.warning("onnx and onnxscript are not installed: the bundle has no ONNX graph and samples with torch")
+    return write_bundle(
+        config.run_dir / "bundle",
+        BundleInfo(
+            id="",
+            calogan_version=calogan.__version__,
+            condition=tuple(config.condition),
+            geometry=store.geometry,
+            domain=Domain.from_config(config.domain),
+            threshold=config.threshold,
+            schema=Schema.from_source(config.data.sources[0]),
+            noise_size=generator.noise_size,
+            architecture=generator.architecture.to_dict(),
+            provenance=_provenance(config, store, state, best, fingerprint),
+            files={},
+        ),
+        {name: value.numpy() for name, value in generator.state_dict().items()},
+        graph,
+    )
+
+
+def _provenance(
+    config: Config, store: Store, state: TrainingState, best: Best, fingerprint: str
+) -> dict[str, Any]:
+    return {
+        "study": config.name,
+        "fingerprint": fingerprint,
+        "config_digest": config.digest(),
+        "data_digest": store.digest,
+        "seed": config.seed,
+        "training_showers": store.counts()["train"],
+        "steps": state.step,
+        "selected_step": best.step,
+        "physics_score": best.score,
+        "minutes": round(state.elapsed / 60, 2),
+        "torch": torch.__version__,
+    }
+
+
+def _fingerprint(config: Config, store: Store) -> str:
+    """Hash of all that must be the same for a checkpoint or a bundle to be this training's."""
+    training = config.training.model_dump_json(exclude=_FREE)
+    text = "\n".join([config.digest(*_SECTIONS), training, store.digest])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_finished(target: Path, fingerprint: str) -> bool:
+    try:
+        return bool(Bundle.load(target).info.provenance.get("fingerprint") == fingerprint)
+    except BundleError:
+        return False
+
+
+def _prepare_device(config: Config) -> torch.device:
+    if config.training.threads is not None:
+        torch.set_num_threads(config.training.threads)
+    name = config.training.device
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        msg = f"training.device is {name!r}, which is not there: {str(error).splitlines()[0]}; use auto or cpu"
+        raise TrainingError(msg) from error
+    return device

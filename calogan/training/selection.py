@@ -1,0 +1,46 @@
+"""Which generator is kept: the one whose showers fit the validation showers best."""
+
+from __future__ import annotations
+
+import torch
+
+from calogan.data.showers import Showers
+from calogan.metrics.score import physics_score
+from calogan.models.generator import Generator
+from calogan.physics.observables import compute_observables
+from calogan.training.batches import step_seed
+
+__all__ = ["PhysicsScore"]
+
+CHUNK = 1000
+
+
+class PhysicsScore:
+    """Mean separation power of all observables above its floor; 0 is perfect.
+
+    The incident particles and the noise are the same at every call, so that scores of one training compare.
+
+    Args:
+        reference: Validation showers, cut at the threshold.
+        seed: Seed of the noise.
+    """
+
+    def __init__(self, reference: Showers, seed: int) -> None:
+        self._reference = reference
+        self._seed = step_seed(seed, 1)
+        self._observables = compute_observables(reference.cell_energy, reference.incident, reference.geometry)
+
+    @torch.inference_mode()
+    def __call__(self, generator: Generator) -> float:
+        """Score of a generator."""
+        device = next(generator.parameters()).device
+        rng = torch.Generator().manual_seed(self._seed)
+        pieces = []
+        for incident in torch.from_numpy(self._reference.incident).split(CHUNK):
+            noise = torch.randn(len(incident), generator.noise_size, generator=rng)
+            pieces.append(generator(incident.to(device), noise.to(device)).cpu())
+        generated = torch.cat(pieces).numpy()
+        reference = self._reference
+        return physics_score(
+            self._observables, compute_observables(generated, reference.incident, reference.geometry)
+        )

@@ -1,0 +1,134 @@
+"""Fixtures for all tests: seeds, shipped showers, a small prepared store and a three-layer toy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calogan.config import Config
+from calogan.data.files import shipped_folder
+from calogan.data.root import ShowerWriter, read_showers
+from calogan.data.schema import Schema
+from calogan.data.showers import Showers
+from calogan.data.toy import toy_geometry, toy_showers
+from calogan.geometry import Geometry
+from calogan.progress import SilentReporter
+from calogan.stages.prepare import prepare
+
+ECAL30 = {
+    "name": "ecal30",
+    "threshold": 3e-4,
+    "geometry": {
+        "layers": [
+            {
+                "x": {"cells": 30, "low": -303.0, "high": 303.0},
+                "y": {"cells": 30, "low": -303.0, "high": 303.0},
+                "depth": 122.0,
+                "z_range": [0.0, 396.0],
+            }
+        ]
+    },
+    "domain": {"momentum": [1.0, 64.0], "max_angle": 20.0, "entry_x": [-20.2, 20.2], "entry_y": [-20.2, 20.2]},
+}
+TOY_SOURCES = {
+    "dense": {"layout": "dense", "tree": "showers", "pdg": "pdg", "energy": [f"energy_layer{layer}" for layer in range(3)]},
+    "hits": {"layout": "hits", "tree": "hits", "pdg": "pdg", "cell_layer": "cell_layer"},
+    "positions": {"layout": "positions", "tree": "positions", "pdg": "pdg", "hit_z": "hit_z"},
+}
+
+
+@pytest.fixture(autouse=True)
+def legacy_rng():
+    """Seed NumPy's legacy generator for libraries that use it, and leave it as it was."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(1)  # noqa: NPY002
+    yield
+    np.random.set_state(state)  # noqa: NPY002
+
+
+@pytest.fixture(scope="session")
+def shipped():
+    """Folder of the shipped ROOT files."""
+    return shipped_folder() / "ecal30_electron"
+
+
+@pytest.fixture(scope="session")
+def ecal30_showers(shipped):
+    """The first 400 shipped showers, in memory."""
+    config = Config.model_validate(_ecal30(Path("unused"), [str(shipped / "hits_1001.root")]))
+    schema = Schema.from_source(config.data.sources[0])
+    geometry = Geometry.from_dict(config.geometry.to_dict())
+    return read_showers(config.data.sources[0].files, schema, geometry, max_showers=400)
+
+
+@pytest.fixture(scope="session")
+def ecal30_config(tmp_path_factory, ecal30_showers):
+    """A configuration of two small files with those showers."""
+    folder = tmp_path_factory.mktemp("ecal30")
+    files = [str(folder / f"part{number}.root") for number in range(2)]
+    config = Config.model_validate(_ecal30(folder / "run", files))
+    for number, file in enumerate(files):
+        with ShowerWriter(file, Schema.from_source(config.data.sources[0]), ecal30_showers.geometry) as writer:
+            writer.extend(ecal30_showers[200 * number : 200 * (number + 1)])
+    return config
+
+
+@pytest.fixture(scope="session")
+def ecal30_store(ecal30_config):
+    """Those showers prepared, in ``ecal30_config.run_dir``."""
+    return prepare(ecal30_config, SilentReporter())
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Three-layer showers in memory, and a file of them in each layout."""
+
+    showers: Showers
+    folder: Path
+
+    @property
+    def geometry(self):
+        return self.showers.geometry
+
+    def file(self, layout):
+        return self.folder / f"{layout}.root"
+
+    def config(self, run_dir, *layouts, files=None, **data):
+        """Configuration that reads the file of each layout, or `files`."""
+        sources = [{"files": files or [str(self.file(layout))], **TOY_SOURCES[layout]} for layout in layouts]
+        return Config.model_validate(
+            {
+                "name": "toy",
+                "run_dir": str(run_dir),
+                "geometry": self.geometry.to_dict(),
+                "domain": {"momentum": [1, 64], "max_angle": 15, "entry_x": [-5, 5], "entry_y": [-5, 5]},
+                "data": {"sources": sources, **data},
+            }
+        )
+
+    def schema(self, layout):
+        return Schema.from_source(self.config("unused", layout).data.sources[0])
+
+    def write(self, path, layout, showers=None, **options):
+        """Write showers (all of them by default) to a file."""
+        with ShowerWriter(path, self.schema(layout), self.geometry, **options) as writer:
+            writer.extend(self.showers if showers is None else showers)
+        return path
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """Two hundred toy showers, events 1000 to 1199, in memory and in files of each layout."""
+    rng = np.random.default_rng(7)
+    made = Toy(toy_showers(rng, toy_geometry(), 200, first_event=1000), tmp_path_factory.mktemp("toy"))
+    for layout in TOY_SOURCES:
+        made.write(made.file(layout), layout)
+    return made
+
+
+def _ecal30(run_dir, files):
+    source = {"layout": "hits", "tree": "hits", "pdg": "pdg", "files": files}
+    return {**ECAL30, "run_dir": str(run_dir), "data": {"sources": [source]}}

@@ -1,0 +1,134 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from calogan.geometry import Geometry, Layer
+from calogan.models.conditioning import Conditioning
+from calogan.models.critic import Critic
+from calogan.models.energy import LayerEnergyHead
+from calogan.models.generator import Architecture, Generator, build_generator
+from calogan.models.preprocessing import CellTransform
+from calogan.physics.kinematics import Domain
+
+THRESHOLD = 3e-4
+DOMAIN = Domain((1.0, 64.0), math.radians(20), (-20.0, 20.0), (-20.0, 20.0))
+ONE_LAYER = Geometry((Layer(tuple(np.linspace(-40, 40, 9)), tuple(np.linspace(-40, 40, 9)), depth=50.0),))
+THREE_LAYERS = Geometry(
+    (
+        Layer(tuple(np.linspace(-40, 40, 4)), tuple(np.linspace(-40, 40, 13)), depth=10.0),
+        Layer(tuple(np.linspace(-40, 40, 7)), tuple(np.linspace(-40, 40, 7)), depth=50.0),
+        Layer(tuple(np.linspace(-40, 40, 5)), tuple(np.linspace(-40, 40, 3)), depth=90.0),
+    )
+)
+GEOMETRIES = pytest.mark.parametrize("geometry", [ONE_LAYER, THREE_LAYERS], ids=["one layer", "three layers"])
+
+
+def make_generator(geometry: Geometry) -> Generator:
+    torch.manual_seed(0)
+    condition = ("momentum", "direction", "entry_point")
+    return build_generator(Architecture(4, (16, 16)), geometry, DOMAIN, condition, THRESHOLD)
+
+
+def incidents(count: int) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    values = np.stack(
+        [
+            rng.uniform(-1, 1, count),
+            rng.uniform(-1, 1, count),
+            rng.uniform(5, 50, count),
+            rng.uniform(-20, 20, count),
+            rng.uniform(-20, 20, count),
+        ],
+        axis=1,
+    )
+    return torch.from_numpy(values.astype(np.float32))
+
+
+@GEOMETRIES
+def test_cells_are_dark_or_above_threshold(geometry):
+    generator = make_generator(geometry)
+    energy = generator(incidents(64), torch.randn(64, generator.noise_size))
+    assert energy.shape == (64, geometry.n_cells)
+    lit = energy > 0
+    assert 0.1 < lit.float().mean() < 0.9
+    assert (energy[lit] >= THRESHOLD).all()
+
+
+@GEOMETRIES
+def test_layers_hold_the_energy_that_the_head_drew(geometry):
+    generator = make_generator(geometry)
+    incident, noise = incidents(64), torch.randn(64, generator.noise_size)
+    momentum = incident[:, :3].norm(dim=1, keepdim=True)
+    residual = noise[:, 4 : 4 + geometry.n_layers]
+    drawn = generator.energy_head.layer_energy(generator.conditioning(incident), residual, momentum)
+    found = torch.from_numpy(geometry.layer_energy(generator(incident, noise).detach().numpy())).float()
+    lit = found > 0  # a layer whose cells are all dark stays empty
+    assert lit.float().mean() > 0.9
+    torch.testing.assert_close(found[lit], drawn.detach()[lit], rtol=1e-4, atol=1e-5)
+
+
+@GEOMETRIES
+def test_every_weight_but_the_energy_head_gets_a_gradient(geometry):
+    generator = make_generator(geometry)
+    critic = Critic((16, 8), geometry, generator.conditioning, generator.transform)
+    incident = incidents(32)
+    u = generator.transform.encode(generator(incident, torch.randn(32, generator.noise_size)))
+    critic(u, incident).mean().backward()
+    for name, weight in generator.named_parameters():
+        reached = weight.grad is not None and bool((weight.grad != 0).any())
+        assert reached is not name.startswith("energy_head."), name
+    assert all(weight.grad is not None for weight in critic.parameters())
+
+
+def test_showers_do_not_depend_on_their_neighbours_in_a_batch():
+    generator = make_generator(ONE_LAYER).double()
+    incident, noise = incidents(20).double(), torch.randn(20, generator.noise_size, dtype=torch.float64)
+    together = generator(incident, noise)
+    apart = torch.cat([generator(incident[i : i + 1], noise[i : i + 1]) for i in range(20)])
+    torch.testing.assert_close(together, apart, rtol=1e-10, atol=0.0)
+
+
+def test_condition_features_span_minus_one_to_one():
+    conditioning = Conditioning(("momentum", "direction", "entry_point"), DOMAIN)
+    slope = math.tan(math.radians(20))
+    lowest = torch.tensor([[0.0, 0.0, 1.0, -20.0, 20.0]])
+    torch.testing.assert_close(conditioning(lowest), torch.tensor([[-1.0, 0.0, 0.0, -1.0, 1.0]]))
+    steepest = torch.tensor([[8.0 * slope, -8.0 * slope, 8.0, 0.0, 0.0]])
+    assert conditioning(steepest)[0, 1:].tolist() == pytest.approx([1.0, -1.0, 0.0, 0.0])
+
+
+def test_condition_without_direction_ignores_it():
+    conditioning = Conditioning(("momentum",), DOMAIN)
+    assert conditioning.size == 1
+    along = conditioning(torch.tensor([[0.0, 0.0, 5.0, 0.0, 0.0], [3.0, 0.0, 4.0, 9.0, 9.0]]))
+    assert along[0].item() == pytest.approx(along[1].item())
+
+
+def test_transform_inverts_and_cuts():
+    transform = CellTransform(THRESHOLD, 1.5e-3)
+    energy = torch.tensor([0.0, 1e-4, 4e-4, 1e-2, 5.0], dtype=torch.float64)
+    restored = transform.double().decode(transform.encode(energy))
+    torch.testing.assert_close(restored, torch.tensor([0.0, 0.0, 4e-4, 1e-2, 5.0], dtype=torch.float64))
+
+
+def test_energy_head_recovers_correlated_log_normals():
+    torch.manual_seed(0)
+    truth = torch.tensor([[0.1, 0.0], [-0.08, 0.05]])
+    momentum = torch.full((4000, 1), 10.0)
+    layer_energy = momentum * torch.exp(torch.tensor([-2.0, -3.0]) + torch.randn(4000, 2) @ truth.T)
+    head, features = LayerEnergyHead(1, 2), torch.zeros(4000, 1)
+    head.fit_scale(layer_energy, momentum)
+    optimiser = torch.optim.Adam(head.parameters(), 2e-2)
+    for _ in range(150):
+        optimiser.zero_grad()
+        head.negative_log_likelihood(features, layer_energy, momentum).mean().backward()
+        optimiser.step()
+    with torch.no_grad():
+        residual = head.residual(features, layer_energy, momentum)
+        drawn = head.layer_energy(features, torch.randn(4000, 2), momentum)
+        again = head.layer_energy(features, residual, momentum)
+    torch.testing.assert_close(residual.T.cov(), torch.eye(2), rtol=0, atol=0.1)
+    torch.testing.assert_close(again, layer_energy, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(drawn.log().T.cov(), layer_energy.log().T.cov(), rtol=0.15, atol=3e-4)

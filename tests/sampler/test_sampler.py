@@ -1,0 +1,285 @@
+"""The sampler on a tiny, untrained generator: what does not depend on how well it was trained."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+import awkward as ak
+import numpy as np
+import pytest
+import torch
+import uproot
+
+from calogan.data.root import read_provenance, read_showers
+from calogan.errors import BundleError, ConfigError, DomainError, MissingDependencyError, ShapeError
+from calogan.noise import standard_normal
+from calogan.sampler import GeneratedShowers, OutsideDomainWarning, ShowerSampler, load_sampler
+from calogan.sampler.network import OnnxNetwork, TorchNetwork, load_network
+
+
+@pytest.fixture
+def sampler(make_bundle):
+    return ShowerSampler(make_bundle(), threads=1)
+
+
+@pytest.fixture
+def electrons():
+    rng = np.random.default_rng(5)
+    count = 37
+    return {
+        "px": rng.normal(0, 0.5, count),
+        "py": rng.normal(0, 0.5, count),
+        "pz": rng.uniform(5, 50, count),
+        "x": rng.uniform(-5, 5, count),
+        "y": rng.uniform(-5, 5, count),
+    }
+
+
+def assert_same(found, expected):
+    scale = expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found / scale, expected / scale, rtol=1e-5, atol=1e-7)
+
+
+def test_is_the_generator_with_keyed_noise(sampler, electrons):
+    showers = sampler.sample(**electrons, seed=9)
+    incident = np.stack(list(electrons.values()), axis=1).astype(np.float32)
+    noise = standard_normal(9, np.arange(37), sampler.bundle.info.noise_size)
+    with torch.no_grad():
+        expected = sampler.bundle.load_generator()(torch.from_numpy(incident), torch.from_numpy(noise)).numpy()
+    assert isinstance(showers, GeneratedShowers)
+    assert len(showers) == 37
+    assert showers.cell_energy.dtype == np.float32
+    np.testing.assert_array_equal(showers.incident, incident)
+    assert_same(showers.cell_energy, expected)
+    lit = showers.cell_energy[showers.cell_energy > 0]
+    assert lit.size > 0
+    assert lit.min() >= sampler.threshold * (1 - 1e-6)
+    assert showers.layer_energy.shape == (37, 3)
+    np.testing.assert_allclose(showers.layer_energy.sum(axis=1), showers.total_energy, rtol=1e-6)
+
+
+def test_attributes_are_the_bundle_s(sampler):
+    info = sampler.bundle.info
+    assert sampler.domain == info.domain
+    assert sampler.geometry == info.geometry
+    assert sampler.version == info.id
+    assert sampler.validation == {"passed": True}
+    assert sampler.threshold == 3e-4
+    assert sampler.condition == ("momentum", "direction", "entry_point")
+    assert info.id in repr(sampler)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_batch_size_changes_nothing(make_bundle, sampler, electrons, batch_size):
+    expected = sampler.sample(**electrons, seed=3).cell_energy
+    batched = load_sampler(make_bundle("other").path, batch_size=batch_size, threads=1)
+    assert_same(batched.sample(**electrons, seed=3).cell_energy, expected)
+
+
+def test_order_and_company_change_nothing(sampler, electrons):
+    ids = np.arange(100, 137)
+    expected = sampler.sample(**electrons, seed=3, shower_id=ids).cell_energy
+    order = np.random.default_rng(1).permutation(37)[:20]
+    chosen = {name: values[order] for name, values in electrons.items()}
+    assert_same(sampler.sample(**chosen, seed=3, shower_id=ids[order]).cell_energy, expected[order])
+
+
+def test_torch_makes_the_same_showers(make_bundle, sampler, electrons):
+    without_graph = make_bundle("plain", graph=False)
+    assert without_graph.info.id == sampler.version
+    plain = ShowerSampler(without_graph)
+    assert isinstance(load_network(plain.bundle), TorchNetwork)
+    assert isinstance(load_network(sampler.bundle), OnnxNetwork)
+    assert isinstance(load_network(sampler.bundle, "cpu"), OnnxNetwork)
+    assert_same(plain.sample(**electrons, seed=3).cell_energy, sampler.sample(**electrons, seed=3).cell_energy)
+
+
+def test_seed_is_fresh_and_kept(sampler, electrons):
+    first, second = sampler.sample(**electrons), sampler.sample(**electrons)
+    assert first.seed != second.seed
+    assert not np.array_equal(first.cell_energy, second.cell_energy)
+    np.testing.assert_array_equal(sampler.sample(**electrons, seed=first.seed).cell_energy, first.cell_energy)
+
+
+def test_default_ids_count_from_zero(sampler, electrons):
+    np.testing.assert_array_equal(sampler.sample(**electrons, seed=1).shower_id, np.arange(37))
+
+
+def test_ragged_in_ragged_out(sampler, electrons):
+    counts = [2, 0, 1, 30, 4]
+    events = {name: ak.unflatten(values, counts) for name, values in electrons.items()}
+    showers = sampler.sample(**events, seed=3, shower_id=[10, 11, 12, 13, 14])
+    np.testing.assert_array_equal(showers.shower_id, np.repeat([10, 11, 12, 13, 14], counts))
+    records = showers.to_awkward()
+    assert ak.num(records).tolist() == counts
+    np.testing.assert_array_equal(ak.to_numpy(ak.flatten(records.total_energy)), showers.total_energy)
+    alone = sampler.sample(**{name: values[3:] for name, values in events.items()}, seed=3, shower_id=[13, 14])
+    assert_same(alone.cell_energy, showers.cell_energy[3:])
+    first = {name: values[:1] for name, values in electrons.items()}
+    assert_same(sampler.sample(**first, seed=3, shower_id=[10]).cell_energy, showers.cell_energy[:1])
+
+
+def test_awkward_records_hold_the_cells(sampler, electrons):
+    showers = sampler.sample(**electrons, seed=3)
+    records = showers.to_awkward()
+    assert records.fields == ["shower_id", "px", "py", "pz", "x", "y", "total_energy", "hits"]
+    hits = records.hits
+    shower = np.repeat(np.arange(37), ak.num(hits))
+    layer, row, column, energy = (ak.to_numpy(ak.flatten(hits[name])) for name in ("layer", "row", "column", "energy"))
+    filled = np.zeros_like(showers.cell_energy)
+    filled[shower, sampler.geometry.flat_index(layer, row, column)] = energy
+    np.testing.assert_array_equal(filled, showers.cell_energy)
+    np.testing.assert_allclose(ak.to_numpy(records.px), electrons["px"], rtol=1e-6)
+
+
+def test_some_of_the_showers(sampler, electrons):
+    pairs = {name: ak.unflatten(values[:36], [2] * 18) for name, values in electrons.items()}
+    showers = sampler.sample(**pairs, seed=3)
+    chosen = showers[np.array([4, 7])]
+    np.testing.assert_array_equal(chosen.cell_energy, showers.cell_energy[[4, 7]])
+    np.testing.assert_array_equal(chosen.particle, [0, 1])
+    assert chosen.counts is None
+    assert chosen.seed == 3
+    assert len(chosen.to_awkward()) == 2
+
+
+@pytest.mark.parametrize("layout", ["hits", "dense"])
+def test_root_file_is_laid_out_as_the_training_data(make_bundle, electrons, tmp_path, layout):
+    sampler = ShowerSampler(make_bundle(layout=layout))
+    showers = sampler.sample(**electrons, seed=3, shower_id=np.arange(50, 87))
+    showers.to_root(tmp_path / "out.root")
+    found = read_showers([str(tmp_path / "out.root")], sampler.bundle.info.schema, sampler.geometry)
+    np.testing.assert_array_equal(found.event, showers.shower_id)
+    np.testing.assert_array_equal(found.incident, showers.incident)
+    np.testing.assert_allclose(found.cell_energy, showers.cell_energy, rtol=1e-6)
+    record = read_provenance(tmp_path / "out.root")
+    assert (record["seed"], record["bundle"]) == ("3", sampler.version)
+
+
+def test_root_file_of_another_layout(sampler, electrons, tmp_path):
+    showers = sampler.sample(**electrons, seed=3)
+    showers.to_root(tmp_path / "out.root", layout="dense", tree="showers")
+    with uproot.open(tmp_path / "out.root") as file:
+        images = file["showers"].arrays(library="np")
+    np.testing.assert_allclose(images["energy_layer1"].reshape(37, -1), showers.cell_energy[:, 12:16] * 1e3, rtol=1e-6)
+
+
+def test_iteration_gives_the_same_showers(sampler, electrons):
+    expected = sampler.sample(**electrons, seed=3)
+    chunks = list(sampler.sample_iter(**electrons, seed=3, chunk=10))
+    assert [len(chunk) for chunk in chunks] == [10, 10, 10, 7]
+    assert_same(np.concatenate([chunk.cell_energy for chunk in chunks]), expected.cell_energy)
+    np.testing.assert_array_equal(np.concatenate([chunk.shower_id for chunk in chunks]), expected.shower_id)
+    fresh = list(sampler.sample_iter(**electrons, chunk=10))
+    assert len({chunk.seed for chunk in fresh}) == 1
+
+
+def test_iteration_checks_before_it_starts(sampler):
+    with pytest.raises(DomainError, match="number 3"):
+        sampler.sample_iter(0.0, 0.0, [10.0, 10.0, 10.0, 80.0], 0.0, 0.0, chunk=2)
+
+
+def test_nothing_asked_nothing_given(sampler):
+    showers = sampler.sample([], [], [], [], [])
+    assert showers.cell_energy.shape == (0, 18)
+    assert len(showers.to_awkward()) == 0
+    assert list(sampler.sample_iter([], [], [], [], [])) == []
+
+
+def test_outside_the_domain(sampler):
+    with pytest.raises(DomainError, match=r"\|p\| 1 to 64 GeV"):
+        sampler.sample(0, 0, 80, 0, 0)
+    with pytest.warns(OutsideDomainWarning) as record:
+        assert sampler.sample(0, 0, 80, 0, 0, outside="warn").incident[0, 2] == 80
+    assert record[0].filename == __file__
+    assert sampler.sample(0, 0, 80, 0, 0, outside="clip").incident[0, 2] == pytest.approx(64)
+    with pytest.raises(DomainError, match="pz of number 0 is nan"):
+        sampler.sample(0, 0, np.nan, 0, 0)
+
+
+def test_entry_point_is_asked_for(sampler):
+    with pytest.raises(ShapeError, match=r"needs the entry point .* give x and y \[mm\]"):
+        sampler.sample(0, 0, 10)
+    with pytest.raises(ShapeError, match=r"give y \[mm\]"):
+        sampler.sample(0, 0, 10, 1.0)
+
+
+def test_entry_point_is_not_asked_for(make_bundle):
+    sampler = ShowerSampler(make_bundle(entry_point=False))
+    np.testing.assert_array_equal(sampler.sample(0, 0, [10.0, 20.0]).incident[:, 3:], np.zeros((2, 2)))
+    with pytest.raises(ShapeError, match="trained without an entry point; leave out x and y"):
+        sampler.sample(0, 0, 10, 0, 0)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_seed_out_of_range_is_refused(sampler, seed):
+    with pytest.raises(ConfigError, match="seed"):
+        sampler.sample(0, 0, 10, 0, 0, seed=seed)
+
+
+@pytest.mark.parametrize("option", ["threads", "batch_size"])
+def test_options_are_checked(make_bundle, option):
+    with pytest.raises(ConfigError, match=f"{option} must be at least 1, got 0"):
+        ShowerSampler(make_bundle(), **{option: 0})
+
+
+def test_pickles_by_path(sampler, electrons):
+    expected = sampler.sample(**electrons, seed=3).cell_energy
+    data = pickle.dumps(sampler)
+    assert len(data) < 1000
+    np.testing.assert_array_equal(pickle.loads(data).sample(**electrons, seed=3).cell_energy, expected)  # noqa: S301
+
+
+def test_pickle_notices_another_model(make_bundle, sampler):
+    data = pickle.dumps(sampler)
+    other = make_bundle(seed=2)
+    assert other.path == sampler.bundle.path
+    with pytest.raises(BundleError, match=f"holds model {other.info.id}, but .* {sampler.version}"):
+        pickle.loads(data)  # noqa: S301
+
+
+@pytest.mark.multiprocess
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_works_in_a_process_pool(sampler, electrons, method):
+    expected = sampler.sample(**electrons, seed=3)
+    parts = [slice(0, 20), slice(20, 37)]
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(method)) as pool:
+        futures = [
+            pool.submit(sampler.cell_energy, expected.incident[part], 3, expected.shower_id[part]) for part in parts
+        ]
+        assert_same(np.concatenate([future.result(timeout=100) for future in futures]), expected.cell_energy)
+
+
+def test_needs_no_torch(make_bundle):
+    with_graph, without = make_bundle(), make_bundle("plain", graph=False)
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import calogan, json\n"
+        f"showers = calogan.load_sampler({str(with_graph.path)!r}, threads=1).sample(0, 0, 10, 0, 0, seed=3)\n"
+        "from calogan.errors import MissingDependencyError\n"
+        "try:\n"
+        f"    calogan.load_sampler({str(without.path)!r}).sample(0, 0, 10, 0, 0)\n"
+        "except MissingDependencyError as error:\n"
+        "    message = str(error)\n"
+        "heavy = {'mlflow', 'matplotlib', 'sklearn', 'scipy'} & set(sys.modules)\n"
+        "print(json.dumps([showers.cell_energy.tolist(), message, sorted(heavy)]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    cells, message, heavy = json.loads(done.stdout)
+    assert_same(np.array(cells), ShowerSampler(with_graph).sample(0, 0, 10, 0, 0, seed=3).cell_energy)
+    assert "pip install 'calogan[train]'" in message
+    assert heavy == []
+
+
+def test_missing_torch_is_named(make_bundle, monkeypatch):
+    bundle = make_bundle()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingDependencyError, match="torch is needed"):
+        load_network(bundle, "cuda")

@@ -1,0 +1,62 @@
+"""Where samplers are found."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from calogan.errors import BundleError
+from calogan.sampler import builtin_bundles, load_sampler, source
+
+
+@pytest.fixture
+def shipped(make_bundle, monkeypatch, tmp_path):
+    monkeypatch.setattr(source, "_SHIPPED", tmp_path / "shipped")
+    return make_bundle("shipped/tiny-calorimeter")
+
+
+def test_a_folder(make_bundle):
+    bundle = make_bundle()
+    assert load_sampler(bundle.path).version == bundle.info.id
+    assert load_sampler(str(bundle.path)).version == bundle.info.id
+
+
+def test_a_shipped_bundle(shipped):
+    assert builtin_bundles() == ["tiny-calorimeter"]
+    assert load_sampler("tiny-calorimeter").version == shipped.info.id
+
+
+def test_a_folder_goes_before_a_shipped_bundle(shipped, make_bundle, tmp_path, monkeypatch):
+    other = make_bundle("tiny-calorimeter", seed=2)
+    monkeypatch.chdir(tmp_path)
+    assert other.info.id != shipped.info.id
+    assert load_sampler("tiny-calorimeter").version == other.info.id
+
+
+def test_a_misspelt_name(shipped):
+    with pytest.raises(BundleError, match=r"tiny_calo: neither .* did you mean 'tiny-calorimeter'\?"):
+        load_sampler("tiny_calo")
+
+
+@pytest.mark.parametrize("name", ["models:/calogan@champion", "runs:/0123/bundle"])
+def test_mlflow_is_downloaded_first(name):
+    with pytest.raises(BundleError, match=f"mlflow artifacts download -u {name}"):
+        load_sampler(name)
+
+
+def test_a_folder_that_is_no_bundle(tmp_path):
+    with pytest.raises(BundleError, match=r"there is no bundle\.json"):
+        load_sampler(tmp_path)
+
+
+def test_all_shipped_bundles_load():
+    for name in builtin_bundles():
+        assert load_sampler(name).bundle.info.files
+
+
+def test_a_damaged_bundle(make_bundle):
+    path = make_bundle().path
+    shutil.copy(path / "bundle.json", path / "generator.onnx")
+    with pytest.raises(BundleError, match="damaged"):
+        load_sampler(path)

@@ -1,0 +1,170 @@
+"""Tests of the command line: what it passes on, what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+import calogan
+from calogan.cli import app
+from calogan.errors import StoreError, TrainingInterrupted
+
+DEMO = str(Path(__file__).parent.parent / "configs" / "demo.yaml")
+GENERATE = ["--bundle", "b", "--input", "i.root", "--output", "o.root", "--seed", "7"]
+
+
+@dataclass
+class Verdicts:
+    """Verdicts as a stage returns them."""
+
+    passed: bool
+    report: Path = Path("runs/demo/validation/test/report.html")
+
+    def table(self):
+        return [("criterion", "verdict"), ("response", "pass" if self.passed else "fail")]
+
+
+class Stage:
+    """Stands for a stage: keeps its arguments and returns or raises what it is told."""
+
+    def __init__(self, result):
+        self.result, self.arguments, self.named = result, (), {}
+
+    def __call__(self, *arguments, **named):
+        self.arguments, self.named = arguments, named
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    def replace(target, result):
+        fake = Stage(result)
+        monkeypatch.setattr(target, fake)
+        return fake
+
+    return replace
+
+
+def calogan_says(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.mark.parametrize("command", ["run", "prepare", "train", "validate", "generate"])
+def test_every_command_has_help_with_an_example(command):
+    done = calogan_says(command, "--help")
+    assert done.exit_code == 0
+    assert f"calogan {command}" in done.stdout.split("Example")[1]
+
+
+def test_version():
+    done = calogan_says("--version")
+    assert (done.exit_code, done.stdout) == (0, f"calogan {calogan.__version__}\n")
+
+
+def test_run_takes_overrides_prints_verdicts_and_ends_with_the_report(stage):
+    run = stage("calogan.stages.run.run", Verdicts(passed=True))
+    done = calogan_says("run", DEMO, "--set", "training.steps=7", "--set", "seed=3", "--quiet")
+    assert done.exit_code == 0, done.stderr
+    config = run.arguments[0]
+    assert (config.training.steps, config.seed) == (7, 3)
+    assert "response" in done.stdout
+    assert done.stdout.splitlines()[-1] == "runs/demo/validation/test/report.html"
+
+
+@pytest.mark.parametrize(
+    ("passed", "options", "code"), [(True, ["--strict"], 0), (False, ["--strict"], 1), (False, [], 0)]
+)
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_a_failed_criterion_is_exit_code_1_only_under_strict(stage, command, passed, options, code):
+    stage("calogan.stages.run.run", Verdicts(passed))
+    stage("calogan.stages.run.validate_run", Verdicts(passed))
+    assert calogan_says(command, DEMO, *options).exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (StoreError("runs/demo: damaged\n  in two lines"), 2, "error: runs/demo: damaged in two lines\n"),
+        (TrainingInterrupted("saved at step 9"), 75, "saved at step 9\n"),
+        (KeyboardInterrupt(), 130, "interrupted: the same command goes on from what is there\n"),
+    ],
+)
+def test_what_stops_a_stage_is_one_line_and_an_exit_code(stage, error, code, text):
+    stage("calogan.stages.run.train_run", error)
+    done = calogan_says("train", DEMO)
+    assert (done.exit_code, done.stderr, done.stdout) == (code, text, "")
+
+
+def test_a_bug_keeps_its_traceback(stage):
+    stage("calogan.stages.run.train_run", ZeroDivisionError("bug"))
+    done = calogan_says("train", DEMO)
+    assert done.exit_code == 1
+    assert isinstance(done.exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["prepare", "absent.yaml"], "absent.yaml: cannot read the configuration"),
+        (["run", DEMO, "--set", "training.step=7"], "did you mean 'steps'"),
+        (["run", DEMO, "--set", "training"], "expected section.key=value"),
+        (["generate", *GENERATE, "--branch", "px"], "--branch px: expected NAME=BRANCH"),
+        (["validate"], "--reference, --generated, --config, --out missing"),
+        (["validate", "--reference", "a.root", "--out", "report"], "--generated, --config missing"),
+        (["validate", DEMO, "--reference", "a.root"], "not both"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_exit_code_2(arguments, text):
+    done = calogan_says(*arguments)
+    assert done.exit_code == 2
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_training_split_cannot_be_validated():
+    assert calogan_says("validate", DEMO, "--split", "train").exit_code == 2
+
+
+def test_validate_compares_a_split_of_the_study(stage):
+    validate = stage("calogan.stages.run.validate_run", Verdicts(passed=True))
+    assert calogan_says("validate", DEMO, "--split", "validation", "--force").exit_code == 0
+    assert validate.arguments[1] == "validation"
+    assert validate.named == {"force": True}
+
+
+def test_validate_compares_two_files(stage):
+    validate = stage("calogan.stages.validate.validate_files", Verdicts(passed=True))
+    files = ["--reference", "a.root", "--generated", "b.root", "--config", DEMO, "--out", "report"]
+    assert calogan_says("validate", *files, "--set", "threshold=0.001").exit_code == 0
+    reference, generated, config, out, _ = validate.arguments
+    assert (reference, generated, out) == (Path("a.root"), Path("b.root"), Path("report"))
+    assert config.threshold == 0.001
+
+
+def test_generate_passes_its_options_on_and_says_what_was_written(stage):
+    written = SimpleNamespace(showers=9, outside=1, output=Path("o.root"))
+    generate = stage("calogan.stages.generate.generate", written)
+    options = [*GENERATE, "--layout", "hits", "--rntuple"]
+    done = calogan_says("generate", *options, "--branch", "px=p_x", "--branch", "event=", "--outside", "raise")
+    assert (done.exit_code, done.stdout) == (0, "9 showers, 1 particles outside the domain\no.root\n")
+    assert generate.arguments == ("b", ["i.root"], Path("o.root"))
+    chosen = {"seed": 7, "layout": "hits", "rntuple": True, "outside": "raise", "key": "event", "batch_size": 1000}
+    assert {name: generate.named[name] for name in chosen} == chosen
+    assert generate.named["input_branches"] == {"px": "p_x", "event": None}
+
+
+def test_the_installed_program_refuses_in_one_line(tmp_path):
+    command = [sys.executable, "-m", "calogan", "prepare", "absent.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: absent.yaml: cannot read the configuration")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []

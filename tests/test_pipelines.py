@@ -1,0 +1,69 @@
+"""Tests of the Snakemake pipeline."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+pytest.importorskip("snakemake")
+
+
+def _snakemake(folder, overrides, *options):
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "--snakefile", ROOT / "pipelines" / "Snakefile"),
+            *("--profile", ROOT / "pipelines" / "profiles" / "local", *options),
+            *("--config", f"study={ROOT / 'configs' / 'demo.yaml'}", f"set={json.dumps(overrides)}"),
+        ],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_stages_are_scheduled_in_order_with_the_overrides(tmp_path):
+    done = _snakemake(tmp_path, ["run_dir=here", "training.threads=1"], "--dry-run")
+    assert done.returncode == 0, done.stdout
+    commands = [line.split("-m calogan ")[1] for line in done.stdout.splitlines() if "-m calogan" in line]
+    options = f"{ROOT / 'configs' / 'demo.yaml'} --set 'run_dir=here' --set 'training.threads=1'"
+    assert commands == [
+        f"prepare {options} && touch here/prepared/manifest.json",
+        f"train {options} && touch here/bundle/bundle.json",
+        f"validate {options} --split test && touch here/validation/test/report.json",
+    ]
+
+
+def test_a_wrong_study_stops_before_any_job(tmp_path):
+    done = _snakemake(tmp_path, ["training.step=1"], "--dry-run")
+    assert done.returncode == 1
+    assert "did you mean 'steps'" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_the_pipeline_runs_once_and_then_has_nothing_to_do(tmp_path):
+    overrides = [
+        "run_dir=here",
+        "tracking.enabled=false",
+        "training.threads=1",
+        "training.warmup_steps=4",
+        "training.steps=2",
+        "training.critic_steps=1",
+        "training.evaluate_every=2",
+        "training.checkpoint_every=2",
+        "training.evaluate_showers=100",
+        "validation.max_showers=200",
+        "validation.bootstrap=20",
+        "validation.classifier_repeats=1",
+    ]
+    done = _snakemake(tmp_path, overrides)
+    assert done.returncode == 0, done.stdout
+    for path in ("prepared/manifest.json", "bundle/bundle.json", "validation/test/report.json"):
+        assert (tmp_path / "here" / path).is_file()
+    assert "Nothing to be done" in _snakemake(tmp_path, overrides).stdout

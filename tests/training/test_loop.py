@@ -1,0 +1,203 @@
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from torch.optim import Adam
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from calogan.config import TrainingConfig
+from calogan.errors import DivergenceError, TrainingError, TrainingInterrupted
+from calogan.geometry import Geometry, Layer
+from calogan.models.critic import Critic
+from calogan.models.encoder import Encoder
+from calogan.models.generator import Architecture, build_generator
+from calogan.physics.kinematics import Domain
+from calogan.progress import SilentReporter
+from calogan.training.loop import Outlet, Trainer
+from calogan.training.state import TrainingState
+
+GEOMETRY = Geometry((Layer(tuple(np.linspace(-40, 40, 7)), tuple(np.linspace(-40, 40, 7)), depth=50.0),))
+SETTINGS = TrainingConfig(
+    batch_size=16, warmup_steps=6, steps=6, critic_steps=2, log_every=2, evaluate_every=3, checkpoint_every=5, device="cpu"
+)
+
+
+def make_showers():
+    rng = torch.Generator().manual_seed(0)
+    momentum = 1 + 60 * torch.rand(70, generator=rng)
+    incident = torch.zeros(70, 5)
+    incident[:, 2] = momentum
+    shape = torch.softmax(torch.randn(70, 36, generator=rng), dim=1)
+    energy = 0.17 * momentum.unsqueeze(1) * shape
+    return incident, torch.where(energy > 0.05, energy, 0.0)
+
+
+class Run:
+    """One training in a folder, taken up as often as wanted."""
+
+    def __init__(self, folder, score=None, settings=SETTINGS):
+        self.folder, self.settings, self.records = folder, settings, []
+        self._score = score or (lambda generator: float(generator.cell_mean.bias.detach().abs().sum()))
+        torch.manual_seed(1)
+        incident, cell_energy = make_showers()
+        domain = Domain((1.0, 64.0), math.radians(20), (-20.0, 20.0), (-20.0, 20.0))
+        generator = build_generator(Architecture(3, (16, 16)), GEOMETRY, domain, ("momentum",), 0.05, 0.05)
+        generator.energy_head.fit_scale(cell_energy.sum(dim=1, keepdim=True), incident[:, 2:3])
+        encoder = Encoder(36, 2, 3)
+        critic = Critic((16,), GEOMETRY, generator.conditioning, generator.transform)
+        weights = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head")]
+        self.state = TrainingState(
+            generator,
+            encoder,
+            critic,
+            AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(0.9)),
+            Adam([*generator.parameters(), *encoder.parameters()], 1e-3),
+            Adam(weights, 1e-4, betas=(0.0, 0.9)),
+            Adam(critic.parameters(), 1e-4, betas=(0.0, 0.9)),
+        )
+        outlet = Outlet(folder / "checkpoint.pt", "print", self.record, self.score, SilentReporter())
+        self.trainer = Trainer(self.state, settings, incident, cell_energy, 5, outlet)
+
+    def record(self, step, figures):
+        self.records.append((step, figures))
+
+    def score(self, generator):
+        return self._score(generator)
+
+
+def resumed(folder, **options):
+    run = Run(folder, **options)
+    run.state.load(folder / "checkpoint.pt", "print")
+    return run
+
+
+def same(one, two):
+    return all(torch.equal(value, two[name]) for name, value in one.items()) and one.keys() == two.keys()
+
+
+@pytest.fixture
+def straight(tmp_path):
+    run = Run(tmp_path)
+    run.best = run.trainer.run()
+    return run
+
+
+class Stop(Exception):
+    """Stands for a kill: nothing after it runs."""
+
+
+@pytest.mark.parametrize("killed_at", [6, 7, 11])
+def test_killed_and_resumed_ends_with_the_same_bits(tmp_path, straight, killed_at):
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    first = Run(folder)
+    step, original = None, first.trainer._step
+
+    def kill():
+        if first.state.step == killed_at:
+            raise Stop
+        original()
+
+    first.trainer._step = kill
+    with pytest.raises(Stop):
+        first.trainer.run()
+    second = resumed(folder)
+    assert second.state.step == killed_at // 5 * 5
+    best = second.trainer.run()
+    assert same(second.state.generator.state_dict(), straight.state.generator.state_dict())
+    assert same(second.state.critic.state_dict(), straight.state.critic.state_dict())
+    assert same(second.state.ema.state_dict(), straight.state.ema.state_dict())
+    assert same(best.weights, straight.best.weights)
+    assert (best.step, best.score) == (straight.best.step, straight.best.score)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_signal_saves_and_says_how_to_go_on(tmp_path, straight, number):
+    folder = tmp_path / "stopped"
+    folder.mkdir()
+    first = Run(folder, score=lambda generator: os.kill(os.getpid(), number) or straight.score(generator))
+    with pytest.raises(TrainingInterrupted, match=f"{number.name} at step 6; run the same command"):
+        first.trainer.run()
+    second = resumed(folder)
+    assert second.state.step == 6
+    second.trainer.run()
+    assert same(second.state.generator.state_dict(), straight.state.generator.state_dict())
+
+
+def test_both_phases_change_what_they_should(tmp_path, straight):
+    fresh, warm = Run(tmp_path / "unused"), Run(tmp_path, settings=SETTINGS.model_copy(update={"steps": 0}))
+    warm.trainer.run()
+    start, middle, end = (
+        dict(run.state.generator.named_parameters()) for run in (fresh, warm, straight)
+    )
+    for name in start:
+        head = name.startswith("energy_head.")
+        moved = not torch.equal(middle[name], end[name])
+        assert moved is not head, f"{name}: the adversarial phase trains all but the energy head"
+    assert not torch.equal(start["energy_head.mean.weight"], middle["energy_head.mean.weight"])
+    assert same(fresh.state.critic.state_dict(), warm.state.critic.state_dict())
+    assert not same(fresh.state.critic.state_dict(), straight.state.critic.state_dict())
+
+
+def test_records_are_at_the_intervals(straight):
+    assert [step for step, figures in straight.records if "time/steps_per_s" in figures] == [2, 4, 6, 8, 10, 12]
+    assert [step for step, figures in straight.records if "validation/physics_score" in figures] == [6, 9, 12]
+
+
+def test_best_is_the_lowest_score(tmp_path):
+    scores = iter([3.0, math.nan, 2.0])
+    best = Run(tmp_path, score=lambda _generator: next(scores)).trainer.run()
+    assert (best.score, best.step) == (2.0, 12)
+
+
+def test_divergence_keeps_the_last_good_checkpoint(tmp_path):
+    run = Run(tmp_path)
+    original = run.trainer._critic_step
+
+    def poison(index):
+        original(index)
+        if run.state.step == 8:
+            with torch.no_grad():
+                run.state.critic.score.bias.fill_(math.nan)
+
+    run.trainer._critic_step = poison
+    with pytest.raises(DivergenceError, match="diverged at step 10.*last good checkpoint is kept"):
+        run.trainer.run()
+    kept = resumed(tmp_path)
+    assert kept.state.step == 5
+    assert kept.state.is_finite()
+
+
+def test_wall_clock_limit_ends_with_a_selected_generator(tmp_path):
+    run = Run(tmp_path, settings=SETTINGS.model_copy(update={"max_minutes": 1e-9}))
+    best = run.trainer.run()
+    assert best.step == run.state.step < 12
+
+
+def test_checkpoint_of_another_configuration_is_refused(straight):
+    with pytest.raises(TrainingError, match="another configuration"):
+        Run(straight.folder).state.load(straight.folder / "checkpoint.pt", "other")
+
+
+def test_damaged_checkpoint_is_named(straight):
+    path = straight.folder / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match="damaged checkpoint") as error:
+        Run(straight.folder).state.load(path, "print")
+    assert "\n" not in str(error.value)
+
+
+def test_checkpoint_with_code_in_it_is_not_executed(straight, tmp_path):
+    path, trace = straight.folder / "checkpoint.pt", tmp_path / "executed"
+
+    class Malicious:
+        def __reduce__(self):
+            return (os.mkdir, (str(trace),))
+
+    torch.save({"format": 1, "fingerprint": Malicious()}, path)
+    with pytest.raises(TrainingError, match="damaged checkpoint"):
+        Run(straight.folder).state.load(path, "print")
+    assert not trace.exists()
