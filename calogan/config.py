@@ -194,6 +194,9 @@ class TrainingConfig(_Section):
     warmup_learning_rate: float = Field(default=2e-3, gt=0, description="Adam's rate in the supervised phase")
     generator_learning_rate: float = Field(default=1e-4, gt=0, description="Adam's rate of the generator")
     critic_learning_rate: float = Field(default=2e-4, gt=0, description="Adam's rate of the critic")
+    symmetries: list[Literal["flip_x", "flip_y", "swap_xy"]] = Field(
+        default=[], description="mirror images of the showers to train on as well; only where calorimeter and particles have them"
+    )
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged generator weights per step")
     log_every: int = Field(default=50, ge=1, description="steps between two lines of metrics.jsonl")
     evaluate_every: int = Field(default=500, ge=1, description="steps between two physics scores on validation showers")

@@ -103,7 +103,12 @@ class Toy:
             {
                 "name": "toy",
                 "run_dir": str(run_dir),
-                "geometry": self.geometry.to_dict(),
+                "geometry": {
+                    "layers": [
+                        {"x": layer.x_edges, "y": layer.y_edges, "depth": layer.depth, "z_range": layer.z_range}
+                        for layer in self.geometry.layers
+                    ]
+                },
                 "domain": {"momentum": [1, 64], "max_angle": 15, "entry_x": [-5, 5], "entry_y": [-5, 5]},
                 "data": {"sources": sources, **data},
             }

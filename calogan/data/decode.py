@@ -50,7 +50,8 @@ class Chunk:
         """Values of a branch with one of the shapes a shower and a dtype of one of the kinds."""
         values = self.columns[branch]
         if isinstance(values, Jagged) or values.dtype.kind not in kinds or values.shape[1:] not in shapes:
-            wanted = " or ".join(_describe_type(_KINDS[kinds], shape) for shape in sorted(shapes, reverse=True))
+            sizes = " or ".join(_describe_shape(shape) for shape in sorted(shapes, key=len, reverse=True))
+            wanted = f"{_KINDS[kinds]}s of shape {sizes}" if sizes else f"one {_KINDS[kinds]}"
             msg = f"{self.where(branch)}: expected {wanted} a shower, found {_describe(values)}"
             raise SchemaError(msg)
         return values
@@ -157,13 +158,14 @@ def _read_dense(chunk: Chunk, schema: Schema, geometry: Geometry) -> NDArray[np.
 
 def _read_hits(chunk: Chunk, schema: Schema, geometry: Geometry) -> tuple[NDArray[np.float32], int, int]:
     energy = chunk.jagged(schema.energy[0], _REAL)
-    if not _all_possible(energy.content):
-        hit = int(np.argmin((energy.content >= 0) & (energy.content < np.inf)))
+    with np.errstate(over="ignore"):
+        # Copied, since `np.add.at` is ten times slower with a dtype object that is not NumPy's own.
+        values = energy.content.astype(np.float32)
+    if not _all_possible(values):
+        hit = int(np.argmin((values >= 0) & (values < np.inf)))
         raise _impossible(chunk.where(schema.energy[0], _shower_of(energy, hit)), energy.content[hit])
     place = [None if branch is None else _same_counts(chunk, branch, schema, energy.counts) for branch in schema.place]
     index = np.repeat(np.arange(chunk.size, dtype=np.int64) * geometry.n_cells, energy.counts)
-    # Copied, since `np.add.at` is ten times slower with a dtype object that is not NumPy's own.
-    values = energy.content.astype(np.float32)
     if schema.layout == "hits":
         cell = _cells(chunk, schema, geometry, place, energy)
     else:
@@ -248,8 +250,8 @@ def _describe(values: NDArray[Any] | Jagged) -> str:
         return f"lists of {values.content.dtype.name}"
     if values.dtype.kind == "O":
         return "lists or objects"
-    return _describe_type(values.dtype.name, values.shape[1:])
+    return values.dtype.name + _describe_shape(values.shape[1:])
 
 
-def _describe_type(name: str, shape: tuple[int, ...]) -> str:
-    return name + "".join(f"[{length}]" for length in shape)
+def _describe_shape(shape: tuple[int, ...]) -> str:
+    return "".join(f"[{length}]" for length in shape)

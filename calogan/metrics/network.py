@@ -36,11 +36,11 @@ class NetworkSettings:
         dropout: Fraction of the features, and of each hidden layer, that is hidden from a training batch.
     """
 
-    hidden: tuple[int, ...] = (128, 64)
+    hidden: tuple[int, ...] = (64, 64)
     epochs: int = 20
     patience: int = 4
-    batch_size: int = 128
-    learning_rate: float = 1e-3
+    batch_size: int = 256
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     dropout: float = 0.5
 

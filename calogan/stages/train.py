@@ -29,11 +29,12 @@ from calogan.training.journal import Journal
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.selection import PhysicsScore
 from calogan.training.state import Best, TrainingState
+from calogan.training.symmetry import Symmetries
 
 if TYPE_CHECKING:
     from calogan.tracking import Tracker
 
-__all__ = ["train"]
+__all__ = ["fresh_state", "train"]
 
 _SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
 _FREE = {"device", "threads", "max_minutes", "log_every", "checkpoint_every"}
@@ -74,7 +75,8 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     reporter.message(f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads")
     incident, cell_energy = (torch.from_numpy(array).to(device) for array in (showers.incident, showers.cell_energy))
     torch.manual_seed(config.seed)
-    state = _fresh_state(config, geometry, incident, cell_energy)
+    symmetries = Symmetries(config.training.symmetries, geometry, device)
+    state = fresh_state(config, geometry, incident, cell_energy)
     folder = config.run_dir / "train"
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
@@ -89,14 +91,15 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
             tracker.log_metrics(figures, step)
 
     outlet = Outlet(checkpoint, fingerprint, record, PhysicsScore(validation, config.seed), reporter)
-    best = Trainer(state, config.training, incident, cell_energy, config.seed, outlet).run()
+    best = Trainer(state, config.training, incident, cell_energy, symmetries, config.seed, outlet).run()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     bundle = _write(config, store, state, best, validation, fingerprint, reporter)
     reporter.message(f"bundle {bundle.info.id}: {bundle.path}")
     return bundle.path
 
 
-def _fresh_state(config: Config, geometry: Geometry, incident: Tensor, cell_energy: Tensor) -> TrainingState:
+def fresh_state(config: Config, geometry: Geometry, incident: Tensor, cell_energy: Tensor) -> TrainingState:
+    """Networks with fresh weights and scales of the training showers, and their optimisers, on the showers' device."""
     settings, device = config.training, incident.device
     generator = _fresh_generator(config, geometry, incident, cell_energy).to(device)
     features = generator.conditioning.size + geometry.n_layers

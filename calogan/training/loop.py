@@ -20,6 +20,7 @@ from calogan.training.batches import BatchOrder, step_seed
 from calogan.training.objectives import gradient_penalty, warm_start_loss
 from calogan.training.signals import StopRequest, stop_on_signals
 from calogan.training.state import Best, TrainingState
+from calogan.training.symmetry import Symmetries
 
 __all__ = ["Outlet", "Trainer"]
 
@@ -55,6 +56,7 @@ class Trainer:
         settings: Lengths and rates.
         incident: Incident particles of the training showers, on the device, shape ``(showers, 5)``.
         cell_energy: Their cells [GeV], cut at the threshold, on the device, shape ``(showers, cells)``.
+        symmetries: Mirror images to train on.
         seed: Seed of batches and noise.
         outlet: Where results go.
     """
@@ -65,11 +67,12 @@ class Trainer:
         settings: TrainingConfig,
         incident: Tensor,
         cell_energy: Tensor,
+        symmetries: Symmetries,
         seed: int,
         outlet: Outlet,
     ) -> None:
         self._state, self._settings, self._outlet, self._seed = state, settings, outlet, seed
-        self._incident, self._cell_energy = incident, cell_energy
+        self._incident, self._cell_energy, self._symmetries = incident, cell_energy, symmetries
         self._device = incident.device
         self._rng = torch.Generator(self._device)
         self._order = BatchOrder(len(incident), settings.batch_size, step_seed(seed, 0), self._device)
@@ -146,14 +149,14 @@ class Trainer:
         step = state.step
         _set_rate(state.warmup_optimiser, settings.warmup_learning_rate, step / settings.warmup_steps)
         self._rng.manual_seed(step_seed(self._seed, step, WARMUP_DRAWS))
-        index = self._order.batch(step)
+        incident, cell_energy = self._batch(step)
         latent = state.generator.architecture.latent_size
         loss, parts = warm_start_loss(
             state.generator,
             state.encoder,
-            self._cell_energy[index],
-            self._incident[index],
-            self._normal(len(index), latent),
+            cell_energy,
+            incident,
+            self._normal(len(incident), latent),
             divergence_weight=min(1.0, 2.0 * step / settings.warmup_steps),
         )
         state.warmup_optimiser.zero_grad(set_to_none=True)
@@ -172,18 +175,17 @@ class Trainer:
         batches = settings.warmup_steps + step * (settings.critic_steps + 1)
         for critic_step in range(settings.critic_steps):
             self._rng.manual_seed(step_seed(self._seed, state.step, CRITIC_DRAWS, critic_step))
-            self._critic_step(self._order.batch(batches + critic_step))
+            self._critic_step(*self._batch(batches + critic_step))
         self._rng.manual_seed(step_seed(self._seed, state.step, GENERATOR_DRAWS))
-        self._generator_step(self._order.batch(batches + settings.critic_steps))
+        self._generator_step(self._batch(batches + settings.critic_steps)[0])
 
-    def _critic_step(self, index: Tensor) -> None:
-        state, incident = self._state, self._incident[index]
-        transform = state.generator.transform
+    def _critic_step(self, incident: Tensor, cell_energy: Tensor) -> None:
+        state, transform = self._state, self._state.generator.transform
         with torch.no_grad():
-            noise = self._normal(len(index), state.generator.noise_size)
+            noise = self._normal(len(incident), state.generator.noise_size)
             generated = transform.encode(state.generator(incident, noise))
-            reference = transform.encode(self._cell_energy[index])
-        mixing = torch.rand(len(index), 1, generator=self._rng, device=self._device)
+            reference = transform.encode(cell_energy)
+        mixing = torch.rand(len(incident), 1, generator=self._rng, device=self._device)
         distance = state.critic(reference, incident).mean() - state.critic(generated, incident).mean()
         penalty = gradient_penalty(state.critic, reference, generated, incident, mixing)
         state.critic_optimiser.zero_grad(set_to_none=True)
@@ -191,9 +193,9 @@ class Trainer:
         state.critic_optimiser.step()
         self._count({"critic/distance": distance, "critic/penalty": penalty})
 
-    def _generator_step(self, index: Tensor) -> None:
-        state, incident = self._state, self._incident[index]
-        noise = self._normal(len(index), state.generator.noise_size)
+    def _generator_step(self, incident: Tensor) -> None:
+        state = self._state
+        noise = self._normal(len(incident), state.generator.noise_size)
         generated = state.generator.transform.encode(state.generator(incident, noise))
         loss = -state.critic(generated, incident).mean()
         state.generator_optimiser.zero_grad(set_to_none=True)
@@ -201,6 +203,15 @@ class Trainer:
         state.generator_optimiser.step()
         state.ema.update_parameters(state.generator)
         self._count({"generator/loss": loss})
+
+    def _batch(self, counter: int) -> tuple[Tensor, Tensor]:
+        """Incident particles and cells of a batch, each shower as one of its mirror images."""
+        index = self._order.batch(counter)
+        incident, cell_energy = self._incident[index], self._cell_energy[index]
+        if len(self._symmetries) == 1:
+            return incident, cell_energy
+        image = torch.randint(len(self._symmetries), (len(index),), generator=self._rng, device=self._device)
+        return self._symmetries.apply(incident, cell_energy, image)
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self._rng, device=self._device)

@@ -21,7 +21,7 @@ _PROFILES = {
     "cell_spectrum": ("Cell spectrum", "cell energy [GeV]", "cells per shower", True),
     "occupancy_curve": ("Occupancy against threshold", "threshold [GeV]", "cells per shower above it", True),
 }
-_IMAGES = {"reference": "", "generated": "", "ratio": f"grey: not known to {plots.KNOWN_RATIO:.0%}"}
+_IMAGES = {"reference": "", "generated": "", "ratio": f"grey: uncertain by more than {plots.KNOWN_RATIO:.0%}"}
 _DPI = 144
 
 

@@ -93,6 +93,7 @@ def momentum_trend(bins: Sequence[ResponseBin], which: str) -> Figure:
         centres, generated[0], generated[1], fmt="o", color=_GENERATED, markersize=5, capsize=2, label="generated"
     )
     main.set_ylabel(label)
+    main.set_ylim(0.98 * np.nanmin(reference[0] - reference[1]), 1.02 * np.nanmax(reference[0] + reference[1]))
     main.legend(loc="best")
     _draw_ratio(ratio, edges, (reference[0], reference[1]), (generated[0], generated[1]), centres, fit_range=True)
     ratio.set_xscale("log")
@@ -203,7 +204,7 @@ def classifier_summary(comparison: Comparison) -> Figure:
     axes.set_ylim(-0.6, len(tests) - 0.4)
     axes.set_xlim(0.4, 1.02)
     axes.invert_yaxis()
-    axes.set_xlabel("AUC (0.5: cannot be told apart, 1: always told apart)")
+    axes.set_xlabel("AUC (0.5: cannot be told apart)")
     axes.set_title("Classifier tests")
     figure.legend(loc="lower left", ncols=1)
     return figure

@@ -13,10 +13,8 @@ def test_mix_is_splitmix64():
 
 
 def test_split_of_an_event_never_changes():
-    assert assign_splits(np.arange(20)).tolist() == SPLIT_OF_FIRST_20
-
-
-SPLIT_OF_FIRST_20: list[int] = []
+    # Pinned: a change would move test showers into the training of models that are compared.
+    assert assign_splits(np.arange(20)).tolist() == [0, 2, 0, 1, 0, 0, 0, 0, 2, 0, 1, 0, 0, 1, 1, 2, 1, 2, 0, 2]
 
 
 def test_fractions():

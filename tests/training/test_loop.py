@@ -18,6 +18,7 @@ from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.state import TrainingState
+from calogan.training.symmetry import Symmetries
 
 GEOMETRY = Geometry((Layer(tuple(np.linspace(-40, 40, 7)), tuple(np.linspace(-40, 40, 7)), depth=50.0),))
 SETTINGS = TrainingConfig(
@@ -59,7 +60,7 @@ class Run:
             Adam(critic.parameters(), 1e-4, betas=(0.0, 0.9)),
         )
         outlet = Outlet(folder / "checkpoint.pt", "print", self.record, self.score, SilentReporter())
-        self.trainer = Trainer(self.state, settings, incident, cell_energy, 5, outlet)
+        self.trainer = Trainer(self.state, settings, incident, cell_energy, Symmetries(["flip_x"], GEOMETRY, torch.device("cpu")), 5, outlet)
 
     def record(self, step, figures):
         self.records.append((step, figures))
@@ -157,8 +158,8 @@ def test_divergence_keeps_the_last_good_checkpoint(tmp_path):
     run = Run(tmp_path)
     original = run.trainer._critic_step
 
-    def poison(index):
-        original(index)
+    def poison(incident, cell_energy):
+        original(incident, cell_energy)
         if run.state.step == 8:
             with torch.no_grad():
                 run.state.critic.score.bias.fill_(math.nan)

@@ -54,7 +54,7 @@ def test_every_observable_of_three_layers_is_compared(toy_comparison):
 
 def test_means_and_counts_are_those_of_the_samples():
     showers = toy_showers(np.random.default_rng(1), toy_geometry(), 300)
-    generated = replace(showers, cell_energy=2 * showers.cell_energy)
+    generated = replace(showers, cell_energy=showers.cell_energy * np.float32(1.02))
 
     found = compare(showers, generated, SETTINGS, THRESHOLD, SilentReporter())
 
@@ -65,7 +65,7 @@ def test_means_and_counts_are_those_of_the_samples():
     visible = showers.above(THRESHOLD).total_energy / showers.momentum
     low = showers.momentum < 8
     assert found.momentum_bins[0].response.reference.value == pytest.approx(visible[low].mean(), rel=1e-5)
-    assert found.momentum_bins[1].response.difference.value == pytest.approx(1.0, abs=0.01)
+    assert found.momentum_bins[1].response.difference.value == pytest.approx(0.02, abs=0.0005)
 
 
 def test_the_seed_fixes_every_number():

@@ -10,7 +10,15 @@ import pytest
 from calogan.errors import CaloganError
 from calogan.metrics.metric import Estimate
 from calogan.progress import SilentReporter
+from calogan.validation import report
+from calogan.validation.figures import Picture
 from calogan.validation.report import read_report, write_report
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Draw one figure of no content."""
+    monkeypatch.setattr(report, "draw", lambda comparison, reporter: [Picture("one", "images", "", b"png", 1, 1)])
 
 
 def test_page_is_self_contained(toy_report):
@@ -56,7 +64,7 @@ def test_every_number_is_in_the_json(toy_report, small_comparison):
     assert document["figures"]["fpd"] == small_comparison.fpd.value
 
 
-def test_numbers_that_are_not_finite_become_null(tmp_path, small_comparison):
+def test_numbers_that_are_not_finite_become_null(tmp_path, small_comparison, quick):
     comparison = replace(small_comparison, reference_occupancy=Estimate(float("nan"), float("inf")))
 
     write_report(comparison, (), tmp_path, title="t", inputs={}, reporter=SilentReporter())
@@ -88,7 +96,7 @@ def test_damaged_report_is_not_found(tmp_path, content):
     assert read_report(tmp_path, {}) is None
 
 
-def test_old_report_stays_whole_if_the_new_one_cannot_be_written(tmp_path, small_comparison, monkeypatch):
+def test_old_report_stays_whole_if_the_new_one_cannot_be_written(tmp_path, small_comparison, quick, monkeypatch):
     def write(title):
         write_report(small_comparison, (), tmp_path, title=title, inputs={}, reporter=SilentReporter())
 
@@ -98,7 +106,7 @@ def test_old_report_stays_whole_if_the_new_one_cannot_be_written(tmp_path, small
 
     def fsync(descriptor):
         staged.append(descriptor)
-        if len(staged) > 5:
+        if len(staged) > 2:
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fsync)

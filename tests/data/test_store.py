@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calogan.config import Config
+from calogan.data.root import ShowerWriter
+from calogan.data.split import SPLITS, assign_splits
+from calogan.data.store import Manifest, Store
+from calogan.errors import StoreError
+from calogan.progress import SilentReporter
+from calogan.stages.prepare import prepare
+
+
+@pytest.fixture
+def store(toy, tmp_path):
+    return prepare(toy.config(tmp_path, "dense"), SilentReporter())
+
+
+def test_splits_hold_all_showers_in_order_and_exactly(toy, store):
+    read = {split: store.load(split) for split in SPLITS}
+    assert {split: len(showers) for split, showers in read.items()} == store.counts()
+    for number, split in enumerate(SPLITS):
+        expected = toy.showers[assign_splits(toy.showers.event) == number]
+        assert np.array_equal(read[split].event, expected.event)
+        assert np.array_equal(read[split].incident, expected.incident)
+        assert np.array_equal(read[split].pdg, expected.pdg)
+        np.testing.assert_allclose(read[split].cell_energy, expected.cell_energy, rtol=2e-7)
+
+
+@pytest.mark.parametrize("layout", ["dense", "hits"])
+def test_single_precision_values_come_back_bit_for_bit(toy, tmp_path, layout):
+    # In a file in GeV nothing is converted.
+    schema = replace(toy.schema(layout), energy_unit="GeV")
+    with ShowerWriter(tmp_path / "gev.root", schema, toy.geometry) as writer:
+        writer.extend(toy.showers)
+    values = toy.config(tmp_path, layout, files=[str(tmp_path / "gev.root")]).model_dump()
+    values["data"]["sources"][0]["units"]["energy"] = "GeV"
+    store = prepare(Config.model_validate(values), SilentReporter())
+    test = toy.showers[assign_splits(toy.showers.event) == 2]
+    assert store.load("test").cell_energy.tobytes() == test.cell_energy.tobytes()
+
+
+def test_first_showers_and_threshold(store):
+    whole = store.load("train")
+    part = store.load("train", max_showers=5, threshold=0.01)
+    assert np.array_equal(part.event, whole.event[:5])
+    assert np.array_equal(part.cell_energy, whole[:5].above(0.01).cell_energy)
+    assert len(store.load("train", max_showers=10**6)) == len(whole)
+
+
+def test_opened_store_is_the_same(store):
+    again = Store.open(store.folder)
+    assert again == store
+    assert again.digest == store.digest
+    assert Manifest.from_dict(json.loads(json.dumps(store.manifest.to_dict()))) == store.manifest
+
+
+def test_unknown_split(store):
+    with pytest.raises(StoreError, match="no split 'tests'; did you mean 'test'"):
+        store.load("tests")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "manifest.json").unlink(), "no prepared showers"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json: cannot be read"),
+        (lambda folder: (folder / "manifest.json").write_text('{"format": 99}'), "format 99, expected 1"),
+        (lambda folder: (folder / "manifest.json").write_text('{"format": 1}'), "damaged: KeyError"),
+        (lambda folder: shutil.rmtree(next((folder / "shards").iterdir())), r"\.npy: cannot be read"),
+        (lambda folder: _cut(next((folder / "shards").glob("*/incident.npy"))), r"incident\.npy: cannot be read"),
+        (lambda folder: _replace(next((folder / "shards").glob("*/pdg.npy"))), r"pdg\.npy: has shape \(3,\), expected"),
+    ],
+)
+def test_damaged_folders_are_named(store, damage, message):
+    damage(store.folder)
+    with pytest.raises(StoreError, match=message) as caught:
+        Store.open(store.folder)
+    assert "\n" not in str(caught.value)
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def _replace(path):
+    np.save(path, np.zeros(3, dtype=np.int32))

@@ -1,0 +1,145 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from calogan.bundle import Bundle
+from calogan.config import Config
+from calogan.data.store import Store
+from calogan.errors import StoreError, TrainingError
+from calogan.progress import SilentReporter
+from calogan.stages.prepare import prepare
+from calogan.stages.train import train
+
+TRAINING = {
+    "batch_size": 32,
+    "warmup_steps": 20,
+    "steps": 6,
+    "critic_steps": 1,
+    "log_every": 5,
+    "evaluate_every": 3,
+    "evaluate_showers": 50,
+    "checkpoint_every": 10,
+    "device": "cpu",
+    "symmetries": ["flip_x", "flip_y", "swap_xy"],
+}
+MODEL = {"latent_size": 4, "generator_hidden": [16], "critic_hidden": [16]}
+
+
+class Lines(SilentReporter):
+    def __init__(self):
+        self.said = []
+
+    def message(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture
+def config(ecal30_config, tmp_path):
+    values = ecal30_config.model_dump(mode="json")
+    values |= {"run_dir": str(tmp_path / "run"), "training": TRAINING, "model": MODEL}
+    config = Config.model_validate(values)
+    prepare(config, SilentReporter())
+    return config
+
+
+def changed(config, **sections):
+    return Config.model_validate(config.model_dump(mode="json") | sections)
+
+
+def test_training_ends_with_a_bundle_that_says_what_made_it(config):
+    reporter = Lines()
+    path = train(config, reporter)
+    bundle = Bundle.load(path)
+    store = Store.open(config.run_dir / "prepared")
+    assert bundle.info.condition == ("momentum", "direction", "entry_point")
+    assert bundle.info.threshold == 3e-4
+    assert bundle.info.geometry == store.geometry
+    assert bundle.info.provenance["data_digest"] == store.digest
+    assert bundle.info.provenance["training_showers"] == store.counts()["train"]
+    assert bundle.info.provenance["steps"] == 26
+    assert bundle.onnx_path is not None
+    lines = [json.loads(line) for line in (config.run_dir / "train" / "metrics.jsonl").read_text().splitlines()]
+    scores = {line["step"]: line["validation/physics_score"] for line in lines if "validation/physics_score" in line}
+    assert sorted(scores) == [20, 23, 26]
+    assert bundle.info.provenance["physics_score"] == min(scores.values())
+    assert scores[bundle.info.provenance["selected_step"]] == min(scores.values())
+
+
+def test_finished_training_is_not_done_again(config):
+    path = train(config, SilentReporter())
+    before = (path / "bundle.json").stat().st_mtime_ns
+    reporter = Lines()
+    train(config, reporter)
+    assert (path / "bundle.json").stat().st_mtime_ns == before
+    assert "already there" in reporter.said[0]
+
+
+def test_energy_response_is_that_of_the_training_showers(config):
+    """The likelihood head starts at the data's mean, so even a short training has the right total energy."""
+    config = changed(config, training=TRAINING | {"warmup_steps": 100, "steps": 0})
+    generator = Bundle.load(train(config, SilentReporter())).load_generator()
+    showers = Store.open(config.run_dir / "prepared").load("train", threshold=3e-4)
+    with torch.no_grad():
+        noise = torch.randn(len(showers), generator.noise_size, generator=torch.Generator().manual_seed(0))
+        energy = generator(torch.from_numpy(showers.incident), noise).numpy()
+    response = energy.sum(axis=1) / showers.momentum
+    expected = showers.total_energy / showers.momentum
+    error = np.hypot(response.std(), expected.std()) / np.sqrt(len(showers))
+    assert abs(response.mean() - expected.mean()) < 5 * error
+
+
+def test_other_configuration_in_the_same_folder_is_refused(config):
+    train(config, SilentReporter())
+    (config.run_dir / "bundle" / "bundle.json").unlink()
+    with pytest.raises(TrainingError, match="another configuration"):
+        train(changed(config, seed=7), SilentReporter())
+
+
+def test_without_prepared_showers_it_says_so(config, tmp_path):
+    with pytest.raises(StoreError, match="prepare"):
+        train(changed(config, run_dir=str(tmp_path / "empty")), SilentReporter())
+
+
+def test_threshold_above_all_cells_is_refused(config):
+    with pytest.raises(TrainingError, match="no training shower has a cell above the threshold"):
+        train(changed(config, threshold=1e3), SilentReporter())
+
+
+def test_unknown_device_is_one_line(config):
+    with pytest.raises(TrainingError, match=r"training\.device is 'cuda:99'") as error:
+        train(changed(config, training=TRAINING | {"device": "cuda:99"}), SilentReporter())
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.multiprocess
+def test_killed_training_resumes_to_the_same_weights(config, tmp_path):
+    """SIGKILL, not an exception: the process dies inside a step."""
+    straight = changed(config, run_dir=str(tmp_path / "straight"))
+    prepare(straight, SilentReporter())
+    expected = Bundle.load(train(straight, SilentReporter()))
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    script = """
+import os, pathlib, signal, sys
+from calogan.config import Config
+from calogan.progress import SilentReporter
+from calogan.training.loop import Trainer
+from calogan.stages.train import train
+original = Trainer._step
+def step(self):
+    if self._state.step == 23:
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(self)
+Trainer._step = step
+train(Config.model_validate_json(pathlib.Path(sys.argv[1]).read_text()), SilentReporter())
+"""
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path / "config.json")], check=False)
+    assert killed.returncode == -9
+    assert (config.run_dir / "train" / "checkpoint.pt").exists()
+    reporter = Lines()
+    resumed = Bundle.load(train(config, reporter))
+    assert any("going on from step 20" in line for line in reporter.said)
+    assert resumed.weights_path.read_bytes() == expected.weights_path.read_bytes()

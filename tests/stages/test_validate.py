@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from calogan.bundle import BundleInfo, write_bundle
+from calogan.config import Config
+from calogan.data.root import ShowerWriter
+from calogan.data.schema import Schema
+from calogan.data.toy import toy_showers
+from calogan.errors import SchemaError, StoreError
+from calogan.geometry import Geometry
+from calogan.models.generator import Architecture, build_generator
+from calogan.physics.kinematics import Domain
+from calogan.progress import SilentReporter
+from calogan.stages.prepare import prepare
+from calogan.stages.validate import validate_files, validate_run
+from calogan.validation import report
+
+EDGES = {"cells": 6, "low": -60.0, "high": 60.0}
+
+
+class Log(SilentReporter):
+    def __init__(self):
+        self.lines, self.tasks = [], []
+
+    def message(self, text):
+        self.lines.append(text)
+
+    def task(self, description, total, unit, completed=0):
+        self.tasks.append(description)
+        return super().task(description, total, unit, completed)
+
+
+class Tracker:
+    def __init__(self):
+        self.metrics = {}
+
+    def log_metrics(self, metrics, step):
+        self.metrics.update(metrics)
+
+
+@pytest.fixture
+def config(tmp_path):
+    return Config.model_validate(
+        {
+            "name": "tiny",
+            "run_dir": tmp_path / "run",
+            "threshold": 3e-4,
+            "data": {
+                "sources": [
+                    {"layout": "hits", "files": [str(tmp_path / "*.hits.root")], "tree": "hits", "pdg": "pdg"},
+                    {"layout": "dense", "files": [str(tmp_path / "*.root")], "pdg": "pdg"},
+                ]
+            },
+            "geometry": {"layers": [{"x": EDGES, "y": EDGES, "depth": 50.0}]},
+            "domain": {"momentum": [1, 64], "max_angle": 16, "entry_x": [-5, 5], "entry_y": [-5, 5]},
+            "validation": {"momentum_bins": [1, 64], "bootstrap": 20, "classifier_repeats": 1, "max_showers": 120},
+        }
+    )
+
+
+@pytest.fixture
+def geometry(config):
+    return Geometry.from_dict(config.geometry.to_dict())
+
+
+@pytest.fixture(autouse=True)
+def _no_drawing(monkeypatch):
+    monkeypatch.setattr(report, "draw", lambda comparison, reporter: [])
+
+
+def write(path, config, source, showers):
+    schema = Schema.from_source(config.data.sources[source])
+    with ShowerWriter(path, schema, showers.geometry, provenance={"bundle": "b1"}) as writer:
+        writer.extend(showers)
+
+
+@pytest.fixture
+def run(config, geometry, tmp_path):
+    """A run folder with prepared toy showers and an untrained bundle."""
+    showers = toy_showers(np.random.default_rng(1), geometry, 700)
+    write(tmp_path / "all.root", config, 1, showers)
+    dense = config.data.model_copy(update={"sources": config.data.sources[1:]})
+    config = config.model_copy(update={"data": dense})
+    prepare(config, SilentReporter())
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        generator = build_generator(
+            Architecture(latent_size=2, hidden=(4,)),
+            geometry,
+            Domain.from_config(config.domain),
+            tuple(config.condition),
+            threshold=config.threshold,
+        ).eval()
+    info = BundleInfo(
+        id="",
+        calogan_version="0",
+        condition=tuple(config.condition),
+        geometry=geometry,
+        domain=Domain.from_config(config.domain),
+        threshold=config.threshold,
+        schema=Schema.from_source(dense.sources[0]),
+        noise_size=generator.noise_size,
+        architecture=Architecture(latent_size=2, hidden=(4,)).to_dict(),
+        provenance={},
+        files={},
+    )
+    weights = {key: value.numpy() for key, value in generator.state_dict().items()}
+    write_bundle(config.run_dir / "bundle", info, weights, None)
+    return config
+
+
+def test_run_is_compared_with_its_own_particles(run):
+    log, tracker = Log(), Tracker()
+
+    verdicts = validate_run(run, "test", log, tracker)
+
+    assert verdicts.report == run.run_dir / "validation" / "test" / "report.html"
+    assert not verdicts.passed  # the generator is untrained
+    document = json.loads(verdicts.report.with_name("report.json").read_text())
+    assert document["comparison"]["condition"]["paired"]
+    assert document["comparison"]["reference_count"] == 120
+    assert tracker.metrics["test/auc_low"] == document["figures"]["auc_low"]
+    assert {"generate", "observables", "distributions", "classifiers"} <= set(log.tasks)
+
+
+def test_report_is_made_once_for_the_same_inputs(run):
+    first, again, forced, tracker = Log(), Log(), Log(), Tracker()
+    made = validate_run(run, "test", first)
+    before = made.report.stat().st_mtime_ns
+
+    found = validate_run(run, "test", again, tracker)
+
+    assert again.tasks == []
+    assert "is there already" in again.lines[0]
+    assert found.table() == made.table()
+    assert tracker.metrics == {f"test/{name}": value for name, value in made.figures.items()}
+    assert made.report.stat().st_mtime_ns == before
+    validate_run(run, "test", forced, force=True)
+    assert "classifiers" in forced.tasks
+
+
+def test_other_settings_make_another_report(run):
+    validate_run(run, "test", SilentReporter())
+    settings = run.validation.model_copy(update={"seed": 5})
+
+    log = Log()
+    validate_run(run.model_copy(update={"validation": settings}), "test", log)
+
+    assert "classifiers" in log.tasks
+
+
+def test_nothing_prepared_is_said(config):
+    with pytest.raises(StoreError, match="no prepared showers"):
+        validate_run(config, "test", SilentReporter())
+
+
+def test_files_of_two_layouts_are_compared(config, geometry, tmp_path):
+    rng = np.random.default_rng(3)
+    write(tmp_path / "a.root", config, 1, toy_showers(rng, geometry, 130))
+    write(tmp_path / "b.root", config, 0, toy_showers(rng, geometry, 130, first_event=1000))
+
+    verdicts = validate_files(tmp_path / "a.root", tmp_path / "b.root", config, tmp_path / "out", SilentReporter())
+
+    assert verdicts.report == tmp_path / "out" / "report.html"
+    failed = [row for row in verdicts.rows if row.outcome.value == "fail"]
+    assert failed == []
+    provenance = json.loads((tmp_path / "out" / "report.json").read_text())["comparison"]["provenance"]
+    assert provenance["reference files"] == str(tmp_path / "a.root")
+    assert "bundle b1" in provenance["generated made with"]
+
+
+def test_wrong_energies_fail(config, geometry, tmp_path):
+    showers = toy_showers(np.random.default_rng(3), geometry, 130)
+    write(tmp_path / "a.root", config, 1, showers)
+    write(tmp_path / "b.root", config, 1, replace(showers, cell_energy=showers.cell_energy * np.float32(1.3)))
+
+    verdicts = validate_files(tmp_path / "a.root", tmp_path / "b.root", config, tmp_path / "out", SilentReporter())
+
+    outcomes = {row.criterion: row.outcome.value for row in verdicts.rows}
+    assert outcomes["response, 1 to 64 GeV"] == "fail"
+    assert not verdicts.passed
+
+
+def test_file_that_fits_no_source_is_named(config, geometry, tmp_path):
+    only_hits = config.model_copy(update={"data": config.data.model_copy(update={"sources": config.data.sources[:1]})})
+    write(tmp_path / "a.root", config, 1, toy_showers(np.random.default_rng(3), geometry, 10))
+
+    with pytest.raises(SchemaError, match=r"a\.root fits none of the configuration's sources: data\.sources\[0\]"):
+        validate_files(tmp_path / "a.root", tmp_path / "a.root", only_hits, tmp_path / "out", SilentReporter())
+    assert not (tmp_path / "out").exists()
