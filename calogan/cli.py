@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +33,8 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _stopping_in_order():
+                return super().invoke(ctx)
         except TrainingInterrupted as error:
             code, text = _STOPPED, str(error)
         except CaloganError as error:
@@ -38,6 +43,22 @@ class _Group(TyperGroup):
             code, text = _INTERRUPTED, "interrupted: the same command goes on from what is there"
         print(text, file=sys.stderr)
         raise typer.Exit(code)
+
+
+@contextmanager
+def _stopping_in_order() -> Iterator[None]:
+    """Let a batch system's signals end the work as Ctrl-C does; training saves its state first."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        msg = f"stopped by {signal.Signals(number).name}; run the same command to go on"
+        raise TrainingInterrupted(msg)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Split(StrEnum):

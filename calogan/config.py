@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -210,24 +211,40 @@ class TrainingConfig(_Section):
 class CriteriaConfig(_Section):
     """Bounds of the report's verdicts; see docs/validation.md for how errors and floors enter."""
 
-    response: float = Field(default=0.02, gt=0, description="|relative difference of the response| in each momentum bin")
-    resolution: float = Field(default=0.25, gt=0, description="|relative difference of the resolution| in each momentum bin")
+    response: float = Field(default=0.02, gt=0, description="|relative difference of the response|, each momentum bin")
+    resolution: float = Field(
+        default=0.25, gt=0, description="|relative difference of the resolution|, each momentum bin"
+    )
     occupancy: float = Field(default=0.10, gt=0, description="|relative difference of the mean number of lit cells|")
     separation: float = Field(default=0.05, gt=0, description="separation power minus floor, each observable")
     classifier_low: float = Field(default=0.85, gt=0.5, le=1, description="low-level classifier AUC")
     classifier_high: float = Field(default=0.85, gt=0.5, le=1, description="high-level classifier AUC")
-    condition_p: float = Field(default=1e-3, gt=0, lt=1, description="least p-value of the same incident particles in both samples")
+    condition_p: float = Field(
+        default=1e-3, gt=0, lt=1, description="least p-value of the same incident particles in both samples"
+    )
 
 
 class ValidationConfig(_Section):
     """How the comparison is made."""
 
-    max_showers: int | None = Field(default=None, ge=100, description="showers compared at most; null takes the whole split")
-    momentum_bins: list[float] = Field(default=[1.0, 4.0, 10.0, 25.0, 64.0], min_length=2, description="edges of the bins in |p| [GeV]")
+    max_showers: int | None = Field(
+        default=None, ge=100, description="showers compared at most; null takes the whole split"
+    )
+    momentum_bins: list[float] = Field(
+        default=[1.0, 4.0, 10.0, 25.0, 64.0], min_length=2, description="edges of the bins in |p| [GeV]"
+    )
     bootstrap: int = Field(default=100, ge=20, description="resamplings for errors")
     classifier_repeats: int = Field(default=3, ge=1, description="repeats of each classifier test")
     seed: int = Field(default=20260101, ge=0, description="seed of resampling, splits and generated showers")
     criteria: CriteriaConfig = CriteriaConfig()
+
+    @field_validator("momentum_bins")
+    @classmethod
+    def _ascending(cls, edges: list[float]) -> list[float]:
+        if any(high <= low for low, high in pairwise(edges)):
+            msg = f"must ascend, got {edges}"
+            raise ValueError(msg)
+        return edges
 
 
 class TrackingConfig(_Section):

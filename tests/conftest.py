@@ -34,7 +34,12 @@ ECAL30 = {
     "domain": {"momentum": [1.0, 64.0], "max_angle": 20.0, "entry_x": [-20.2, 20.2], "entry_y": [-20.2, 20.2]},
 }
 TOY_SOURCES = {
-    "dense": {"layout": "dense", "tree": "showers", "pdg": "pdg", "energy": [f"energy_layer{layer}" for layer in range(3)]},
+    "dense": {
+        "layout": "dense",
+        "tree": "showers",
+        "pdg": "pdg",
+        "energy": [f"energy_layer{layer}" for layer in range(3)],
+    },
     "hits": {"layout": "hits", "tree": "hits", "pdg": "pdg", "cell_layer": "cell_layer"},
     "positions": {"layout": "positions", "tree": "positions", "pdg": "pdg", "hit_z": "hit_z"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -101,6 +102,18 @@ def test_what_stops_a_stage_is_one_line_and_an_exit_code(stage, error, code, tex
     stage("calogan.stages.run.train_run", error)
     done = calogan_says("train", DEMO)
     assert (done.exit_code, done.stderr, done.stdout) == (code, text, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_of_the_batch_system_stops_any_stage_in_order(monkeypatch, number):
+    def prepare(config, reporter):
+        signal.raise_signal(number)
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr("calogan.stages.run.prepare_run", prepare)
+    done = calogan_says("prepare", DEMO)
+    assert (done.exit_code, done.stderr) == (75, f"stopped by {number.name}; run the same command to go on\n")
+    assert signal.getsignal(number) == before
 
 
 def test_a_bug_keeps_its_traceback(stage):

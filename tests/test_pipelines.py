@@ -47,7 +47,7 @@ def test_a_wrong_study_stops_before_any_job(tmp_path):
 
 @pytest.mark.multiprocess
 def test_a_job_runs_once_and_then_there_is_nothing_to_do(tmp_path):
-    done = _snakemake(tmp_path, ["run_dir=here"], "--until", "prepare")
+    done = _snakemake(tmp_path, ["run_dir=here"], "prepare")
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "here" / "prepared" / "manifest.json").is_file()
-    assert "Nothing to be done" in _snakemake(tmp_path, ["run_dir=here"], "--until", "prepare").stdout
+    assert "Nothing to be done" in _snakemake(tmp_path, ["run_dir=here"], "prepare").stdout

@@ -190,7 +190,7 @@ def _open(file: InputFile) -> Iterator[Any]:
     if file.is_local:
         check_root_file(file.path)
         # Reads into memory of bounded size; a memory map would count all of a large file as resident.
-        options["handler"] = uproot.source.file.MultithreadedFileSource
+        options |= {"handler": uproot.source.file.MultithreadedFileSource, "use_threads": False}
     with _translated(file.path):
         # In two arguments, since a string could be taken for path:object.
         root = uproot.open({file.path: None}, object_cache=None, **options)

@@ -99,5 +99,5 @@ def _picture(plan: _Plan) -> Picture:
     buffer = io.BytesIO()
     figure = plan.make()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    width, height = (round(side * _DPI) for side in figure.get_size_inches())
+    width, height = (int(side * _DPI) for side in figure.get_size_inches())
     return Picture(plan.name, plan.section, plan.title, buffer.getvalue(), width, height, plan.caption)

@@ -93,7 +93,11 @@ def momentum_trend(bins: Sequence[ResponseBin], which: str) -> Figure:
         centres, generated[0], generated[1], fmt="o", color=_GENERATED, markersize=5, capsize=2, label="generated"
     )
     main.set_ylabel(label)
-    main.set_ylim(0.98 * np.nanmin(reference[0] - reference[1]), 1.02 * np.nanmax(reference[0] + reference[1]))
+    ends = np.concatenate([values + sign * errors for values, errors in (reference, generated) for sign in (-1, 1)])
+    known = ends[np.isfinite(ends)]
+    if known.size:
+        # 2% at least on each side, so that agreement does not look like a difference
+        main.set_ylim(0.98 * known.min(), 1.02 * known.max())
     main.legend(loc="best")
     _draw_ratio(ratio, edges, (reference[0], reference[1]), (generated[0], generated[1]), centres, fit_range=True)
     ratio.set_xscale("log")
@@ -135,7 +139,7 @@ def layer_image(images: LayerImages, which: str) -> Figure:
     """Mean energy in each cell of a layer in logarithmic colours, or the ratio of both samples."""
     figure = Figure(figsize=(_WIDTH, 4.2))
     axes = figure.add_subplot()
-    figure.subplots_adjust(left=0.15, right=0.93, top=0.93, bottom=0.13)
+    figure.subplots_adjust(left=0.15, right=0.87, top=0.93, bottom=0.13)
     axes.grid(visible=False)
     if which == "ratio":
         # where the ratio is known worse, its colour would show chance

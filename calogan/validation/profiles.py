@@ -42,8 +42,8 @@ def radial_profile(reference: Showers, generated: Showers) -> Profile:
     """Fraction of the visible energy in rings about the projected track.
 
     The distance of a cell is that of its centre from the straight line of the incident particle at the depth of the
-    cell's layer. The rings are as wide as a cell, or wider where that would make more than 30 of them; showers without
-    energy are left out.
+    cell's layer. The rings are as wide as the finest cell, or wider where that would make more than 30 of them;
+    showers without energy are left out.
 
     Returns:
         Edges of the rings [mm] and fractions.
@@ -133,5 +133,5 @@ def _ring_edges(geometry: Geometry) -> NDArray[np.float64]:
         math.hypot(layer.x_edges[-1] - layer.x_edges[0], layer.y_edges[-1] - layer.y_edges[0]) / 2
         for layer in geometry.layers
     )
-    width = max(float(max(widths)), reach / _MAX_RINGS)
+    width = max(float(min(widths)), reach / _MAX_RINGS)
     return np.arange(math.ceil(reach / width) + 1, dtype=np.float64) * width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 import os
@@ -69,7 +70,7 @@ def write_report(
         "comparison": comparison,
     }
     files = {f"figures/{picture.name}.png": picture.png for picture in pictures}
-    files["report.html"] = render(comparison, verdicts, pictures, title).encode()
+    files["report.html"] = render(comparison, verdicts, pictures, title, _digest(inputs)).encode()
     files["report.json"] = json.dumps(_plain(document), indent=1, allow_nan=False).encode()
     _write_together(folder, files)
     return Verdicts(tuple(verdicts), figures, folder / "report.html")
@@ -85,7 +86,9 @@ def read_report(folder: Path, inputs: Mapping[str, str]) -> Verdicts | None:
     page = folder / "report.html"
     try:
         document = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        if document["format"] != FORMAT or document["inputs"] != dict(inputs) or not page.is_file():
+        if document["format"] != FORMAT or document["inputs"] != dict(inputs):
+            return None
+        if _digest(inputs) not in page.read_text(encoding="utf-8"):
             return None
         rows = tuple(_verdict(row) for row in document["verdicts"])
         return Verdicts(rows, {str(name): float(value) for name, value in document["figures"].items()}, page)
@@ -94,8 +97,10 @@ def read_report(folder: Path, inputs: Mapping[str, str]) -> Verdicts | None:
         return None
 
 
-def render(comparison: Comparison, verdicts: Sequence[Verdict], pictures: Sequence[Picture], title: str) -> str:
-    """The page as a string; every text is escaped, and nothing is loaded from elsewhere."""
+def render(
+    comparison: Comparison, verdicts: Sequence[Verdict], pictures: Sequence[Picture], title: str, digest: str
+) -> str:
+    """The page as a string; every text is escaped, nothing is loaded from elsewhere, `digest` names the inputs."""
     environment = Environment(
         loader=PackageLoader("calogan.validation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -106,6 +111,7 @@ def render(comparison: Comparison, verdicts: Sequence[Verdict], pictures: Sequen
     counts = Counter(verdict.outcome.value for verdict in verdicts)
     return environment.get_template("report.html.j2").render(
         title=title,
+        digest=digest,
         comparison=comparison,
         verdicts=verdicts,
         groups=groups,
@@ -121,6 +127,10 @@ def _verdict(row: Mapping[str, Any]) -> Verdict:
     values: dict[str, Any] = {key: math.nan if value is None else value for key, value in row.items()}
     values["outcome"] = Outcome(row["outcome"])
     return Verdict(**values)
+
+
+def _digest(inputs: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(dict(inputs), sort_keys=True).encode()).hexdigest()
 
 
 def _base64(data: bytes) -> str:

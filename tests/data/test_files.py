@@ -29,7 +29,9 @@ def test_patterns(folder):
 def test_urls_are_passed_on():
     urls = ["root://host:1094//store/a.root", "https://host/a.root?x=*"]
     assert expand_files(urls) == [InputFile(url) for url in urls]
-    assert expand_files(["root://host:1094//store/a.root:tree"]) == [InputFile("root://host:1094//store/a.root", "tree")]
+    assert expand_files(["root://host:1094//store/a.root:tree"]) == [
+        InputFile("root://host:1094//store/a.root", "tree")
+    ]
     assert not InputFile(urls[0]).is_local
     assert InputFile(urls[0]).stem == "a"
 

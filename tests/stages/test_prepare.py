@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,13 +40,19 @@ def listener():
     return Listener()
 
 
-@pytest.fixture
-def parts(toy, tmp_path):
-    """Four files of 50 showers."""
+@pytest.fixture(scope="module")
+def templates(toy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parts")
     return [
-        toy.write(tmp_path / f"part{number}.root", "hits", toy.showers[50 * number : 50 * (number + 1)])
+        toy.write(folder / f"part{number}.root", "hits", toy.showers[50 * number : 50 * (number + 1)])
         for number in range(4)
     ]
+
+
+@pytest.fixture
+def parts(templates, tmp_path):
+    """Four files of 50 showers, to be spoiled."""
+    return [Path(shutil.copy(template, tmp_path)) for template in templates]
 
 
 def config_of(toy, tmp_path, files, layout="hits", **data):
@@ -91,7 +99,9 @@ def test_result_does_not_depend_on_workers_or_chunks(toy, tmp_path, parts, worke
 
 
 def test_layouts_give_the_same_showers(toy, tmp_path):
-    stores = [prepare(toy.config(tmp_path / layout, layout), SilentReporter()) for layout in ("dense", "hits", "positions")]
+    stores = [
+        prepare(toy.config(tmp_path / layout, layout), SilentReporter()) for layout in ("dense", "hits", "positions")
+    ]
     loaded = [store.load("train") for store in stores]
     for other in loaded[1:]:
         assert np.array_equal(loaded[0].event, other.event)
@@ -261,10 +271,22 @@ BAD_FILES = {
     "truncated": (spoil_truncated, DataError, r"part2\.root: truncated"),
     "not ROOT": (spoil_text, DataError, r"part2\.root: not a ROOT file"),
     "missing branch": (spoil(cell_energy=lambda _: None), SchemaError, r"no branch 'cell_energy'"),
-    "negative": (spoil(cell_energy=lambda values: -values), DataError, r"part2\.root:hits, branch 'cell_energy', entry 0"),
+    "negative": (
+        spoil(cell_energy=lambda values: -values),
+        DataError,
+        r"part2\.root:hits, branch 'cell_energy', entry 0",
+    ),
     "nan momentum": (spoil(pz=with_nan), DataError, r"part2\.root:hits, branch 'pz', entry 4: is nan"),
-    "lengths": (spoil(cell_ix=lambda values: values[:, 1:]), DataError, r"branch 'cell_ix', entry 0: has \d+ values, but"),
-    "index": (spoil(cell_iy=lambda values: values + 50), DataError, r"entry 0: layer 0, row \d+, column \d+ is outside"),
+    "lengths": (
+        spoil(cell_ix=lambda values: values[:, 1:]),
+        DataError,
+        r"branch 'cell_ix', entry 0: has \d+ values, but",
+    ),
+    "index": (
+        spoil(cell_iy=lambda values: values + 50),
+        DataError,
+        r"entry 0: layer 0, row \d+, column \d+ is outside",
+    ),
 }
 
 

@@ -31,10 +31,13 @@ MODEL = {"latent_size": 4, "generator_hidden": [16], "critic_hidden": [16]}
 
 class Lines(SilentReporter):
     def __init__(self):
-        self.said = []
+        self.said, self.warned = [], []
 
     def message(self, text):
         self.said.append(text)
+
+    def warning(self, text):
+        self.warned.append(text)
 
 
 @pytest.fixture
@@ -44,6 +47,12 @@ def config(ecal30_config, tmp_path):
     config = Config.model_validate(values)
     prepare(config, SilentReporter())
     return config
+
+
+@pytest.fixture
+def without_onnx(monkeypatch):
+    """As on a node without onnx: the bundle has no graph, which saves the seconds of an export."""
+    monkeypatch.setattr("calogan.stages.train.can_export", lambda: False)
 
 
 def changed(config, **sections):
@@ -69,8 +78,11 @@ def test_training_ends_with_a_bundle_that_says_what_made_it(config):
     assert scores[bundle.info.provenance["selected_step"]] == min(scores.values())
 
 
-def test_finished_training_is_not_done_again(config):
-    path = train(config, SilentReporter())
+def test_finished_training_is_not_done_again(config, without_onnx):
+    reporter = Lines()
+    path = train(config, reporter)
+    assert any("no ONNX graph" in line for line in reporter.warned)
+    assert Bundle.load(path).onnx_path is None
     before = (path / "bundle.json").stat().st_mtime_ns
     reporter = Lines()
     train(config, reporter)
@@ -78,7 +90,7 @@ def test_finished_training_is_not_done_again(config):
     assert "already there" in reporter.said[0]
 
 
-def test_energy_response_is_that_of_the_training_showers(config):
+def test_energy_response_is_that_of_the_training_showers(config, without_onnx):
     """The likelihood head starts at the data's mean, so even a short training has the right total energy."""
     config = changed(config, training=TRAINING | {"warmup_steps": 100, "steps": 0})
     generator = Bundle.load(train(config, SilentReporter())).load_generator()
@@ -92,7 +104,7 @@ def test_energy_response_is_that_of_the_training_showers(config):
     assert abs(response.mean() - expected.mean()) < 5 * error
 
 
-def test_other_configuration_in_the_same_folder_is_refused(config):
+def test_other_configuration_in_the_same_folder_is_refused(config, without_onnx):
     train(config, SilentReporter())
     (config.run_dir / "bundle" / "bundle.json").unlink()
     with pytest.raises(TrainingError, match="another configuration"):
@@ -116,7 +128,7 @@ def test_unknown_device_is_one_line(config):
 
 
 @pytest.mark.multiprocess
-def test_killed_training_resumes_to_the_same_weights(config, tmp_path):
+def test_killed_training_resumes_to_the_same_weights(config, tmp_path, without_onnx):
     """SIGKILL, not an exception: the process dies inside a step."""
     straight = changed(config, run_dir=str(tmp_path / "straight"))
     prepare(straight, SilentReporter())

@@ -13,9 +13,10 @@ from calogan.data.schema import Schema
 from calogan.data.toy import toy_geometry, toy_showers
 from calogan.geometry import Geometry, Layer
 from calogan.progress import SilentReporter
+from calogan.validation import report
 from calogan.validation.comparison import compare
 from calogan.validation.criteria import judge
-from calogan.validation.report import write_report
+from calogan.validation.figures import draw
 
 THRESHOLD = 3e-4
 EDGES = tuple(np.linspace(-303.0, 303.0, 31).tolist())
@@ -43,17 +44,28 @@ def toy_comparison():
 def small_comparison(toy_comparison):
     return replace(
         toy_comparison,
-        distributions=toy_comparison.distributions[:2],
+        distributions=toy_comparison.distributions[:1],
         images=toy_comparison.images[1:2],
         pairs=toy_comparison.pairs[:1],
     )
 
 
 @pytest.fixture(scope="session")
-def toy_report(tmp_path_factory, small_comparison):
+def pictures(small_comparison):
+    return draw(small_comparison, SilentReporter())
+
+
+@pytest.fixture(scope="session")
+def toy_report(tmp_path_factory, small_comparison, pictures):
     """A written report whose title tries to run a script."""
     folder = tmp_path_factory.mktemp("report")
-    return write_report(
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "draw", lambda comparison, reporter: pictures)
+        return _write(folder, small_comparison)
+
+
+def _write(folder, small_comparison):
+    return report.write_report(
         small_comparison,
         judge(small_comparison, SETTINGS.criteria),
         folder,

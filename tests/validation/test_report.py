@@ -88,6 +88,19 @@ def test_report_on_other_inputs_is_not_found(toy_report, tmp_path):
     assert read_report(tmp_path, {"bundle": "abc"}) is None
 
 
+def test_page_of_other_inputs_is_not_taken_for_the_report(tmp_path, small_comparison, quick):
+    """As after a kill between the moves of the page and of the numbers."""
+    for inputs in ({"bundle": "old"}, {"bundle": "new"}):
+        write_report(small_comparison, (), tmp_path, title="t", inputs=inputs, reporter=SilentReporter())
+        if inputs["bundle"] == "old":
+            numbers = (tmp_path / "report.json").read_bytes()
+    assert read_report(tmp_path, {"bundle": "new"}) is not None
+
+    (tmp_path / "report.json").write_bytes(numbers)
+
+    assert read_report(tmp_path, {"bundle": "old"}) is None
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "inputs": {}, "verdicts": 3}'])
 def test_damaged_report_is_not_found(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
