@@ -52,7 +52,10 @@ def main() -> None:
         work = counter.get_total_flops()
         showers = config.training.batch_size / seconds
         bound = work / rate
-        print(f"{name:<12} {1e3 * seconds:8.2f} {work / 1e9:7.2f} {1e3 * bound:10.2f} {bound / seconds:6.0%} {showers:10.0f}")
+        print(
+            f"{name:<12} {1e3 * seconds:8.2f} {work / 1e9:7.2f} {1e3 * bound:10.2f} {bound / seconds:6.0%}"
+            f" {showers:10.0f}"
+        )
 
 
 def make_trainer(config: Config, device: torch.device) -> Trainer:

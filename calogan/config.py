@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from calogan.errors import ConfigError, near_miss
 
 __all__ = [
-    "Config",
     "ConditionName",
+    "Config",
     "CriteriaConfig",
     "DataConfig",
     "DenseSource",
@@ -101,15 +101,13 @@ class Units(_Section):
 class _Source(_Section):
     files: list[str] = Field(
         min_length=1,
-        description="paths, globs, directories, URLs (fsspec, XRootD), file.root:tree, or calogan://NAME for shipped data",
+        description="paths, globs, folders, URLs (fsspec, XRootD), file.root:tree, or calogan://NAME for shipped data",
     )
     tree: str = Field(default="showers", description="name of the TTree or RNTuple")
     units: Units = Units()
     event: str | None = Field(default="event", description="branch of the unique event id; null if there is none")
     pdg: str | None = Field(default=None, description="branch of the incident particle's PDG id; null if there is none")
-    momentum: tuple[str, str, str] = Field(
-        default=("px", "py", "pz"), description="branches of the incident momentum"
-    )
+    momentum: tuple[str, str, str] = Field(default=("px", "py", "pz"), description="branches of the incident momentum")
     entry_point: tuple[str, str] | None = Field(
         default=("x", "y"), description="branches of the entry point at the front face; null if there is none"
     )
@@ -138,7 +136,9 @@ class PositionsSource(_Source):
     layout: Literal["positions"]
     hit_x: str = Field(default="hit_x", description="branch of the hit's x")
     hit_y: str = Field(default="hit_y", description="branch of the hit's y")
-    hit_z: str | None = Field(default=None, description="branch of the hit's z, from the front face; null for one layer")
+    hit_z: str | None = Field(
+        default=None, description="branch of the hit's z, from the front face; null for one layer"
+    )
     hit_energy: str = Field(default="hit_energy", description="branch of the hit's energy")
 
 
@@ -149,7 +149,9 @@ class DataConfig(_Section):
     """Which files hold the full simulation, and how they are read."""
 
     sources: list[Source] = Field(min_length=1, description="groups of files of one layout each")
-    on_bad_file: Literal["raise", "skip"] = Field(default="raise", description="stop at a bad file, or leave it out and list it")
+    on_bad_file: Literal["raise", "skip"] = Field(
+        default="raise", description="stop at a bad file, or leave it out and list it"
+    )
     workers: int = Field(default=1, ge=1, description="files read at the same time")
     chunk_showers: int = Field(default=2500, ge=1, description="showers held in memory at a time by each worker")
 
@@ -180,8 +182,12 @@ class ModelConfig(_Section):
     """Sizes of the generator and the critic."""
 
     latent_size: int = Field(default=24, ge=1, description="noise shared by all cells of a shower")
-    generator_hidden: list[int] = Field(default=[256, 320, 320], min_length=1, description="widths of the generator's hidden layers")
-    critic_hidden: list[int] = Field(default=[384, 256, 128], min_length=1, description="widths of the critic's hidden layers")
+    generator_hidden: list[int] = Field(
+        default=[256, 320, 320], min_length=1, description="widths of the generator's hidden layers"
+    )
+    critic_hidden: list[int] = Field(
+        default=[384, 256, 128], min_length=1, description="widths of the critic's hidden layers"
+    )
 
 
 class TrainingConfig(_Section):
@@ -196,7 +202,8 @@ class TrainingConfig(_Section):
     generator_learning_rate: float = Field(default=1e-4, gt=0, description="Adam's rate of the generator")
     critic_learning_rate: float = Field(default=2e-4, gt=0, description="Adam's rate of the critic")
     symmetries: list[Literal["flip_x", "flip_y", "swap_xy"]] = Field(
-        default=[], description="mirror images of the showers to train on as well; only where calorimeter and particles have them"
+        default=[],
+        description="mirror images of the showers to train on as well; only where calorimeter and particles have them",
     )
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged generator weights per step")
     log_every: int = Field(default=50, ge=1, description="steps between two lines of metrics.jsonl")
@@ -261,7 +268,9 @@ class Config(_Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the study")
     run_dir: Path = Field(description="folder of everything that is written, relative to the working directory")
     seed: int = Field(default=1, ge=0, lt=2**63, description="seed of the training")
-    threshold: float = Field(default=0.0, ge=0, description="read-out threshold of a cell [GeV]; fainter cells count as 0")
+    threshold: float = Field(
+        default=0.0, ge=0, description="read-out threshold of a cell [GeV]; fainter cells count as 0"
+    )
     condition: list[ConditionName] = Field(
         default=["momentum", "direction", "entry_point"], min_length=1, description="what the generator is told"
     )

@@ -210,7 +210,8 @@ def _layer_from_dict(values: Mapping[str, Any]) -> Layer:
 
 
 def _centres(edges: Sequence[float]) -> NDArray[np.float64]:
-    return (np.asarray(edges[:-1]) + np.asarray(edges[1:])) / 2
+    values = np.asarray(edges, dtype=np.float64)
+    return 0.5 * (values[:-1] + values[1:])
 
 
 def _within_layer(z: NDArray[np.float64], layer: Layer, number: int) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 __all__ = ["PlainReporter", "Reporter", "SilentReporter", "Task", "TerminalReporter", "make_reporter"]
 
@@ -136,19 +136,19 @@ class TerminalReporter:
         )
         with bar:
             task_id = bar.add_task(description, total=total, completed=completed, note="", rate="")
-            yield _TerminalTask(bar, task_id, unit, completed)
+            yield _TerminalTask(bar, task_id, unit)
 
 
 class _TerminalTask:
-    def __init__(self, bar: Progress, task_id: int, unit: str, completed: int) -> None:
-        self._bar, self._id, self._unit, self._done = bar, task_id, unit, 0  # type: ignore[var-annotated]
+    def __init__(self, bar: Progress, task_id: TaskID, unit: str) -> None:
+        self._bar, self._id, self._unit, self._done = bar, task_id, unit, 0
         self._start, self._note = time.monotonic(), ""
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._done += count
         self._note = note or self._note
         rate = self._done / max(time.monotonic() - self._start, 1e-9)
-        self._bar.update(self._id, advance=count, note=self._note, rate=f"{rate:.4g} {self._unit}/s")  # type: ignore[arg-type]
+        self._bar.update(self._id, advance=count, note=self._note, rate=f"{rate:.4g} {self._unit}/s")
 
 
 def make_reporter(*, quiet: bool = False) -> Reporter:

@@ -57,7 +57,8 @@ class Showers:
     @property
     def momentum(self) -> NDArray[np.float64]:
         """|p| of the incident particles [GeV], shape ``(showers,)``."""
-        return np.linalg.norm(self.incident[:, :3].astype(np.float64), axis=1)
+        momentum: NDArray[np.float64] = np.linalg.norm(self.incident[:, :3].astype(np.float64), axis=1)
+        return momentum
 
     @property
     def layer_energy(self) -> NDArray[np.float64]:
@@ -67,7 +68,8 @@ class Showers:
     @property
     def total_energy(self) -> NDArray[np.float64]:
         """Energy in all cells [GeV], shape ``(showers,)``."""
-        return self.cell_energy.sum(axis=1, dtype=np.float64)
+        total: NDArray[np.float64] = self.cell_energy.sum(axis=1, dtype=np.float64)
+        return total
 
     def above(self, threshold: float) -> Showers:
         """The same showers with cells below `threshold` [GeV] set to 0."""

@@ -19,16 +19,19 @@ __all__ = ["Critic"]
 
 BLOCK = 3
 """Cells a side that make one coarse cell."""
+FEATURE_HIDDEN = (64, 64)
+"""Widths of the branch that sees the physics features."""
 
 
 class Critic(nn.Module):
     """Score of showers, higher for the reference; no normalisation layer, since the penalty is per shower.
 
-    It sees every cell as u and as the root of its fraction of the shower, blocks of 3 x 3 cells, differentiable
-    physics features and the condition.
+    The score is a sum of two branches, so that the few physics features do not drown among the cells: one sees every
+    cell as u and as the root of its fraction of the shower, and blocks of 3 x 3 cells; the other sees differentiable
+    physics features. Both see the condition.
 
     Args:
-        hidden: Widths of the hidden layers.
+        hidden: Widths of the hidden layers of the cells' branch.
         geometry: Cells of a shower.
         conditioning: Condition of the generator (no parameters).
         transform: Cell transform of the generator (no parameters).
@@ -42,12 +45,17 @@ class Critic(nn.Module):
         super().__init__()
         self.conditioning = conditioning
         self.transform = transform
-        self.features = ShowerFeatures(geometry, transform)
+        self.features = ShowerFeatures(geometry)
         blocks = _block_matrix(geometry)
         self.register_buffer("blocks", torch.from_numpy(blocks), persistent=False)
-        inputs = 2 * geometry.n_cells + blocks.shape[1] + self.features.size + conditioning.size
-        self.hidden = mlp([inputs, *hidden], lambda: nn.LeakyReLU(0.2))
-        self.score = nn.Linear(hidden[-1], 1)
+        cells = 2 * geometry.n_cells + blocks.shape[1] + conditioning.size
+        self.cell_branch = _branch(cells, hidden)
+        self.feature_branch = _branch(self.features.size + conditioning.size, FEATURE_HIDDEN)
+
+    def fit_scale(self, cell_energy: Tensor, incident: Tensor) -> None:
+        """Standardise the physics features by training showers: cells [GeV] and incident particles."""
+        u = self.transform.encode(cell_energy)
+        self.features.fit_scale(u, self.transform.excess(u), incident)
 
     def forward(self, u: Tensor, incident: Tensor) -> Tensor:
         """Scores of showers.
@@ -62,15 +70,20 @@ class Critic(nn.Module):
         # Energy above the threshold, not the energy: a jump where a cell lights up would give no gradient across it.
         energy = self.transform.excess(u)
         fraction = energy / energy.sum(dim=1, keepdim=True).clamp_min(1e-9)
-        views = [
+        condition = self.conditioning(incident)
+        cells = [
             u,
             10.0 * ((fraction + 1e-4).sqrt() - 1e-2),
             torch.asinh(energy @ self.blocks / (4.0 * self.transform.scale)),
-            self.features(u, energy, incident),
-            self.conditioning(incident),
+            condition,
         ]
-        scores: Tensor = self.score(self.hidden(torch.cat(views, dim=1)))
+        scores: Tensor = self.cell_branch(torch.cat(cells, dim=1))
+        scores = scores + self.feature_branch(torch.cat([self.features(u, energy, incident), condition], dim=1))
         return scores.squeeze(1)
+
+
+def _branch(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
+    return nn.Sequential(mlp([inputs, *hidden], lambda: nn.LeakyReLU(0.2)), nn.Linear(hidden[-1], 1))
 
 
 def _block_matrix(geometry: Geometry) -> NDArray[np.float32]:

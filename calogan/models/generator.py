@@ -104,7 +104,7 @@ class Generator(nn.Module):
             Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
         latent = self.architecture.latent_size
-        shared, residual, cell = noise.split([latent, self.n_layers, self.n_cells], dim=1)
+        shared, residual, cell = torch.split(noise, [latent, self.n_layers, self.n_cells], dim=1)
         features = self.conditioning(incident)
         momentum = incident[:, :3].square().sum(dim=1, keepdim=True).sqrt()
         layer_energy = self.energy_head.layer_energy(features, residual, momentum).detach()

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fresh_state", "train"]
 
+FITTED = 10_000
+"""Training showers, at most, that scales are taken from."""
 _SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
 _FREE = {"device", "threads", "max_minutes", "log_every", "checkpoint_every"}
 
@@ -105,9 +107,9 @@ def fresh_state(config: Config, geometry: Geometry, incident: Tensor, cell_energ
     features = generator.conditioning.size + geometry.n_layers
     encoder = Encoder(geometry.n_cells, features, config.model.latent_size).to(device)
     critic = Critic(config.model.critic_hidden, geometry, generator.conditioning, generator.transform).to(device)
-    averaged = AveragedModel(
-        generator, device=device, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay), use_buffers=False
-    )
+    critic.fit_scale(cell_energy[:FITTED], incident[:FITTED])
+    averaging = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(generator, device=device, multi_avg_fn=averaging)
     adversarial = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head.")]
     return TrainingState(
         generator=generator,
@@ -123,7 +125,7 @@ def fresh_state(config: Config, geometry: Geometry, incident: Tensor, cell_energ
 
 def _fresh_generator(config: Config, geometry: Geometry, incident: Tensor, cell_energy: Tensor) -> Generator:
     """Generator whose scales are those of the training showers."""
-    lit = cell_energy[: min(len(cell_energy), 10_000)]
+    lit = cell_energy[:FITTED]
     lit = lit[lit > 0]
     if len(lit) == 0:
         msg = f"no training shower has a cell above the threshold of {config.threshold} GeV; check threshold and units"
@@ -179,9 +181,7 @@ def _write(
     )
 
 
-def _provenance(
-    config: Config, store: Store, state: TrainingState, best: Best, fingerprint: str
-) -> dict[str, Any]:
+def _provenance(config: Config, store: Store, state: TrainingState, best: Best, fingerprint: str) -> dict[str, Any]:
     return {
         "study": config.name,
         "fingerprint": fingerprint,

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.optim import Optimizer
 
 from calogan.config import TrainingConfig
 from calogan.errors import DivergenceError, TrainingInterrupted
+from calogan.models.generator import Generator
 from calogan.progress import Reporter, Task
 from calogan.training.batches import BatchOrder, step_seed
 from calogan.training.objectives import gradient_penalty, warm_start_loss
@@ -44,7 +46,7 @@ class Outlet:
     checkpoint: Path
     fingerprint: str
     record: Callable[[int, dict[str, float]], None]
-    score: Callable[[nn.Module], float]
+    score: Callable[[Generator], float]
     reporter: Reporter
 
 
@@ -160,7 +162,7 @@ class Trainer:
             divergence_weight=min(1.0, 2.0 * step / settings.warmup_steps),
         )
         state.warmup_optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_([*state.generator.parameters(), *state.encoder.parameters()], 1.0)
         state.warmup_optimiser.step()
         self._count({f"warmup/{name}": part for name, part in parts.items()})
@@ -239,7 +241,7 @@ class Trainer:
     def _evaluate(self) -> str:
         state = self._state
         averaged = state.step > self._settings.warmup_steps
-        candidate = state.ema.module if averaged else state.generator
+        candidate = cast("Generator", state.ema.module) if averaged else state.generator
         score = self._outlet.score(candidate)
         if math.isfinite(score) and (state.best is None or score < state.best.score):
             weights = {name: value.detach().cpu().clone() for name, value in candidate.state_dict().items()}

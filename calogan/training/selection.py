@@ -36,11 +36,9 @@ class PhysicsScore:
         device = next(generator.parameters()).device
         rng = torch.Generator().manual_seed(self._seed)
         pieces = []
-        for incident in torch.from_numpy(self._reference.incident).split(CHUNK):
+        for incident in torch.split(torch.from_numpy(self._reference.incident), CHUNK):
             noise = torch.randn(len(incident), generator.noise_size, generator=rng)
             pieces.append(generator(incident.to(device), noise.to(device)).cpu())
         generated = torch.cat(pieces).numpy()
         reference = self._reference
-        return physics_score(
-            self._observables, compute_observables(generated, reference.incident, reference.geometry)
-        )
+        return physics_score(self._observables, compute_observables(generated, reference.incident, reference.geometry))

@@ -57,8 +57,9 @@ class Verdict:
 def outcome(difference: float, error: float, floor: float, bound: float) -> Outcome:
     r"""Judge one difference.
 
-    Fails where :math:`d - f > b + 2\sigma`, whatever the size of the error. Else passes where
-    :math:`\sigma \le b/2`, and is undecided where the error is larger than that or is not known.
+    Fails where :math:`d - f > b + 2\sigma`, whatever the size of the error. Passes where :math:`d - f \le b` and
+    :math:`\sigma \le b/2`. Everything else is undecided: the error is too large, or the difference is above its bound
+    by less than two errors.
 
     Args:
         difference: Absolute difference or metric, d.
@@ -74,19 +75,22 @@ def outcome(difference: float, error: float, floor: float, bound: float) -> Outc
         return Outcome.UNDECIDED
     if difference - floor > bound + _SIGMAS * error:
         return Outcome.FAIL
-    return Outcome.PASS if error <= bound / 2 else Outcome.UNDECIDED
+    return Outcome.PASS if error <= bound / 2 and difference - floor <= bound else Outcome.UNDECIDED
 
 
-def needed_showers(error: float, bound: float, count: int) -> int:
-    """Showers that bring an error down to half the bound, as errors fall with the square root of the number.
+def needed_showers(excess: float, error: float, bound: float, count: int) -> int:
+    """Showers that would decide: their error is half the bound or, above the bound, half the distance from it.
 
-    Rounded up to two digits.
+    Errors fall with the square root of the number; rounded up to two digits.
 
     Example:
-        >>> needed_showers(error=0.02, bound=0.02, count=1000)
+        >>> needed_showers(excess=0.01, error=0.02, bound=0.02, count=1000)
+        4000
+        >>> needed_showers(excess=0.03, error=0.01, bound=0.02, count=1000)
         4000
     """
-    exact = count * (error / (bound / 2)) ** 2
+    wanted = (excess - bound) / _SIGMAS if excess > bound else bound / 2
+    exact = count * (error / min(wanted, bound / 2)) ** 2
     digit = int(10 ** max(0, math.floor(math.log10(exact)) - 1))
     return math.ceil(exact / digit - 1e-9) * digit
 
@@ -189,6 +193,6 @@ def _verdict(
     found = outcome(difference, error, floor, bound)
     note = ""
     if found is Outcome.UNDECIDED:
-        needed = needed_showers(error, bound, count) if math.isfinite(error) and error > 0 else None
+        needed = needed_showers(difference - floor, error, bound, count) if math.isfinite(error) and error > 0 else None
         note = f"needs {needed} showers" if needed else f"not measurable with {count} showers"
     return Verdict(group, criterion, *values, difference, error, floor, bound, found, note)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -43,7 +43,7 @@ def test_globs_of_urls_are_listed():
 
 
 def test_shipped_showers():
-    names = [os.path.basename(file.path) for file in expand_files(["calogan://ecal30_electron/hits_*.root"])]
+    names = [Path(file.path).name for file in expand_files(["calogan://ecal30_electron/hits_*.root"])]
     assert names == ["hits_1001.root", "hits_1002.root", "hits_1003.root"]
 
 

@@ -252,7 +252,8 @@ def spoil_text(path):
 def spoil(**changes):
     def rewrite(path):
         with uproot.open(path) as file:
-            values = {name: file["hits"][name].array() for name in file["hits"].keys() if name != "ncell"}
+            arrays = file["hits"].arrays()
+        values = {name: arrays[name] for name in arrays.fields if name != "ncell"}
         for name, change in changes.items():
             values[name] = change(values[name])
         with uproot.recreate(path) as file:

@@ -19,7 +19,7 @@ def test_penalty_is_per_shower():
     """Half of the showers have slope 0, half slope 2: mean of 1 and 1, not (mean slope - 1)^2 = 0."""
     weight = torch.tensor([0.0, 2.0, 0.0, 2.0])
     penalty = gradient_penalty(
-        lambda u, _incident: (u[:, 0] * weight), torch.zeros(4, 3), torch.ones(4, 3), torch.zeros(4, 5), torch.rand(4, 1)
+        lambda u, _incident: u[:, 0] * weight, torch.zeros(4, 3), torch.ones(4, 3), torch.zeros(4, 5), torch.rand(4, 1)
     )
     assert penalty.item() == pytest.approx(1.0, abs=1e-5)
 
@@ -27,7 +27,11 @@ def test_penalty_is_per_shower():
 def test_penalty_reaches_the_critic():
     layer = torch.nn.Linear(3, 1)
     penalty = gradient_penalty(
-        lambda u, _incident: layer(u).squeeze(1), torch.zeros(4, 3), torch.ones(4, 3), torch.zeros(4, 5), torch.rand(4, 1)
+        lambda u, _incident: layer(u).squeeze(1),
+        torch.zeros(4, 3),
+        torch.ones(4, 3),
+        torch.zeros(4, 5),
+        torch.rand(4, 1),
     )
     penalty.backward()
     assert layer.weight.grad is not None

@@ -14,7 +14,8 @@ from calogan.validation.criteria import Outcome, judge, needed_showers, outcome,
     ("difference", "error", "floor", "bound", "expected"),
     [
         (0.00, 0.001, 0.001, 0.02, Outcome.PASS),
-        (0.03, 0.005, 0.005, 0.02, Outcome.PASS),  # 0.025 beyond the floor, 0.02 + 2 x 0.005 allowed
+        (0.025, 0.005, 0.005, 0.02, Outcome.PASS),
+        (0.03, 0.005, 0.005, 0.02, Outcome.UNDECIDED),  # above the bound, but by one error only
         (0.04, 0.005, 0.005, 0.02, Outcome.FAIL),
         (0.00, 0.011, 0.005, 0.02, Outcome.UNDECIDED),  # a small sample cannot pass
         (0.50, 0.011, 0.005, 0.02, Outcome.FAIL),  # but it can fail
@@ -27,11 +28,11 @@ def test_outcome(difference, error, floor, bound, expected):
 
 
 def test_four_times_the_showers_halve_an_error():
-    assert needed_showers(0.02, 0.02, 500) == 2000
+    assert needed_showers(0.01, 0.02, 0.02, 500) == 2000
 
 
 def test_needed_showers_are_rounded_up_to_two_digits():
-    assert needed_showers(0.0101, 0.02, 10000) == 11000
+    assert needed_showers(0.01, 0.0101, 0.02, 10000) == 11000
 
 
 def metric(value, error=0.01, floor=0.5):
@@ -45,7 +46,7 @@ def test_auc_is_judged_above_its_floor(toy_comparison):
         rows = judge(replace(toy_comparison, classifier_low=metric(value)), criteria)
         found[value] = next(row.outcome for row in rows if row.criterion.startswith("low-level"))
 
-    assert found == {0.75: Outcome.PASS, 0.81: Outcome.PASS, 0.9: Outcome.FAIL}
+    assert found == {0.75: Outcome.PASS, 0.81: Outcome.UNDECIDED, 0.9: Outcome.FAIL}
 
 
 def test_relative_differences_have_the_floor_of_two_reference_samples(toy_comparison):
