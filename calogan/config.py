@@ -197,6 +197,7 @@ class TrainingConfig(_Section):
     warmup_steps: int = Field(default=2000, ge=1, description="supervised steps before the adversarial phase")
     steps: int = Field(default=6000, ge=0, description="adversarial steps")
     critic_steps: int = Field(default=3, ge=1, description="critic updates per generator update")
+    critic_head_start: int = Field(default=100, ge=0, description="adversarial steps that train the critic alone")
     gradient_penalty: float = Field(default=10.0, gt=0, description="weight of the gradient penalty")
     warmup_learning_rate: float = Field(default=2e-3, gt=0, description="Adam's rate in the supervised phase")
     generator_learning_rate: float = Field(default=1e-4, gt=0, description="Adam's rate of the generator")

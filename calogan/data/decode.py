@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,13 @@ class Jagged:
     counts: NDArray[np.int64]
     content: NDArray[Any]
 
+    def split(self, size: int) -> list[Jagged]:
+        """Pieces of `size` showers."""
+        cuts = np.arange(size, len(self.counts), size)
+        ends = np.cumsum(self.counts)
+        pieces = zip(np.split(self.counts, cuts), np.split(self.content, ends[cuts - 1]), strict=True)
+        return [Jagged(counts, content) for counts, content in pieces]
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -40,6 +47,16 @@ class Chunk:
     start: int
     size: int
     columns: Mapping[str, NDArray[Any] | Jagged]
+
+    def split(self, size: int) -> Iterator[Chunk]:
+        """Chunks of at most `size` entries."""
+        pieces = {
+            branch: values.split(size) if isinstance(values, Jagged) else _split(values, size)
+            for branch, values in self.columns.items()
+        }
+        for number, start in enumerate(range(0, self.size, size)):
+            columns = {branch: piece[number] for branch, piece in pieces.items()}
+            yield Chunk(self.source, self.start + start, min(size, self.size - start), columns)
 
     def where(self, branch: str, index: int | None = None) -> str:
         """Name a branch, and the entry of the chunk's shower `index`."""
@@ -115,6 +132,10 @@ def decode(chunk: Chunk, schema: Schema, geometry: Geometry, event: NDArray[np.i
     else:
         pdg = np.zeros(chunk.size, dtype=np.int32)
     return Decoded(Showers(geometry, event, incident, cell_energy, pdg), chunk.start, hits, outside)
+
+
+def _split(values: NDArray[Any], size: int) -> list[NDArray[Any]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def _read_incident(chunk: Chunk, schema: Schema) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from calogan.config import DenseSource, HitsSource, PositionsSource, Source
@@ -115,7 +116,7 @@ class Schema:
         names = (self.event, self.pdg, *self.incident_branches, *self.place, *self.energy)
         return [name for name in names if name is not None]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the schema."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -55,7 +56,7 @@ class ShardJob:
         """Tree that is read."""
         return self.file.tree or self.schema.tree
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of what decides the content."""
         parts = [

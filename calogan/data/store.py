@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -269,22 +269,25 @@ def shard_columns(geometry: Geometry) -> dict[str, tuple[type[np.generic], tuple
     }
 
 
-def open_shard(shards: Path, record: ShardRecord, geometry: Geometry) -> dict[str, NDArray[Any]]:
-    """Map the columns of a shard into memory, read-only.
+def open_shard(
+    shards: Path, record: ShardRecord, geometry: Geometry, names: Collection[str] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Map the columns of a shard (all, or the named ones) into memory, read-only.
 
     Raises:
         StoreError: A column is missing or has another length than the record says.
     """
     columns = {}
-    for name, (_, row) in shard_columns(geometry).items():
+    rows = {name: row for name, (_, row) in shard_columns(geometry).items()}
+    for name in names or rows:
         path = shards / record.folder / f"{name}.npy"
         try:
             columns[name] = np.load(path, mmap_mode="r" if record.showers else None)
         except (OSError, ValueError) as error:
             msg = f"{path}: cannot be read: {error}; run `calogan prepare` again"
             raise StoreError(msg) from error
-        if columns[name].shape != (record.showers, *row):
-            shape = (record.showers, *row)
+        if columns[name].shape != (record.showers, *rows[name]):
+            shape = (record.showers, *rows[name])
             msg = f"{path}: has shape {columns[name].shape}, expected {shape}; run `calogan prepare` again"
             raise StoreError(msg)
     return columns

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,75 +13,105 @@ from torch import Tensor, nn
 
 from calogan.geometry import Geometry
 from calogan.models.blocks import mlp
-from calogan.models.conditioning import Conditioning
-from calogan.models.features import ShowerFeatures
-from calogan.models.preprocessing import CellTransform
+from calogan.models.censored import censored_moments
+from calogan.models.features import ShowerFeatures, Track
+from calogan.models.generator import Generator
 
-__all__ = ["Critic"]
+__all__ = ["Critic", "CriticContext"]
 
 BLOCK = 3
 """Cells a side that make one coarse cell."""
 FEATURE_HIDDEN = (64, 64)
 """Widths of the branch that sees the physics features."""
+SPREAD_FLOOR = 0.1
+"""Added to a cell's spread, so that cells which are always dark do not weigh more than those that fluctuate."""
+
+
+@dataclass(frozen=True)
+class CriticContext:
+    """What the critic knows of the incident particles, computed once for all showers made of them.
+
+    Attributes:
+        condition: Features of the particles, shape ``(showers, features)``.
+        centre: Expected u of each cell, shape ``(showers, cells)``.
+        spread: Expected fluctuation of u, shape ``(showers, cells)``.
+        track: Projected tracks.
+    """
+
+    condition: Tensor
+    centre: Tensor
+    spread: Tensor
+    track: Track
 
 
 class Critic(nn.Module):
     """Score of showers, higher for the reference; no normalisation layer, since the penalty is per shower.
 
-    The score is a sum of two branches, so that the few physics features do not drown among the cells: one sees every
-    cell as u and as the root of its fraction of the shower, and blocks of 3 x 3 cells; the other sees differentiable
-    physics features. Both see the condition.
+    Cells are seen as residuals, standardised by mean and fluctuation that a frozen copy of the warm-started generator
+    expects for the incident particle: what differs between particles is far larger than what differs between samples,
+    and the critic need not learn it. The score is a sum of two branches, so that the few physics features do not drown
+    among the cells: one sees the residuals and blocks of 3 x 3 cells, the other differentiable physics features. Both
+    see the condition.
 
     Args:
         hidden: Widths of the hidden layers of the cells' branch.
         geometry: Cells of a shower.
-        conditioning: Condition of the generator (no parameters).
-        transform: Cell transform of the generator (no parameters).
+        generator: Generator whose transform and condition are used; `set_baseline` takes its expectation, too.
     """
 
     blocks: Tensor
 
-    def __init__(
-        self, hidden: Sequence[int], geometry: Geometry, conditioning: Conditioning, transform: CellTransform
-    ) -> None:
+    def __init__(self, hidden: Sequence[int], geometry: Geometry, generator: Generator) -> None:
         super().__init__()
-        self.conditioning = conditioning
-        self.transform = transform
+        self.baseline = copy.deepcopy(generator).requires_grad_(requires_grad=False)
         self.features = ShowerFeatures(geometry)
         blocks = _block_matrix(geometry)
         self.register_buffer("blocks", torch.from_numpy(blocks), persistent=False)
-        cells = 2 * geometry.n_cells + blocks.shape[1] + conditioning.size
-        self.cell_branch = _branch(cells, hidden)
-        self.feature_branch = _branch(self.features.size + conditioning.size, FEATURE_HIDDEN)
+        condition = generator.conditioning.size
+        self.cell_branch = _branch(geometry.n_cells + blocks.shape[1] + condition, hidden)
+        self.feature_branch = _branch(self.features.size + condition, FEATURE_HIDDEN)
 
     def fit_scale(self, cell_energy: Tensor, incident: Tensor) -> None:
         """Standardise the physics features by training showers: cells [GeV] and incident particles."""
-        u = self.transform.encode(cell_energy)
-        self.features.fit_scale(u, self.transform.excess(u), incident)
+        u = self.baseline.transform.encode(cell_energy)
+        self.features.fit_scale(u, self.baseline.transform.excess(u), incident)
 
-    def forward(self, u: Tensor, incident: Tensor) -> Tensor:
+    def set_baseline(self, generator: Generator) -> None:
+        """Take the expectation of cells from a generator as it is now."""
+        self.baseline.load_state_dict(generator.state_dict())
+
+    @torch.no_grad()
+    def context(self, incident: Tensor) -> CriticContext:
+        """What the critic needs to know of incident particles, shape ``(showers, 5)``."""
+        condition = self.baseline.conditioning(incident)
+        typical = condition.new_zeros(len(condition), self.baseline.n_layers)
+        shared = condition.new_zeros(len(condition), self.baseline.architecture.latent_size)
+        centre, spread = censored_moments(*self.baseline.cells(condition, typical, shared))
+        return CriticContext(condition, centre, spread + SPREAD_FLOOR, self.features.track(incident))
+
+    def forward(self, residual: Tensor, context: CriticContext) -> Tensor:
         """Scores of showers.
 
         Args:
-            u: Transformed cell energies, shape ``(showers, cells)``.
-            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            residual: Cells as `standardise` gives them, shape ``(showers, cells)``.
+            context: Of the incident particles.
 
         Returns:
             Scores, shape ``(showers,)``.
         """
+        u = context.centre + context.spread * residual
         # Energy above the threshold, not the energy: a jump where a cell lights up would give no gradient across it.
-        energy = self.transform.excess(u)
-        fraction = energy / energy.sum(dim=1, keepdim=True).clamp_min(1e-9)
-        condition = self.conditioning(incident)
-        cells = [
-            u,
-            10.0 * ((fraction + 1e-4).sqrt() - 1e-2),
-            torch.asinh(energy @ self.blocks / (4.0 * self.transform.scale)),
-            condition,
-        ]
-        scores: Tensor = self.cell_branch(torch.cat(cells, dim=1))
-        scores = scores + self.feature_branch(torch.cat([self.features(u, energy, incident), condition], dim=1))
+        transform = self.baseline.transform
+        energy = transform.excess(u)
+        coarse = torch.asinh(energy @ self.blocks / (4.0 * transform.scale))
+        features = self.features(u, energy, context.track)
+        scores: Tensor = self.cell_branch(torch.cat([residual, coarse, context.condition], dim=1))
+        scores = scores + self.feature_branch(torch.cat([features, context.condition], dim=1))
         return scores.squeeze(1)
+
+    def standardise(self, cell_energy: Tensor, context: CriticContext) -> Tensor:
+        """Cells [GeV] as residuals from what is expected, shape ``(showers, cells)``."""
+        return (self.baseline.transform.encode(cell_energy) - context.centre) / context.spread
 
 
 def _branch(inputs: int, hidden: Sequence[int]) -> nn.Sequential:

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import momentum, slopes
 
-__all__ = ["ShowerFeatures"]
+__all__ = ["ShowerFeatures", "Track"]
 
-SOFT_LEVELS = (0.3, 1.0, 2.0, 3.5, 5.0)
+SOFT_LEVELS = (0.3, 1.5, 3.5)
 """Levels of u at which cells are counted."""
-RINGS = (20.0, 60.0, 120.0, 240.0)
-"""Radii about the projected track between which energy is summed [mm]."""
+RINGS = (0.0, 20.0, 60.0, 120.0, 240.0)
+"""Inner radii of the rings about the projected track in which energy is summed [mm]; the last has no outer one."""
 HOTTEST = (1, 4)
 """Numbers of hottest cells whose energy is summed."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """What the features need of the incident particles, whatever the showers.
+
+    Attributes:
+        momentum: |p| [GeV], shape ``(showers, 1)``.
+        x: Where the projected track meets each layer [mm], shape ``(showers, layers)``.
+        y: Likewise.
+        rings: 1 where a cell lies in a ring about the track, shape ``(showers, cells, rings)``.
+    """
+
+    momentum: Tensor
+    x: Tensor
+    y: Tensor
+    rings: Tensor
 
 
 class ShowerFeatures(nn.Module):
     """Numbers of a shower, standardised by the training showers.
 
-    In each layer: log response, centre relative to the projected track, second moments, roots of the energy fractions
-    in rings about the track, soft counts of cells above some levels; over all layers the fractions of the hottest
-    cells.
+    In each layer: log response, centre relative to the projected track, second moments, soft counts of cells above some
+    levels; over all layers: roots of the energy fractions in rings about the track and of the hottest cells.
 
     Args:
         geometry: Cells of a shower.
@@ -34,6 +52,7 @@ class ShowerFeatures(nn.Module):
     cell_x: Tensor
     cell_y: Tensor
     depth: Tensor
+    radii: Tensor
     location: Tensor
     spread: Tensor
 
@@ -43,15 +62,15 @@ class ShowerFeatures(nn.Module):
         x, y = (torch.from_numpy(values).float() for values in (geometry.cell_x, geometry.cell_y))
         member = nn.functional.one_hot(torch.from_numpy(geometry.cell_layer), self.n_layers).float()
         powers = torch.stack([torch.ones_like(x), x, y, x * x, y * y, x * y], dim=1)
-        moments = (member.unsqueeze(2) * powers.unsqueeze(1)).reshape(geometry.n_cells, -1)
-        depth = torch.tensor([layer.depth for layer in geometry.layers])
-        for name, values in (
-            ("moments", moments),
-            ("membership", member),
-            ("cell_x", x),
-            ("cell_y", y),
-            ("depth", depth),
-        ):
+        constants = {
+            "moments": (member.unsqueeze(2) * powers.unsqueeze(1)).reshape(geometry.n_cells, -1),
+            "membership": member,
+            "cell_x": x,
+            "cell_y": y,
+            "depth": torch.tensor([layer.depth for layer in geometry.layers]),
+            "radii": torch.tensor(RINGS),
+        }
+        for name, values in constants.items():
             self.register_buffer(name, values, persistent=False)
         self.register_buffer("location", torch.zeros(self.size))
         self.register_buffer("spread", torch.ones(self.size))
@@ -59,54 +78,55 @@ class ShowerFeatures(nn.Module):
     @property
     def size(self) -> int:
         """Number of features."""
-        return self.n_layers * (6 + len(RINGS) + len(SOFT_LEVELS)) + len(HOTTEST)
+        return self.n_layers * (6 + len(SOFT_LEVELS)) + len(RINGS) + len(HOTTEST)
+
+    @torch.no_grad()
+    def track(self, incident: Tensor) -> Track:
+        """Projected tracks of incident particles, shape ``(showers, 5)``."""
+        slope_x, slope_y = (slope.unsqueeze(1) for slope in slopes(incident))
+        x, y = incident[:, 3:4] + self.depth * slope_x, incident[:, 4:5] + self.depth * slope_y
+        to_cells = self.membership.T
+        radius = torch.hypot(self.cell_x - x @ to_cells, self.cell_y - y @ to_cells).unsqueeze(2)
+        beyond = (radius >= self.radii).float()
+        rings = beyond - torch.nn.functional.pad(beyond[:, :, 1:], (0, 1))
+        return Track(momentum(incident).unsqueeze(1), x, y, rings)
 
     @torch.no_grad()
     def fit_scale(self, u: Tensor, energy: Tensor, incident: Tensor) -> None:
-        """Take location and spread from training showers; arguments as of `forward`."""
-        raw = self._raw(u, energy, incident)
+        """Take location and spread from training showers: u, energies above the threshold, incident particles."""
+        raw = self._raw(u, energy, self.track(incident))
         self.location.copy_(raw.mean(dim=0))
         self.spread.copy_(raw.std(dim=0).clamp_min(1e-3))
 
-    def forward(self, u: Tensor, energy: Tensor, incident: Tensor) -> Tensor:
+    def forward(self, u: Tensor, energy: Tensor, track: Track) -> Tensor:
         """Features of showers.
 
         Args:
             u: Transformed cell energies, shape ``(showers, cells)``.
             energy: The same cells' energies above the threshold [GeV], shape ``(showers, cells)``.
-            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            track: Projected tracks of the showers.
 
         Returns:
             Features of about unit size, shape ``(showers, size)``.
         """
-        return (self._raw(u, energy, incident) - self.location) / self.spread
+        return (self._raw(u, energy, track) - self.location) / self.spread
 
-    def _raw(self, u: Tensor, energy: Tensor, incident: Tensor) -> Tensor:
+    def _raw(self, u: Tensor, energy: Tensor, track: Track) -> Tensor:
         sums = (energy @ self.moments).reshape(-1, self.n_layers, 6)
-        total = sums[:, :, 0].clamp_min(1e-9)
-        x, y, xx, yy, xy = (sums[:, :, power] / total for power in range(1, 6))
-        track_x, track_y = self._track(incident)
+        layer = sums[:, :, 0].clamp_min(1e-9)
+        x, y, xx, yy, xy = (sums[:, :, power] / layer for power in range(1, 6))
+        total = layer.sum(dim=1, keepdim=True)
+        in_rings = (energy.unsqueeze(1) @ track.rings).squeeze(1)
+        hottest = energy.topk(max(HOTTEST), dim=1).values
+        in_hottest = torch.stack([hottest[:, :count].sum(dim=1) for count in HOTTEST], dim=1)
         features = [
-            torch.log(total / momentum(incident).unsqueeze(1) + 1e-5),
-            x - track_x,
-            y - track_y,
+            torch.log(layer / track.momentum + 1e-5),
+            x - track.x,
+            y - track.y,
             torch.log((xx - x * x).clamp_min(0.0) + 1.0),
             torch.log((yy - y * y).clamp_min(0.0) + 1.0),
             (xy - x * y) / 100.0,
-            *self._rings(energy / total.sum(dim=1, keepdim=True), track_x, track_y),
             *(torch.sigmoid(4.0 * (u - level)) @ self.membership for level in SOFT_LEVELS),
+            (torch.cat([in_rings, in_hottest], dim=1) / total + 1e-4).sqrt(),
         ]
-        hottest = energy.topk(max(HOTTEST), dim=1).values / total.sum(dim=1, keepdim=True)
-        return torch.cat([*features, *(hottest[:, :count].sum(dim=1, keepdim=True) for count in HOTTEST)], dim=1)
-
-    def _track(self, incident: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the projected track meets each layer [mm], shapes ``(showers, layers)``."""
-        slope_x, slope_y = (slope.unsqueeze(1) for slope in slopes(incident))
-        return incident[:, 3:4] + self.depth * slope_x, incident[:, 4:5] + self.depth * slope_y
-
-    def _rings(self, fraction: Tensor, track_x: Tensor, track_y: Tensor) -> list[Tensor]:
-        to_cells = self.membership.T
-        radius = torch.hypot(self.cell_x - track_x @ to_cells, self.cell_y - track_y @ to_cells)
-        ring = torch.bucketize(radius.detach(), torch.tensor(RINGS, device=radius.device))
-        rings = [(fraction * (ring == number)) @ self.membership for number in range(1, len(RINGS) + 1)]
-        return [(energy + 1e-4).sqrt() for energy in rings]
+        return torch.cat(features, dim=1)

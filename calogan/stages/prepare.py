@@ -204,7 +204,7 @@ def _check_events(outcomes: list[Outcome], reader: _FileReader, *, skip: bool) -
 
 def _find_repeated(outcomes: list[Outcome], reader: _FileReader) -> tuple[int, str] | None:
     shards = {
-        index: (outcome, open_shard(reader.shards, outcome, reader.geometry))
+        index: (outcome, open_shard(reader.shards, outcome, reader.geometry, ("event", "entry")))
         for index, outcome in enumerate(outcomes)
         if isinstance(outcome, ShardRecord)
     }

@@ -106,20 +106,23 @@ def fresh_state(config: Config, geometry: Geometry, incident: Tensor, cell_energ
     generator = _fresh_generator(config, geometry, incident, cell_energy).to(device)
     features = generator.conditioning.size + geometry.n_layers
     encoder = Encoder(geometry.n_cells, features, config.model.latent_size).to(device)
-    critic = Critic(config.model.critic_hidden, geometry, generator.conditioning, generator.transform).to(device)
+    critic = Critic(config.model.critic_hidden, geometry, generator).to(device)
     critic.fit_scale(cell_energy[:FITTED], incident[:FITTED])
     averaging = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(generator, device=device, multi_avg_fn=averaging)
     adversarial = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head.")]
+    critic_weights = [weight for weight in critic.parameters() if weight.requires_grad]
     return TrainingState(
         generator=generator,
         encoder=encoder,
         critic=critic,
         ema=averaged,
-        warmup_optimiser=Adam([*generator.parameters(), *encoder.parameters()], settings.warmup_learning_rate),
+        warmup_optimiser=Adam(
+            [*generator.parameters(), *encoder.parameters()], settings.warmup_learning_rate, fused=True
+        ),
         # No momentum in the adversarial phase, as in arXiv:1704.00028.
-        generator_optimiser=Adam(adversarial, settings.generator_learning_rate, betas=(0.0, 0.9)),
-        critic_optimiser=Adam(critic.parameters(), settings.critic_learning_rate, betas=(0.0, 0.9)),
+        generator_optimiser=Adam(adversarial, settings.generator_learning_rate, betas=(0.0, 0.9), fused=True),
+        critic_optimiser=Adam(critic_weights, settings.critic_learning_rate, betas=(0.0, 0.9), fused=True),
     )
 
 

@@ -174,22 +174,27 @@ class Trainer:
             (state.generator_optimiser, settings.generator_learning_rate),
         ):
             _set_rate(optimiser, rate, step / settings.steps)
+        if step == 0:
+            state.critic.set_baseline(state.generator)
         batches = settings.warmup_steps + step * (settings.critic_steps + 1)
         for critic_step in range(settings.critic_steps):
             self._rng.manual_seed(step_seed(self._seed, state.step, CRITIC_DRAWS, critic_step))
             self._critic_step(*self._batch(batches + critic_step))
+        if step < settings.critic_head_start:
+            return
         self._rng.manual_seed(step_seed(self._seed, state.step, GENERATOR_DRAWS))
         self._generator_step(self._batch(batches + settings.critic_steps)[0])
 
     def _critic_step(self, incident: Tensor, cell_energy: Tensor) -> None:
-        state, transform = self._state, self._state.generator.transform
+        state, critic = self._state, self._state.critic
+        context = critic.context(incident)
         with torch.no_grad():
             noise = self._normal(len(incident), state.generator.noise_size)
-            generated = transform.encode(state.generator(incident, noise))
-            reference = transform.encode(cell_energy)
+            generated = critic.standardise(state.generator(incident, noise), context)
+            reference = critic.standardise(cell_energy, context)
         mixing = torch.rand(len(incident), 1, generator=self._rng, device=self._device)
-        distance = state.critic(reference, incident).mean() - state.critic(generated, incident).mean()
-        penalty = gradient_penalty(state.critic, reference, generated, incident, mixing)
+        distance = critic(reference, context).mean() - critic(generated, context).mean()
+        penalty = gradient_penalty(lambda cells: critic(cells, context), reference, generated, mixing)
         state.critic_optimiser.zero_grad(set_to_none=True)
         (self._settings.gradient_penalty * penalty - distance).backward()
         state.critic_optimiser.step()
@@ -198,8 +203,9 @@ class Trainer:
     def _generator_step(self, incident: Tensor) -> None:
         state = self._state
         noise = self._normal(len(incident), state.generator.noise_size)
-        generated = state.generator.transform.encode(state.generator(incident, noise))
-        loss = -state.critic(generated, incident).mean()
+        context = state.critic.context(incident)
+        generated = state.critic.standardise(state.generator(incident, noise), context)
+        loss = -state.critic(generated, context).mean()
         state.generator_optimiser.zero_grad(set_to_none=True)
         loss.backward(inputs=_weights(state.generator_optimiser))
         state.generator_optimiser.step()
@@ -240,7 +246,7 @@ class Trainer:
 
     def _evaluate(self) -> str:
         state = self._state
-        averaged = state.step > self._settings.warmup_steps
+        averaged = state.step > self._settings.warmup_steps + self._settings.critic_head_start
         candidate = cast("Generator", state.ema.module) if averaged else state.generator
         score = self._outlet.score(candidate)
         if math.isfinite(score) and (state.best is None or score < state.best.score):

@@ -7,14 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from calogan.models.censored import censored_log_likelihood
 from calogan.models.encoder import Encoder
 from calogan.models.generator import Generator
 
-__all__ = ["censored_log_likelihood", "gradient_penalty", "warm_start_loss"]
+__all__ = ["gradient_penalty", "warm_start_loss"]
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor, Tensor], Tensor], reference: Tensor, generated: Tensor, incident: Tensor, mixing: Tensor
+    critic: Callable[[Tensor], Tensor], reference: Tensor, generated: Tensor, mixing: Tensor
 ) -> Tensor:
     r"""Penalty that keeps the critic's slope at 1 between the samples.
 
@@ -24,10 +25,9 @@ def gradient_penalty(
     The norm runs over all cells of one shower.
 
     Args:
-        critic: Scores of shape ``(showers,)`` for cells and incident particles.
-        reference: Cells of the reference, shape ``(showers, cells)``.
+        critic: Scores of shape ``(showers,)`` for cells.
+        reference: Cells of the reference as the critic sees them, shape ``(showers, cells)``.
         generated: Cells generated for the same particles, same shape.
-        incident: Incident particles, shape ``(showers, 5)``.
         mixing: t between 0 and 1, shape ``(showers, 1)``.
 
     Returns:
@@ -37,31 +37,8 @@ def gradient_penalty(
         arXiv:1704.00028, eq. 3.
     """
     mixed = (mixing * reference + (1 - mixing) * generated).detach().requires_grad_(True)
-    (slope,) = torch.autograd.grad(critic(mixed, incident).sum(), mixed, create_graph=True)
+    (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
     return ((slope.square().sum(dim=1) + 1e-12).sqrt() - 1.0).square().mean()
-
-
-def censored_log_likelihood(u: Tensor, mean: Tensor, width: Tensor) -> Tensor:
-    r"""Log-likelihood of cells under a Gaussian that is cut at zero.
-
-    A lit cell has the density of the Gaussian, a dark one the probability of all that lies below zero:
-    :math:`\log N(u; m, w)` for u > 0 and :math:`\log \Phi(-m / w)` for u = 0, up to a constant.
-
-    Args:
-        u: Observed cells, at least 0, shape ``(showers, cells)``.
-        mean: Mean before the cut, same shape.
-        width: Width before the cut, same shape.
-
-    Returns:
-        Sum over the cells, shape ``(showers,)``.
-
-    Source:
-        J. Tobin, Econometrica 26 (1958) 24.
-    """
-    pull = (u - mean) / width
-    lit = -0.5 * pull.square() - width.log()
-    dark = torch.special.log_ndtr(-mean / width)
-    return torch.where(u > 0, lit, dark).sum(dim=1)
 
 
 def warm_start_loss(

@@ -232,6 +232,16 @@ def test_same_file_twice_under_two_names(toy, tmp_path):
         prepare(config_of(toy, tmp_path, [toy.file("hits"), copy], workers=2), SilentReporter())
 
 
+def test_file_without_showers_is_an_empty_shard(toy, tmp_path, parts):
+    empty = toy.write(tmp_path / "empty.root", "hits", toy.showers[:0])
+    config = config_of(toy, tmp_path, [empty, *parts])
+    store = prepare(config, SilentReporter())
+    assert store.manifest.shards[0].entries == 0
+    assert store.manifest.shards[0].response is None
+    assert sum(len(store.load(split)) for split in SPLITS) == 200
+    assert prepare(config, SilentReporter()) == store
+
+
 def test_ids_of_files_without_events(toy, tmp_path):
     values = toy.config(tmp_path / "run", "hits").model_dump()
     values["data"]["sources"][0]["event"] = None

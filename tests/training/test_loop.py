@@ -26,6 +26,7 @@ SETTINGS = TrainingConfig(
     warmup_steps=6,
     steps=6,
     critic_steps=2,
+    critic_head_start=1,
     log_every=2,
     evaluate_every=3,
     checkpoint_every=5,
@@ -55,7 +56,7 @@ class Run:
         generator = build_generator(Architecture(3, (16, 16)), GEOMETRY, domain, ("momentum",), 0.05, 0.05)
         generator.energy_head.fit_scale(cell_energy.sum(dim=1, keepdim=True), incident[:, 2:3])
         encoder = Encoder(36, 2, 3)
-        critic = Critic((16,), GEOMETRY, generator.conditioning, generator.transform)
+        critic = Critic((16,), GEOMETRY, generator)
         weights = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head")]
         self.state = TrainingState(
             generator,
@@ -64,7 +65,7 @@ class Run:
             AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(0.9)),
             Adam([*generator.parameters(), *encoder.parameters()], 1e-3),
             Adam(weights, 1e-4, betas=(0.0, 0.9)),
-            Adam(critic.parameters(), 1e-4, betas=(0.0, 0.9)),
+            Adam([weight for weight in critic.parameters() if weight.requires_grad], 1e-4, betas=(0.0, 0.9)),
         )
         outlet = Outlet(folder / "checkpoint.pt", "print", self.record, self.score, SilentReporter())
         self.trainer = Trainer(
