@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.profiler import ProfilerActivity, profile
 
 from calogan.config import Config, load_config
 from calogan.errors import CaloganError
@@ -40,16 +40,16 @@ def main() -> None:
     overrides = [f"training.batch_size={options.batch_size}"] if options.batch_size else []
     config = load_config(options.config, overrides)
     trainer = make_trainer(config, device)
-    phases = {"warm start": trainer._warmup_step, "adversarial": lambda: trainer._adversarial_step(0)}
+    phases = {"warm start": trainer._warmup_step, "adversarial": lambda: trainer._adversarial_step(config.training.steps)}
     rate = matrix_rate(device)
     print(f"{device}, {torch.get_num_threads()} threads, batch {config.training.batch_size}, torch {torch.__version__}")
     print(f"matrix multiply of 1024: {rate / 1e9:.1f} GFLOP/s")
     print(f"{'phase':<12} {'ms/step':>8} {'GFLOP':>7} {'ms matmul':>10} {'share':>6} {'showers/s':>10}")
     for name, step in phases.items():
-        with FlopCounterMode(display=False) as counter:
+        with profile(activities=[ProfilerActivity.CPU], with_flops=True) as profiler:
             step()
+        work = sum(event.flops for event in profiler.key_averages() if event.key in {"aten::mm", "aten::addmm", "aten::bmm"})
         seconds = measure(step, options.steps, device)
-        work = counter.get_total_flops()
         showers = config.training.batch_size / seconds
         bound = work / rate
         print(

@@ -14,7 +14,7 @@ from calogan.data.showers import Showers
 from calogan.errors import CaloganError, DataError, SchemaError
 from calogan.geometry import Geometry, Layer
 
-__all__ = ["Chunk", "Decoded", "Jagged", "decode"]
+__all__ = ["Chunk", "Decoded", "Jagged", "convert_incident", "decode", "read_event", "read_pdg"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,9 @@ class Jagged:
 
     counts: NDArray[np.int64]
     content: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.counts)
 
     def split(self, size: int) -> list[Jagged]:
         """Pieces of `size` showers."""
@@ -123,15 +126,50 @@ def decode(chunk: Chunk, schema: Schema, geometry: Geometry, event: NDArray[np.i
     else:
         cell_energy, hits, outside = _read_hits(chunk, schema, geometry)
     if schema.event is not None:
-        event = _read_event(chunk, schema.event)
+        event = read_event(chunk, schema.event)
     elif event is None:
         msg = f"{chunk.source}: no event branch and no ids given"
         raise SchemaError(msg)
-    if schema.pdg is not None:
-        pdg = chunk.flat(schema.pdg, _WHOLE, {()}).astype(np.int32)
-    else:
-        pdg = np.zeros(chunk.size, dtype=np.int32)
+    pdg = read_pdg(chunk, schema.pdg)
     return Decoded(Showers(geometry, event, incident, cell_energy, pdg), chunk.start, hits, outside)
+
+
+def convert_incident(chunk: Chunk, schema: Schema) -> NDArray[np.float32]:
+    """Incident particles px, py, pz [GeV], x, y [mm] as they are, shape ``(showers, 5)``; no entry point is 0.
+
+    Raises:
+        SchemaError: A branch of another type or shape.
+    """
+    incident = np.zeros((chunk.size, 5), dtype=np.float32)
+    for column, branch in enumerate(schema.incident_branches):
+        unit = 1 / schema.length_in_mm if column >= 3 else schema.momentum_per_gev
+        _convert(chunk.flat(branch, _REAL, {()}), unit, incident[:, column])
+    return incident
+
+
+def read_event(chunk: Chunk, branch: str) -> NDArray[np.int64]:
+    """Event ids, shape ``(showers,)``.
+
+    Raises:
+        SchemaError: The branch has another type or shape.
+        DataError: An id does not fit 63 bits.
+    """
+    values = chunk.flat(branch, _WHOLE, {()})
+    if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
+        msg = f"{chunk.where(branch, int(np.argmax(values)))}: the event id {values.max()} does not fit 63 bits"
+        raise DataError(msg)
+    return values.astype(np.int64)
+
+
+def read_pdg(chunk: Chunk, branch: str | None) -> NDArray[np.int32]:
+    """PDG ids, shape ``(showers,)``; 0 without a branch.
+
+    Raises:
+        SchemaError: The branch has another type or shape.
+    """
+    if branch is None:
+        return np.zeros(chunk.size, dtype=np.int32)
+    return chunk.flat(branch, _WHOLE, {()}).astype(np.int32)
 
 
 def _split(values: NDArray[Any], size: int) -> list[NDArray[Any]]:
@@ -139,29 +177,19 @@ def _split(values: NDArray[Any], size: int) -> list[NDArray[Any]]:
 
 
 def _read_incident(chunk: Chunk, schema: Schema) -> NDArray[np.float32]:
-    incident = np.zeros((chunk.size, 5), dtype=np.float32)
+    incident = convert_incident(chunk, schema)
     for column, branch in enumerate(schema.incident_branches):
-        values = chunk.flat(branch, _REAL, {()})
-        unit = 1 / schema.length_in_mm if column >= 3 else schema.momentum_per_gev
-        _convert(values, unit, incident[:, column])
         good = np.isfinite(incident[:, column])
         if not good.all():
             index = int(np.argmin(good))
-            msg = f"{chunk.where(branch, index)}: is {values[index]}, expected a finite number"
+            value = chunk.flat(branch, _REAL, {()})[index]
+            msg = f"{chunk.where(branch, index)}: is {value}, expected a finite number"
             raise DataError(msg)
     still = ~incident[:, :3].any(axis=1)
     if still.any():
         msg = f"{chunk.where(', '.join(schema.momentum), int(np.argmax(still)))}: the incident momentum is 0"
         raise DataError(msg)
     return incident
-
-
-def _read_event(chunk: Chunk, branch: str) -> NDArray[np.int64]:
-    values = chunk.flat(branch, _WHOLE, {()})
-    if values.dtype.kind == "u" and values.size and values.max() > np.iinfo(np.int64).max:
-        msg = f"{chunk.where(branch, int(np.argmax(values)))}: the event id {values.max()} does not fit 63 bits"
-        raise DataError(msg)
-    return values.astype(np.int64)
 
 
 def _read_dense(chunk: Chunk, schema: Schema, geometry: Geometry) -> NDArray[np.float32]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import os
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -75,7 +77,7 @@ def expand_files(patterns: Iterable[str]) -> list[InputFile]:
     """Files that patterns stand for, in the order of the patterns, each once.
 
     Args:
-        patterns: Paths, globs, folders (their ``*.root``), URLs (fsspec, XRootD), each with an optional ``:tree``
+        patterns: With ``${NAME}`` of the environment filled in: paths, globs, folders (their ``*.root``), URLs (fsspec, XRootD), each with an optional ``:tree``
             after ``.root``, or ``calogan://NAME/GLOB`` for showers that come with the package.
 
     Returns:
@@ -127,7 +129,7 @@ def check_root_file(path: str) -> None:
 
 
 def _expand(pattern: str) -> Iterator[InputFile]:
-    path, tree = _split_tree(pattern)
+    path, tree = _split_tree(_with_environment(pattern))
     if path.startswith(_SHIPPED):
         paths = _expand_shipped(pattern, path.removeprefix(_SHIPPED))
     elif "://" in path:
@@ -139,6 +141,15 @@ def _expand(pattern: str) -> Iterator[InputFile]:
         raise DataError(msg)
     for found in paths:
         yield InputFile(found, tree)
+
+
+def _with_environment(pattern: str) -> str:
+    expanded = os.path.expandvars(pattern)
+    unset = re.search(r"\$\{(\w+)\}", expanded)
+    if unset:
+        msg = f"{pattern}: the environment variable {unset[1]} is not set; set it to the folder of the files"
+        raise DataError(msg)
+    return expanded
 
 
 def _split_tree(pattern: str) -> tuple[str, str | None]:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.data.decode import Chunk
+from calogan.data.decode import convert_incident, read_event, read_pdg
 from calogan.data.files import InputFile
-from calogan.data.root import _find_tree, _next_chunk, _open, _translated
+from calogan.data.root import count_showers, iterate_columns
 from calogan.data.schema import Schema
-from calogan.errors import DataError
 
-__all__ = ["Particles", "iterate_particles"]
+__all__ = ["Particles", "iterate_particles", "read_event_ids"]
 
-_WHOLE, _REAL = "iu", "fiu"
+_IDS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
 class Particles:
-    """Incident particles of consecutive entries, as they are: not checked for impossible values.
+    """Incident particles of consecutive entries, not checked for impossible values.
 
     Attributes:
         source: ``file.root:tree``.
@@ -29,6 +29,7 @@ class Particles:
         event: Event ids, int64, shape ``(particles,)``; None where the schema names no branch.
         pdg: PDG ids, int32, shape ``(particles,)``; 0 where the schema names no branch.
         incident: px, py, pz [GeV], x, y [mm], float32, shape ``(particles, 5)``; x and y are 0 likewise.
+        columns: Values of all these branches as the file has them.
     """
 
     source: str
@@ -36,6 +37,7 @@ class Particles:
     event: NDArray[np.int64] | None
     pdg: NDArray[np.int32]
     incident: NDArray[np.float32]
+    columns: Mapping[str, NDArray[Any]]
 
     def __len__(self) -> int:
         return len(self.entry)
@@ -50,32 +52,34 @@ def iterate_particles(file: InputFile, schema: Schema, chunk: int) -> Iterator[P
         chunk: Entries read at a time.
 
     Raises:
-        DataError: The file is missing or damaged.
+        DataError: The file is missing or damaged, or an event id does not fit 63 bits.
         SchemaError: It lacks the tree or a branch, or has one of another type.
     """
-    for found in _iterate(file, replace(schema, layout="dense", energy=(), place=()), chunk):
-        incident = np.zeros((found.size, 5), dtype=np.float32)
-        for column, branch in enumerate(schema.incident_branches):
-            values = found.flat(branch, _REAL, {()})
-            unit = 1 / schema.length_in_mm if column >= 3 else schema.momentum_per_gev
-            with np.errstate(over="ignore", invalid="ignore"):
-                np.divide(values, np.float32(unit), out=incident[:, column], dtype=np.float32, casting="unsafe")
-        pdg = np.zeros(found.size, dtype=np.int32)
-        if schema.pdg is not None:
-            pdg = found.flat(schema.pdg, _WHOLE, {()}).astype(np.int32)
-        event = None if schema.event is None else found.flat(schema.event, _WHOLE, {()}).astype(np.int64)
-        yield Particles(found.source, np.arange(found.start, found.start + found.size), event, pdg, incident)
+    for found in iterate_columns(file, _without_energies(schema), chunk):
+        event = None if schema.event is None else read_event(found, schema.event)
+        yield Particles(
+            source=found.source,
+            entry=np.arange(found.start, found.start + found.size),
+            event=event,
+            pdg=read_pdg(found, schema.pdg),
+            incident=convert_incident(found, schema),
+            columns={branch: np.asarray(values) for branch, values in found.columns.items()},
+        )
 
 
-def _iterate(file: InputFile, schema: Schema, step: int) -> Iterator[Chunk]:
-    with _open(file) as root:
-        source, tree = _find_tree(root, file, schema)
-        with _translated(source):
-            steps = tree.iterate(schema.branches, step_size=step, library="np")
-        start = 0
-        while (found := _next_chunk(steps, source, start, schema)) is not None:
-            yield found
-            start += found.size
-        if start != tree.num_entries:
-            msg = f"{source}: ends after {start} of {tree.num_entries} entries"
-            raise DataError(msg)
+def read_event_ids(file: InputFile, schema: Schema) -> NDArray[np.int64]:
+    """Event ids of one file, shape ``(particles,)``; the entries where the schema names no branch.
+
+    Raises:
+        DataError: The file is missing or damaged, or an event id does not fit 63 bits.
+        SchemaError: It lacks the tree or a branch, or its event ids are not whole numbers.
+    """
+    schema = _without_energies(schema)
+    if schema.event is None:
+        return np.arange(count_showers(file, schema), dtype=np.int64)
+    chunks = iterate_columns(file, schema, _IDS_AT_ONCE, [schema.event])
+    return np.concatenate([np.empty(0, dtype=np.int64), *(read_event(chunk, schema.event) for chunk in chunks)])
+
+
+def _without_energies(schema: Schema) -> Schema:
+    return replace(schema, layout="dense", energy=(), place=())

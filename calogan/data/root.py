@@ -9,7 +9,7 @@ import lzma
 import os
 import struct
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -134,14 +134,30 @@ def iterate_chunks(
             yield decode(chunk, schema, geometry, event)
 
 
-def iterate_columns(file: InputFile, schema: Schema, chunk_showers: int) -> Generator[Chunk, None, None]:
-    """Read a schema's branches of one file chunk by chunk, as they are; see `iterate_chunks` for the errors."""
+def iterate_columns(
+    file: InputFile, schema: Schema, chunk_showers: int, branches: Sequence[str] | None = None
+) -> Generator[Chunk, None, None]:
+    """Read a schema's branches of one file chunk by chunk, as they are.
+
+    Args:
+        file: File to read; its tree goes before the schema's.
+        schema: Branches that must be there.
+        chunk_showers: Entries read at a time.
+        branches: Those of them to read; all by default.
+
+    Raises:
+        DataError: The file is missing or damaged.
+        SchemaError: It lacks the tree or a branch.
+    """
+    branches = schema.branches if branches is None else branches
+    # NumPy has no lists, and is faster for the rest.
+    library = "np" if set(branches).isdisjoint(schema.jagged_branches) else "ak"
     with _open(file) as root:
         source, tree = _find_tree(root, file, schema)
         with _translated(source):
-            steps = tree.iterate(schema.branches, step_size=chunk_showers, library=_library(schema))
+            steps = tree.iterate(branches, step_size=chunk_showers, library=library)
         start = 0
-        while (chunk := _next_chunk(steps, source, start, schema)) is not None:
+        while (chunk := _next_chunk(steps, source, start, branches)) is not None:
             yield chunk
             start += chunk.size
         if start != tree.num_entries:
@@ -224,19 +240,13 @@ def _find_tree(root: Any, file: InputFile, schema: Schema) -> tuple[str, Any]:
     return source, tree
 
 
-def _library(schema: Schema) -> str:
-    # NumPy has no lists, and is faster for the rest.
-    return "ak" if schema.jagged_branches else "np"
-
-
-def _next_chunk(steps: Iterator[Any], source: str, start: int, schema: Schema) -> Chunk | None:
+def _next_chunk(steps: Iterator[Any], source: str, start: int, branches: Sequence[str]) -> Chunk | None:
     with _translated(source):
         arrays = next(steps, None)
         if arrays is None:
             return None
-        columns = {branch: _to_column(arrays[branch]) for branch in schema.branches}
-    first = columns[schema.branches[0]]
-    return Chunk(source, start, len(first.counts if isinstance(first, Jagged) else first), columns)
+        columns = {branch: _to_column(arrays[branch]) for branch in branches}
+    return Chunk(source, start, len(columns[branches[0]]), columns)
 
 
 def _to_column(array: Any) -> NDArray[Any] | Jagged:
@@ -286,19 +296,15 @@ class ShowerWriter:
         self._tree_name = tree or schema.tree
         self._rntuple = rntuple
         self._provenance = dict(provenance or {})
-        self._waiting: list[Showers] = []
+        self._types = branch_types(self._schema, geometry)
+        self._tree: Any = None
+        self._waiting: list[dict[str, NDArray[Any] | Jagged]] = []
+        self._n_waiting = 0
 
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         self._file = uproot.recreate(self._temporary)
-        types = branch_types(self._schema, self._geometry)
-        if self._rntuple:
-            self._tree = self._file.mkrntuple(self._tree_name, types)
-        else:
-            # One counter for all lists: ncell for cell_energy.
-            counter = f"n{self._schema.energy[0].rpartition('_')[0] or self._schema.energy[0]}"
-            self._tree = self._file.mktree(self._tree_name, types, counter_name=lambda _: counter)
         return self
 
     def __exit__(
@@ -314,25 +320,69 @@ class ShowerWriter:
         finally:
             self._temporary.unlink(missing_ok=True)
 
-    def extend(self, showers: Showers) -> None:
+    def extend(self, showers: Showers, copied: Mapping[str, NDArray[Any]] | None = None) -> None:
         """Append showers.
 
+        Args:
+            showers: The showers.
+            copied: Values of branches of identifiers and incident particles, written as they are instead of those
+                derived from the showers; the first ones decide the types of these branches.
+
         Raises:
-            ShapeError: Showers of another geometry.
+            ShapeError: Showers of another geometry, or another number of copied values.
+            SchemaError: Copied values of no such branch, or of a type that the branch cannot hold exactly.
         """
         if showers.geometry.n_cells != self._geometry.n_cells:
             msg = f"showers of {showers.geometry.n_cells} cells for a file of {self._geometry.n_cells} cells"
             raise ShapeError(msg)
+        copied = copied or {}
+        self._check(copied, len(showers))
+        if self._tree is None:
+            self._make_tree({branch: values.dtype.name for branch, values in copied.items()})
         for start in range(0, len(showers), self._FLUSH):
-            self._waiting.append(showers[start : start + self._FLUSH])
-            if sum(map(len, self._waiting)) >= self._FLUSH:
+            part = slice(start, start + self._FLUSH)
+            columns = encode(showers[part], self._schema) | {name: values[part] for name, values in copied.items()}
+            self._waiting.append({branch: self._fit(branch, values) for branch, values in columns.items()})
+            self._n_waiting += len(showers[part])
+            if self._n_waiting >= self._FLUSH:
                 self._flush()
 
+    def _check(self, copied: Mapping[str, NDArray[Any]], count: int) -> None:
+        flat = [name for name in (self._schema.event, self._schema.pdg, *self._schema.incident_branches) if name]
+        for branch, values in copied.items():
+            if branch not in flat:
+                msg = f"{self._path}: no branch '{branch}' to copy to; {near_miss(branch, flat)}"
+                raise SchemaError(msg)
+            if values.shape != (count,):
+                msg = f"{self._path}, branch '{branch}': {count} showers, but copied values of shape {values.shape}"
+                raise ShapeError(msg)
+
+    def _make_tree(self, copied: Mapping[str, str]) -> None:
+        self._types |= copied
+        if self._rntuple:
+            self._tree = self._file.mkrntuple(self._tree_name, self._types)
+        else:
+            # One counter for all lists: ncell for cell_energy.
+            counter = f"n{self._schema.energy[0].rpartition('_')[0] or self._schema.energy[0]}"
+            self._tree = self._file.mktree(self._tree_name, self._types, counter_name=lambda _: counter)
+
+    def _fit(self, branch: str, values: NDArray[Any] | Jagged) -> NDArray[Any] | Jagged:
+        if isinstance(values, Jagged) or values.ndim > 1:
+            return values
+        kind = self._types[branch]
+        if not np.can_cast(values.dtype, kind, "safe"):
+            msg = f"{self._path}, branch '{branch}': is {kind} and cannot hold {values.dtype.name}; write two files"
+            raise SchemaError(msg)
+        return values.astype(kind, copy=False)
+
     def _flush(self) -> None:
+        if self._tree is None:
+            self._make_tree({})
         if self._waiting:
-            columns = encode(_join(self._geometry, self._waiting), self._schema)
-            self._tree.extend({branch: _to_array(values) for branch, values in columns.items()})
+            columns = {branch: [_to_array(piece[branch]) for piece in self._waiting] for branch in self._types}
+            self._tree.extend({branch: ak.concatenate(pieces) for branch, pieces in columns.items()})
             self._waiting.clear()
+            self._n_waiting = 0
 
 
 def _to_array(values: NDArray[Any] | Jagged) -> Any:

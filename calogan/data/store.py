@@ -231,7 +231,7 @@ class Store:
 
         Args:
             split: train, validation or test.
-            max_showers: The first so many.
+            max_showers: At most so many, spread evenly over the split: all files and conditions are in them.
             threshold: Cells below it [GeV] are set to 0.
 
         Raises:
@@ -240,20 +240,24 @@ class Store:
         if split not in SPLITS:
             msg = f"no split '{split}'; {near_miss(split, SPLITS)}"
             raise StoreError(msg)
-        count = self.counts()[split] if max_showers is None else min(max_showers, self.counts()[split])
+        total = self.counts()[split]
+        count = total if max_showers is None else min(max_showers, total)
+        chosen = np.arange(count) * total // max(count, 1)
         event, pdg = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int32)
         incident = np.empty((count, 5), dtype=np.float32)
         cell_energy = np.empty((count, self.geometry.n_cells), dtype=np.float32)
-        done = 0
+        before = 0
         for record in self.manifest.shards:
             shard = open_shard(self.shards, record, self.geometry)
-            rows = np.flatnonzero(shard["split"] == SPLITS.index(split))[: count - done]
-            part = slice(done, done + len(rows))
+            rows = np.flatnonzero(shard["split"] == SPLITS.index(split))
+            after = before + len(rows)
+            part = slice(*np.searchsorted(chosen, (before, after)))
+            rows = rows[chosen[part] - before]
             event[part], pdg[part] = shard["event"][rows], shard["pdg"][rows]
             incident[part] = shard["incident"][rows]
             block = shard["cell_energy"][rows]
             cell_energy[part] = np.where(block >= threshold, block, np.float32(0)) if threshold > 0 else block
-            done += len(rows)
+            before = after
         return Showers(self.geometry, event, incident, cell_energy, pdg)
 
 

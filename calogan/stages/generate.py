@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calogan
-from calogan.data.particles import Particles, iterate_particles
+from calogan.data.particles import Particles, iterate_particles, read_event_ids
 from calogan.data.root import InputFile, ShowerWriter, expand_files
 from calogan.data.schema import Layout, Schema
 from calogan.data.showers import Showers
@@ -71,7 +71,8 @@ def generate(
     """Make a shower for each incident particle of the inputs.
 
     The output has the tree, branches, units and layout of the bundle's training data. Identifiers and incident
-    particles are copied, energies are generated, and nothing else that the inputs hold is passed on.
+    particles are copied exactly, types included; energies are generated, and nothing else that the inputs hold is
+    passed on.
 
     Args:
         bundle: A bundle's folder, or the name of a shipped bundle.
@@ -96,7 +97,7 @@ def generate(
 
     Raises:
         DataError: An input that is missing or damaged, event ids that are not unique, or an output that exists.
-        SchemaError: An input that lacks the tree or a branch.
+        SchemaError: An input that lacks the tree or a branch, or whose numbers do not fit the types of the first input.
         DomainError: Particles outside the domain, where they are to be refused.
         ConfigError: An option out of range.
         BundleError: The bundle is missing or damaged.
@@ -111,7 +112,7 @@ def generate(
     files, output = expand_files(inputs), Path(output)
     _check_output(output, files, overwrite=overwrite)
     key = "entry" if source.event is None else key
-    total = _count(files, source, key, chunk_showers)
+    total = _count(files, source, key)
     provenance = {
         "bundle": sampler.version,
         "calogan": calogan.__version__,
@@ -120,7 +121,7 @@ def generate(
         "inputs": ", ".join(file.path for file in files),
         "command": shlex.join(sys.argv),
     }
-    work = _Work(sampler, seed, key, outside)
+    work = _Work(sampler, seed, key, outside, _copied_branches(schema, source))
     with (
         ShowerWriter(
             output, schema, sampler.geometry, layout=layout, tree=tree, rntuple=rntuple, provenance=provenance
@@ -178,8 +179,11 @@ class _OutsideList(AbstractContextManager["_OutsideList"]):
 class _Work:
     """Makes the showers of one chunk after the other."""
 
-    def __init__(self, sampler: ShowerSampler, seed: int, key: Key, outside: Outside) -> None:
+    def __init__(
+        self, sampler: ShowerSampler, seed: int, key: Key, outside: Outside, copied: Mapping[str, str]
+    ) -> None:
         self._sampler, self._seed, self._key, self._outside = sampler, seed, key, outside
+        self._copied = copied
         self._done = 0
 
     def add(self, particles: Particles, writer: ShowerWriter, listed: _OutsideList, task: Task) -> None:
@@ -198,7 +202,8 @@ class _Work:
         inside = ~flags
         cells = self._sampler.cell_energy(incident[inside], self._seed, shower_id[inside])
         writer.extend(
-            Showers(self._sampler.geometry, event[inside], particles.incident[inside], cells, particles.pdg[inside])
+            Showers(self._sampler.geometry, event[inside], particles.incident[inside], cells, particles.pdg[inside]),
+            {written: particles.columns[read][inside] for written, read in self._copied.items()},
         )
         self._done += len(particles)
         task.advance(len(particles), f"{listed.count} outside the domain" if listed.count else "")
@@ -228,6 +233,14 @@ def _input_schema(schema: Schema, tree: str | None, branches: Mapping[str, str |
     )
 
 
+def _copied_branches(schema: Schema, source: Schema) -> dict[str, str]:
+    """Branches of the output and those of the inputs that they are copied from."""
+    written = (schema.event, schema.pdg, *schema.incident_branches)
+    read = (source.event, source.pdg, *source.incident_branches)
+    pairs = zip(written, read, strict=True)
+    return {output: given for output, given in pairs if output is not None and given is not None}
+
+
 def _check_output(output: Path, files: Sequence[InputFile], *, overwrite: bool) -> None:
     for file in files:
         if file.is_local and Path(file.path).resolve() == output.resolve():
@@ -241,9 +254,9 @@ def _check_output(output: Path, files: Sequence[InputFile], *, overwrite: bool) 
         raise DataError(msg)
 
 
-def _count(files: Sequence[InputFile], schema: Schema, key: Key, chunk: int) -> int:
+def _count(files: Sequence[InputFile], schema: Schema, key: Key) -> int:
     """Number of particles; refuses event ids that would give two showers the same noise."""
-    ids = [_event_ids(file, schema, chunk) for file in files]
+    ids = [read_event_ids(file, schema) for file in files]
     events = np.concatenate(ids)
     unique, first = np.unique(events, return_index=True)
     if key == "event" and len(unique) < len(events):
@@ -256,14 +269,6 @@ def _count(files: Sequence[InputFile], schema: Schema, key: Key, chunk: int) -> 
         )
         raise DataError(msg)
     return len(events)
-
-
-def _event_ids(file: InputFile, schema: Schema, chunk: int) -> NDArray[np.int64]:
-    found = [
-        particles.entry if particles.event is None else particles.event
-        for particles in iterate_particles(file, schema, chunk)
-    ]
-    return np.concatenate([np.empty(0, dtype=np.int64), *found])
 
 
 def _reasons(incident: NDArray[np.float32], domain: Domain) -> list[str]:

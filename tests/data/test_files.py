@@ -84,3 +84,11 @@ def test_checksum_is_xxh3(folder):
     assert checksum("empty") == "99aa06d3014798d86001c324468d497f"
     with pytest.raises(DataError, match="cannot be read"):
         checksum(str(folder))
+
+
+def test_environment_is_filled_in(folder, monkeypatch):
+    monkeypatch.setenv("SHOWERS", str(folder))
+    assert expand_files(["${SHOWERS}/*.root"]) == expand_files([f"{folder}/*.root"])
+    monkeypatch.delenv("SHOWERS")
+    with pytest.raises(DataError, match="environment variable SHOWERS is not set"):
+        expand_files(["${SHOWERS}/*.root"])
