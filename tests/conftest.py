@@ -1,4 +1,4 @@
-"""Fixtures for all tests: seeds, shipped showers, a small prepared store and a three-layer toy."""
+"""Fixtures for all tests: seeds, shipped showers, a small prepared store, a tiny bundle and a three-layer toy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calogan.bundle import BundleInfo, write_bundle
 from calogan.config import Config
 from calogan.data.files import shipped_folder
 from calogan.data.root import ShowerWriter, read_showers
@@ -15,6 +16,7 @@ from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.toy import toy_geometry, toy_showers
 from calogan.geometry import Geometry
+from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare
 
@@ -33,6 +35,7 @@ ECAL30 = {
     },
     "domain": {"momentum": [1.0, 64.0], "max_angle": 20.0, "entry_x": [-20.2, 20.2], "entry_y": [-20.2, 20.2]},
 }
+CONDITION = ("momentum", "direction", "entry_point")
 TOY_SOURCES = {
     "dense": {
         "layout": "dense",
@@ -85,6 +88,55 @@ def ecal30_config(tmp_path_factory, ecal30_showers):
 def ecal30_store(ecal30_config):
     """Those showers prepared, in ``ecal30_config.run_dir``."""
     return prepare(ecal30_config, SilentReporter())
+
+
+@pytest.fixture(scope="session")
+def untrained_bundle():
+    """Writes a bundle with a tiny, untrained generator: ``untrained_bundle(path, geometry, domain, schema)``."""
+
+    def write(path, geometry, domain, schema, *, condition=CONDITION, export=False, seed=1, validation=None):
+        import torch
+
+        from calogan.export import export_onnx
+        from calogan.models.generator import Architecture, build_generator
+
+        architecture = Architecture(latent_size=3, hidden=(8,))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            generator = build_generator(architecture, geometry, domain, condition, threshold=3e-4).eval()
+        torch.nn.init.constant_(generator.cell_mean.bias, -1.0)  # as in a calorimeter, most cells stay dark
+        info = BundleInfo(
+            id="",
+            calogan_version="0",
+            condition=tuple(condition),
+            geometry=geometry,
+            domain=domain,
+            threshold=3e-4,
+            schema=schema,
+            noise_size=generator.noise_size,
+            architecture=architecture.to_dict(),
+            provenance={},
+            files={},
+            validation=validation,
+        )
+        weights = {name: value.numpy() for name, value in generator.state_dict().items()}
+        return write_bundle(path, info, weights, export_onnx(generator) if export else None)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory, untrained_bundle):
+    """A bundle for the shipped calorimeter, untrained, with its exported graph; copy it to change it."""
+    config = Config.model_validate(_ecal30(Path("unused"), ["-"]))
+    return untrained_bundle(
+        tmp_path_factory.mktemp("tiny") / "bundle",
+        Geometry.from_dict(config.geometry.to_dict()),
+        Domain.from_config(config.domain),
+        Schema.from_source(config.data.sources[0]),
+        export=True,
+        validation={"passed": True},
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HEAVY = ["torch", "mlflow", "matplotlib", "sklearn", "scipy", "pandas", "uproot", "awkward", "onnxruntime"]
-ONLY_TRAIN = ["torch", "mlflow", "matplotlib", "sklearn", "scipy", "hist", "mplhep", "jinja2", "onnx", "onnxscript"]
+ONLY_TRAIN = ["torch", "mlflow", "matplotlib", "sklearn", "scipy", "jinja2", "onnx", "onnxscript"]
 
 
 def _python(code):

@@ -28,6 +28,7 @@ __all__ = ["prepare"]
 # A calorimeter sees at most little more than the whole energy and at least a thousandth of it.
 _PLAUSIBLE_RESPONSE = (1e-3, 1.5)
 _WARNINGS_SHOWN = 5
+_REMEDY = "correct or remove the file, or leave it out with data.on_bad_file: skip"
 
 Outcome = ShardRecord | SkippedFile
 
@@ -180,7 +181,8 @@ def _outcome(future: Future[ShardRecord], file: InputFile, schema: Schema, *, sk
         return future.result()
     except (DataError, SchemaError) as error:
         if not skip:
-            raise
+            msg = f"{error}; {_REMEDY}"
+            raise type(error)(msg) from error
         return SkippedFile(file.path, str(error), _count_or_none(file, schema))
 
 
@@ -196,7 +198,8 @@ def _check_events(outcomes: list[Outcome], reader: _FileReader, *, skip: bool) -
     while (repeated := _find_repeated(checked, reader)) is not None:
         index, reason = repeated
         if not skip:
-            raise DataError(reason)
+            msg = f"{reason}; {_REMEDY}"
+            raise DataError(msg)
         bad = checked[index]
         checked[index] = SkippedFile(bad.source, reason, bad.entries)
     return checked

@@ -45,12 +45,29 @@ def test_single_precision_values_come_back_bit_for_bit(toy, tmp_path, layout):
     assert store.load("test").cell_energy.tobytes() == test.cell_energy.tobytes()
 
 
-def test_first_showers_and_threshold(store):
-    whole = store.load("train")
-    part = store.load("train", max_showers=5, threshold=0.01)
-    assert np.array_equal(part.event, whole.event[:5])
-    assert np.array_equal(part.cell_energy, whole[:5].above(0.01).cell_energy)
-    assert len(store.load("train", max_showers=10**6)) == len(whole)
+def test_threshold(store):
+    np.testing.assert_array_equal(
+        store.load("train", threshold=0.01).cell_energy, store.load("train").above(0.01).cell_energy
+    )
+
+
+def test_some_showers_are_spread_evenly_over_all_files(toy, tmp_path):
+    files = [toy.write(tmp_path / f"{start}.root", "dense", toy.showers[start : start + 50]) for start in (0, 50, 100)]
+    store = prepare(toy.config(tmp_path, "dense", files=[str(file) for file in files]), SilentReporter())
+    whole, part = store.load("train"), store.load("train", max_showers=12)
+    chosen = np.searchsorted(whole.event, part.event)
+    assert set(np.diff(chosen)) <= {len(whole) // 12, len(whole) // 12 + 1}
+    assert set((part.event - 1000) // 50) == {0, 1, 2}
+    for name in ("event", "incident", "cell_energy", "pdg"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole[chosen], name))
+    np.testing.assert_array_equal(store.load("train", max_showers=12).event, part.event)
+
+
+@pytest.mark.parametrize(("most", "count"), [(0, 0), (1, 1), (10**6, None)])
+def test_as_many_showers_as_there_are(store, most, count):
+    whole = store.load("test")
+    part = store.load("test", max_showers=most)
+    np.testing.assert_array_equal(part.event, whole.event[:count])
 
 
 def test_opened_store_is_the_same(store):

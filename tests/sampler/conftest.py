@@ -1,18 +1,18 @@
-"""Bundles with a tiny, untrained generator."""
+"""Bundles with a tiny, untrained generator: the one of all tests, with its graph, and others without."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
-from calogan.bundle import BundleInfo, write_bundle
+from calogan.bundle import Bundle
 from calogan.config import DenseSource, HitsSource
 from calogan.data.schema import Schema
-from calogan.export import export_onnx
 from calogan.geometry import Geometry, Layer
-from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 
 GEOMETRY = Geometry(
@@ -33,44 +33,25 @@ SOURCES = {
 class BundleMaker:
     """Writes bundles into a folder."""
 
-    folder: object
-    graph: bytes
+    folder: Path
+    tiny: Bundle
+    untrained: Any
 
-    def __call__(self, name="bundle", *, layout="hits", entry_point=True, graph=True, seed=1):
-        condition = ("momentum", "direction", "entry_point") if entry_point else ("momentum", "direction")
-        architecture = Architecture(latent_size=3, hidden=(8,))
-        generator = _generator(architecture, condition, seed)
-        info = BundleInfo(
-            id="",
-            calogan_version="0",
-            condition=condition,
-            geometry=GEOMETRY,
-            domain=DOMAIN,
-            threshold=3e-4,
-            schema=Schema.from_source(SOURCES[layout]),
-            noise_size=generator.noise_size,
-            architecture=architecture.to_dict(),
-            provenance={},
-            files={},
-            validation={"passed": True},
-        )
-        weights = {key: value.numpy() for key, value in generator.state_dict().items()}
-        return write_bundle(self.folder / name, info, weights, self.graph if graph and entry_point else None)
+    def __call__(self, name="bundle"):
+        """A copy of the tiny bundle."""
+        return Bundle.load(shutil.copytree(self.tiny.path, self.folder / name))
 
+    def without_graph(self, name="plain"):
+        """A copy of the tiny bundle with the weights alone."""
+        info = self.tiny.info
+        return self.untrained(self.folder / name, info.geometry, info.domain, info.schema)
 
-def _generator(architecture, condition, seed):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return build_generator(architecture, GEOMETRY, DOMAIN, condition, threshold=3e-4).eval()
-
-
-@pytest.fixture(scope="session")
-def graph():
-    return export_onnx(
-        _generator(Architecture(latent_size=3, hidden=(8,)), ("momentum", "direction", "entry_point"), 1)
-    )
+    def three_layers(self, name="bundle", *, layout="hits", condition=("momentum", "direction", "entry_point"), seed=1):
+        """A bundle for a calorimeter of three layers, without a graph."""
+        schema = Schema.from_source(SOURCES[layout])
+        return self.untrained(self.folder / name, GEOMETRY, DOMAIN, schema, condition=condition, seed=seed)
 
 
 @pytest.fixture
-def make_bundle(tmp_path, graph):
-    return BundleMaker(tmp_path, graph)
+def make_bundle(tmp_path, tiny_bundle, untrained_bundle):
+    return BundleMaker(tmp_path, tiny_bundle, untrained_bundle)

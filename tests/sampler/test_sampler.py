@@ -59,7 +59,12 @@ def test_is_the_generator_with_keyed_noise(sampler, electrons):
     lit = showers.cell_energy[showers.cell_energy > 0]
     assert lit.size > 0
     assert lit.min() >= sampler.threshold * (1 - 1e-6)
+
+
+def test_layers_add_up_to_the_total(make_bundle, electrons):
+    showers = ShowerSampler(make_bundle.three_layers()).sample(**electrons, seed=9)
     assert showers.layer_energy.shape == (37, 3)
+    np.testing.assert_allclose(showers.layer_energy[:, 1], showers.cell_energy[:, 12:16].sum(axis=1), rtol=1e-6)
     np.testing.assert_allclose(showers.layer_energy.sum(axis=1), showers.total_energy, rtol=1e-6)
 
 
@@ -90,7 +95,7 @@ def test_order_and_company_change_nothing(sampler, electrons):
 
 
 def test_torch_makes_the_same_showers(make_bundle, sampler, electrons):
-    without_graph = make_bundle("plain", graph=False)
+    without_graph = make_bundle.without_graph()
     assert without_graph.info.id == sampler.version
     plain = ShowerSampler(without_graph)
     assert isinstance(load_network(plain.bundle), TorchNetwork)
@@ -124,7 +129,8 @@ def test_ragged_in_ragged_out(sampler, electrons):
     assert_same(sampler.sample(**first, seed=3, shower_id=[10]).cell_energy, showers.cell_energy[:1])
 
 
-def test_awkward_records_hold_the_cells(sampler, electrons):
+def test_awkward_records_hold_the_cells(make_bundle, electrons):
+    sampler = ShowerSampler(make_bundle.three_layers())
     showers = sampler.sample(**electrons, seed=3)
     records = showers.to_awkward()
     assert records.fields == ["shower_id", "px", "py", "pz", "x", "y", "total_energy", "hits"]
@@ -150,7 +156,7 @@ def test_some_of_the_showers(sampler, electrons):
 
 @pytest.mark.parametrize("layout", ["hits", "dense"])
 def test_root_file_is_laid_out_as_the_training_data(make_bundle, electrons, tmp_path, layout):
-    sampler = ShowerSampler(make_bundle(layout=layout))
+    sampler = ShowerSampler(make_bundle.three_layers(layout=layout))
     showers = sampler.sample(**electrons, seed=3, shower_id=np.arange(50, 87))
     showers.to_root(tmp_path / "out.root")
     found = read_showers([str(tmp_path / "out.root")], sampler.bundle.info.schema, sampler.geometry)
@@ -161,8 +167,8 @@ def test_root_file_is_laid_out_as_the_training_data(make_bundle, electrons, tmp_
     assert (record["seed"], record["bundle"]) == ("3", sampler.version)
 
 
-def test_root_file_of_another_layout(sampler, electrons, tmp_path):
-    showers = sampler.sample(**electrons, seed=3)
+def test_root_file_of_another_layout(make_bundle, electrons, tmp_path):
+    showers = ShowerSampler(make_bundle.three_layers()).sample(**electrons, seed=3)
     showers.to_root(tmp_path / "out.root", layout="dense", tree="showers")
     with uproot.open(tmp_path / "out.root") as file:
         images = file["showers"].arrays(library="np")
@@ -186,7 +192,7 @@ def test_iteration_checks_before_it_starts(sampler):
 
 def test_nothing_asked_nothing_given(sampler):
     showers = sampler.sample([], [], [], [], [])
-    assert showers.cell_energy.shape == (0, 18)
+    assert showers.cell_energy.shape == (0, 900)
     assert len(showers.to_awkward()) == 0
     assert list(sampler.sample_iter([], [], [], [], [])) == []
 
@@ -210,7 +216,7 @@ def test_entry_point_is_asked_for(sampler):
 
 
 def test_entry_point_is_not_asked_for(make_bundle):
-    sampler = ShowerSampler(make_bundle(entry_point=False))
+    sampler = ShowerSampler(make_bundle.three_layers(condition=("momentum", "direction")))
     np.testing.assert_array_equal(sampler.sample(0, 0, [10.0, 20.0]).incident[:, 3:], np.zeros((2, 2)))
     with pytest.raises(ShapeError, match="trained without an entry point; leave out x and y"):
         sampler.sample(0, 0, 10, 0, 0)
@@ -237,7 +243,7 @@ def test_pickles_by_path(sampler, electrons):
 
 def test_pickle_notices_another_model(make_bundle, sampler):
     data = pickle.dumps(sampler)
-    other = make_bundle(seed=2)
+    other = make_bundle.three_layers()
     assert other.path == sampler.bundle.path
     with pytest.raises(BundleError, match=f"holds model {other.info.id}, but .* {sampler.version}"):
         pickle.loads(data)  # noqa: S301
@@ -257,7 +263,7 @@ def test_works_in_a_process_pool(sampler, electrons, method):
 
 
 def test_needs_no_torch(make_bundle):
-    with_graph, without = make_bundle(), make_bundle("plain", graph=False)
+    with_graph, without = make_bundle(), make_bundle.without_graph()
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "import calogan, json\n"

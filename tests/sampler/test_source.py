@@ -28,7 +28,7 @@ def test_a_shipped_bundle(shipped):
 
 
 def test_a_folder_goes_before_a_shipped_bundle(shipped, make_bundle, tmp_path, monkeypatch):
-    other = make_bundle("tiny-calorimeter", seed=2)
+    other = make_bundle.three_layers("tiny-calorimeter")
     monkeypatch.chdir(tmp_path)
     assert other.info.id != shipped.info.id
     assert load_sampler("tiny-calorimeter").version == other.info.id

@@ -6,17 +6,14 @@ import csv
 
 import numpy as np
 import pytest
-import torch
 import uproot
 
 import calogan
-from calogan.bundle import BundleInfo, write_bundle
 from calogan.config import DenseSource, HitsSource, Units
 from calogan.data.root import InputFile, iterate_showers, read_provenance
 from calogan.data.schema import Schema
 from calogan.errors import BundleError, ConfigError, DataError, DomainError, SchemaError
 from calogan.geometry import Geometry, Layer
-from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.sampler import load_sampler
 from calogan.stages.generate import generate
@@ -33,27 +30,11 @@ SOURCES = {
 
 
 @pytest.fixture
-def make_bundle(tmp_path):
+def make_bundle(tmp_path, untrained_bundle):
     def make(source="dense", condition=("momentum", "direction", "entry_point")):
-        architecture = Architecture(latent_size=3, hidden=(8,))
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            generator = build_generator(architecture, GEOMETRY, DOMAIN, condition, threshold=3e-4)
-        info = BundleInfo(
-            id="",
-            calogan_version="0",
-            condition=condition,
-            geometry=GEOMETRY,
-            domain=DOMAIN,
-            threshold=3e-4,
-            schema=Schema.from_source(SOURCES[source]),
-            noise_size=generator.noise_size,
-            architecture=architecture.to_dict(),
-            provenance={},
-            files={},
-        )
-        weights = {name: value.numpy() for name, value in generator.state_dict().items()}
-        return write_bundle(tmp_path / f"bundle-{source}", info, weights, None).path
+        schema = Schema.from_source(SOURCES[source])
+        path = tmp_path / f"bundle-{source}"
+        return untrained_bundle(path, GEOMETRY, DOMAIN, schema, condition=condition).path
 
     return make
 
@@ -112,6 +93,49 @@ def test_copies_particles_and_generates_the_rest(tmp_path, make_bundle):
     generated = np.concatenate([found["front"].reshape(40, -1), found["back"].reshape(40, -1)], axis=1)
     np.testing.assert_allclose(generated, showers.cell_energy * 1000, rtol=1e-5)  # [MeV]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle-dense", "in.root", "out.root"]
+
+
+@pytest.mark.parametrize("rntuple", [False, True])
+def test_copies_types_and_values_exactly(tmp_path, make_bundle, rntuple):
+    rng = np.random.default_rng(3)
+    inputs = particles(2500)
+    inputs |= {name: inputs[name] + rng.normal(0, 1e-9, 2500) for name in ("px", "py", "pz", "x", "y")}
+    inputs |= {"event": inputs["event"].astype(np.int32), "pdg": inputs["pdg"].astype(np.int64)}
+    inputs["pz"][7] = 100
+    source = write_input(tmp_path / "in.root", inputs)
+    generate(make_bundle(), [source], tmp_path / "out.root", seed=7, rntuple=rntuple, chunk_showers=700)
+    with uproot.open(tmp_path / "out.root") as file:
+        for name in ("event", "pdg", "px", "py", "pz", "x", "y"):
+            found, expected = file["hits"][name].array(library="np"), np.delete(inputs[name], 7)
+            assert found.dtype == expected.dtype
+            assert found.tobytes() == expected.tobytes()
+
+
+def test_copies_types_even_where_nothing_is_generated(tmp_path, make_bundle):
+    inputs = particles(3)
+    inputs["pz"] = np.full(3, 100.0)
+    generate(make_bundle(), [write_input(tmp_path / "in.root", inputs)], tmp_path / "out.root", seed=7)
+    assert read(tmp_path / "out.root")[1]["pz"] == "double"
+
+
+def test_an_input_that_does_not_fit_the_types_of_the_first_is_refused(tmp_path, make_bundle):
+    bundle = make_bundle()
+    single = write_input(tmp_path / "single.root")
+    inputs = particles(5, first=9000)
+    inputs["pz"] = inputs["pz"].astype(np.float64)
+    double = write_input(tmp_path / "double.root", inputs)
+    with pytest.raises(SchemaError, match=r"out\.root, branch 'pz': is float32 and cannot hold float64"):
+        generate(bundle, [single, double], tmp_path / "out.root", seed=7)
+    assert not (tmp_path / "out.root").exists()
+    generate(bundle, [double, single], tmp_path / "out.root", seed=7)
+    np.testing.assert_array_equal(read(tmp_path / "out.root")[0]["pz"], [*inputs["pz"], *particles()["pz"]])
+
+
+def test_ids_that_do_not_fit_are_refused(tmp_path, make_bundle):
+    inputs = particles(3)
+    inputs["event"] = np.array([1, 2, 2**63], dtype=np.uint64)
+    with pytest.raises(DataError, match=r"branch 'event', entry 2: the event id 9223372036854775808 does not fit"):
+        generate(make_bundle(), [write_input(tmp_path / "in.root", inputs)], tmp_path / "out.root", seed=7)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])

@@ -5,16 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from calogan.bundle import BundleInfo, write_bundle
 from calogan.config import Config
 from calogan.data.root import ShowerWriter
 from calogan.data.schema import Schema
 from calogan.data.toy import toy_showers
 from calogan.errors import SchemaError, StoreError
 from calogan.geometry import Geometry
-from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare
@@ -81,37 +78,15 @@ def write(path, config, source, showers):
 
 
 @pytest.fixture
-def run(config, geometry, tmp_path):
+def run(config, geometry, tmp_path, untrained_bundle):
     """A run folder with prepared toy showers and an untrained bundle."""
     showers = toy_showers(np.random.default_rng(1), geometry, 700)
     write(tmp_path / "all.root", config, 1, showers)
     dense = config.data.model_copy(update={"sources": config.data.sources[1:]})
     config = config.model_copy(update={"data": dense})
     prepare(config, SilentReporter())
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        generator = build_generator(
-            Architecture(latent_size=2, hidden=(4,)),
-            geometry,
-            Domain.from_config(config.domain),
-            tuple(config.condition),
-            threshold=config.threshold,
-        ).eval()
-    info = BundleInfo(
-        id="",
-        calogan_version="0",
-        condition=tuple(config.condition),
-        geometry=geometry,
-        domain=Domain.from_config(config.domain),
-        threshold=config.threshold,
-        schema=Schema.from_source(dense.sources[0]),
-        noise_size=generator.noise_size,
-        architecture=Architecture(latent_size=2, hidden=(4,)).to_dict(),
-        provenance={},
-        files={},
-    )
-    weights = {key: value.numpy() for key, value in generator.state_dict().items()}
-    write_bundle(config.run_dir / "bundle", info, weights, None)
+    domain, schema = Domain.from_config(config.domain), Schema.from_source(dense.sources[0])
+    untrained_bundle(config.run_dir / "bundle", geometry, domain, schema, condition=config.condition)
     return config
 
 
