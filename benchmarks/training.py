@@ -23,6 +23,7 @@ from calogan.stages.train import fresh_state
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.symmetry import Symmetries
 
+PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm"}
 ROOT = Path(__file__).parent.parent
 
 
@@ -40,7 +41,8 @@ def main() -> None:
     overrides = [f"training.batch_size={options.batch_size}"] if options.batch_size else []
     config = load_config(options.config, overrides)
     trainer = make_trainer(config, device)
-    phases = {"warm start": trainer._warmup_step, "adversarial": lambda: trainer._adversarial_step(config.training.steps)}
+    last = config.training.steps - 1
+    phases = {"warm start": trainer._warmup_step, "adversarial": lambda: trainer._adversarial_step(last)}
     rate = matrix_rate(device)
     print(f"{device}, {torch.get_num_threads()} threads, batch {config.training.batch_size}, torch {torch.__version__}")
     print(f"matrix multiply of 1024: {rate / 1e9:.1f} GFLOP/s")
@@ -48,7 +50,7 @@ def main() -> None:
     for name, step in phases.items():
         with profile(activities=[ProfilerActivity.CPU], with_flops=True) as profiler:
             step()
-        work = sum(event.flops for event in profiler.key_averages() if event.key in {"aten::mm", "aten::addmm", "aten::bmm"})
+        work = sum(event.flops for event in profiler.key_averages() if event.key in PRODUCTS)
         seconds = measure(step, options.steps, device)
         showers = config.training.batch_size / seconds
         bound = work / rate

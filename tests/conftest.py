@@ -94,7 +94,7 @@ def ecal30_store(ecal30_config):
 def untrained_bundle():
     """Writes a bundle with a tiny, untrained generator: ``untrained_bundle(path, geometry, domain, schema)``."""
 
-    def write(path, geometry, domain, schema, *, condition=CONDITION, export=False, seed=1, validation=None):
+    def write(path, geometry, domain, schema, *, condition=CONDITION, export=False, validation=None):
         import torch
 
         from calogan.export import export_onnx
@@ -102,7 +102,7 @@ def untrained_bundle():
 
         architecture = Architecture(latent_size=3, hidden=(8,))
         with torch.random.fork_rng():
-            torch.manual_seed(seed)
+            torch.manual_seed(1)
             generator = build_generator(architecture, geometry, domain, condition, threshold=3e-4).eval()
         torch.nn.init.constant_(generator.cell_mean.bias, -1.0)  # as in a calorimeter, most cells stay dark
         info = BundleInfo(

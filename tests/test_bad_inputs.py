@@ -1,4 +1,4 @@
-"""Bad inputs through the real program: one line that says what, where and what to do, exit code 2, nothing half-written."""
+"""Bad inputs through the real program: one line with what, where and what to do, exit code 2, nothing half-written."""
 
 import awkward as ak
 import numpy as np

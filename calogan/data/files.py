@@ -77,8 +77,9 @@ def expand_files(patterns: Iterable[str]) -> list[InputFile]:
     """Files that patterns stand for, in the order of the patterns, each once.
 
     Args:
-        patterns: With ``${NAME}`` of the environment filled in: paths, globs, folders (their ``*.root``), URLs (fsspec, XRootD), each with an optional ``:tree``
-            after ``.root``, or ``calogan://NAME/GLOB`` for showers that come with the package.
+        patterns: Paths, globs, folders (their ``*.root``), URLs (fsspec, XRootD), each with an optional ``:tree``
+            after ``.root``, or ``calogan://NAME/GLOB`` for showers that come with the package; ``${NAME}`` stands for
+            a variable of the environment.
 
     Returns:
         Files; those of one pattern sorted by name.

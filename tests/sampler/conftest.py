@@ -23,6 +23,7 @@ GEOMETRY = Geometry(
     )
 )
 DOMAIN = Domain((1.0, 64.0), 0.35, (-5.0, 5.0), (-5.0, 5.0))
+CONDITION = ("momentum", "direction", "entry_point")
 SOURCES = {
     "hits": HitsSource(layout="hits", files=["-"], tree="hits", cell_layer="cell_layer"),
     "dense": DenseSource(layout="dense", files=["-"], energy=["energy_0", "energy_1", "energy_2"]),
@@ -46,10 +47,10 @@ class BundleMaker:
         info = self.tiny.info
         return self.untrained(self.folder / name, info.geometry, info.domain, info.schema)
 
-    def three_layers(self, name="bundle", *, layout="hits", condition=("momentum", "direction", "entry_point"), seed=1):
+    def three_layers(self, name="bundle", *, layout="hits", condition=CONDITION):
         """A bundle for a calorimeter of three layers, without a graph."""
         schema = Schema.from_source(SOURCES[layout])
-        return self.untrained(self.folder / name, GEOMETRY, DOMAIN, schema, condition=condition, seed=seed)
+        return self.untrained(self.folder / name, GEOMETRY, DOMAIN, schema, condition=condition)
 
 
 @pytest.fixture
