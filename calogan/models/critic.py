@@ -103,7 +103,7 @@ class Critic(nn.Module):
         # Energy above the threshold, not the energy: a jump where a cell lights up would give no gradient across it.
         transform = self.baseline.transform
         energy = transform.excess(u)
-        coarse = torch.asinh(energy @ self.blocks / (4.0 * transform.scale))
+        coarse = torch.log1p(energy @ self.blocks / transform.scale)
         features = self.features(u, energy, context.track)
         scores: Tensor = self.cell_branch(torch.cat([residual, coarse, context.condition], dim=1))
         scores = scores + self.feature_branch(torch.cat([features, context.condition], dim=1))

@@ -14,8 +14,8 @@ __all__ = ["ShowerFeatures", "Track"]
 
 SOFT_LEVELS = (0.3, 1.5, 3.5)
 """Levels of u at which cells are counted."""
-RINGS = (0.0, 20.0, 60.0, 120.0, 240.0)
-"""Inner radii of the rings about the projected track in which energy is summed [mm]; the last has no outer one."""
+RADII = (20.0, 60.0, 120.0, 240.0)
+"""Distances from the projected track beyond which energy is summed [mm]."""
 HOTTEST = (1, 4)
 """Numbers of hottest cells whose energy is summed."""
 
@@ -28,20 +28,20 @@ class Track:
         momentum: |p| [GeV], shape ``(showers, 1)``.
         x: Where the projected track meets each layer [mm], shape ``(showers, layers)``.
         y: Likewise.
-        rings: 1 where a cell lies in a ring about the track, shape ``(showers, cells, rings)``.
+        beyond: 1 where a cell is further from the track than a radius, shape ``(showers, cells, radii)``.
     """
 
     momentum: Tensor
     x: Tensor
     y: Tensor
-    rings: Tensor
+    beyond: Tensor
 
 
 class ShowerFeatures(nn.Module):
     """Numbers of a shower, standardised by the training showers.
 
     In each layer: log response, centre relative to the projected track, second moments, soft counts of cells above some
-    levels; over all layers: roots of the energy fractions in rings about the track and of the hottest cells.
+    levels; over all layers: roots of the energy fractions beyond some radii from the track and in the hottest cells.
 
     Args:
         geometry: Cells of a shower.
@@ -52,7 +52,7 @@ class ShowerFeatures(nn.Module):
     cell_x: Tensor
     cell_y: Tensor
     depth: Tensor
-    radii: Tensor
+    squared_radii: Tensor
     location: Tensor
     spread: Tensor
 
@@ -68,7 +68,7 @@ class ShowerFeatures(nn.Module):
             "cell_x": x,
             "cell_y": y,
             "depth": torch.tensor([layer.depth for layer in geometry.layers]),
-            "radii": torch.tensor(RINGS),
+            "squared_radii": torch.tensor(RADII).square(),
         }
         for name, values in constants.items():
             self.register_buffer(name, values, persistent=False)
@@ -78,7 +78,7 @@ class ShowerFeatures(nn.Module):
     @property
     def size(self) -> int:
         """Number of features."""
-        return self.n_layers * (6 + len(SOFT_LEVELS)) + len(RINGS) + len(HOTTEST)
+        return self.n_layers * (6 + len(SOFT_LEVELS)) + len(RADII) + len(HOTTEST)
 
     @torch.no_grad()
     def track(self, incident: Tensor) -> Track:
@@ -86,10 +86,9 @@ class ShowerFeatures(nn.Module):
         slope_x, slope_y = (slope.unsqueeze(1) for slope in slopes(incident))
         x, y = incident[:, 3:4] + self.depth * slope_x, incident[:, 4:5] + self.depth * slope_y
         to_cells = self.membership.T
-        radius = torch.hypot(self.cell_x - x @ to_cells, self.cell_y - y @ to_cells).unsqueeze(2)
-        beyond = (radius >= self.radii).float()
-        rings = beyond - torch.nn.functional.pad(beyond[:, :, 1:], (0, 1))
-        return Track(momentum(incident).unsqueeze(1), x, y, rings)
+        squared = (self.cell_x - x @ to_cells).square() + (self.cell_y - y @ to_cells).square()
+        beyond = (squared.unsqueeze(2) >= self.squared_radii).to(squared.dtype)
+        return Track(momentum(incident).unsqueeze(1), x, y, beyond)
 
     @torch.no_grad()
     def fit_scale(self, u: Tensor, energy: Tensor, incident: Tensor) -> None:
@@ -116,7 +115,7 @@ class ShowerFeatures(nn.Module):
         layer = sums[:, :, 0].clamp_min(1e-9)
         x, y, xx, yy, xy = (sums[:, :, power] / layer for power in range(1, 6))
         total = layer.sum(dim=1, keepdim=True)
-        in_rings = (energy.unsqueeze(1) @ track.rings).squeeze(1)
+        outside = (energy.unsqueeze(1) @ track.beyond).squeeze(1)
         hottest = energy.topk(max(HOTTEST), dim=1).values
         in_hottest = torch.stack([hottest[:, :count].sum(dim=1) for count in HOTTEST], dim=1)
         features = [
@@ -127,6 +126,6 @@ class ShowerFeatures(nn.Module):
             torch.log((yy - y * y).clamp_min(0.0) + 1.0),
             (xy - x * y) / 100.0,
             *(torch.sigmoid(4.0 * (u - level)) @ self.membership for level in SOFT_LEVELS),
-            (torch.cat([in_rings, in_hottest], dim=1) / total + 1e-4).sqrt(),
+            (torch.cat([outside, in_hottest], dim=1) / total + 1e-4).sqrt(),
         ]
         return torch.cat(features, dim=1)
