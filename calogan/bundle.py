@@ -202,13 +202,16 @@ def write_bundle(
     identity = hashlib.sha256(_to_json(core)).hexdigest()[:12]
     contents[DESCRIPTION] = _to_json(replace(info, id=identity, files=files).to_dict())
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{path.name}-*"):  # of a process that was killed here
+        shutil.rmtree(leftover)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     folder.chmod(0o755)
     for name, content in contents.items():
         _write_atomically(folder / name, content)
     if path.exists():
-        shutil.rmtree(path)
+        path.replace(folder.with_name(f"{folder.name}.old"))
     folder.replace(path)
+    shutil.rmtree(folder.with_name(f"{folder.name}.old"), ignore_errors=True)
     return Bundle.load(path)
 
 

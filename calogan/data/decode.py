@@ -247,8 +247,10 @@ def _cells(
     chunk: Chunk, schema: Schema, geometry: Geometry, place: list[NDArray[Any] | None], energy: Jagged
 ) -> NDArray[np.int64]:
     layer, row, column = (0 if index is None else index for index in place)
-    if geometry.n_layers == 1 and _inside(row, geometry.layers[0].rows) and _inside(column, geometry.layers[0].columns):
-        return np.add(np.multiply(row, geometry.layers[0].columns, dtype=np.int64), column, dtype=np.int64)
+    first = geometry.layers[0]
+    only = geometry.n_layers == 1 and _inside(layer, 1)
+    if only and _inside(row, first.rows) and _inside(column, first.columns):
+        return np.add(np.multiply(row, first.columns, dtype=np.int64), column, dtype=np.int64)
     cell = geometry.flat_index(layer, row, column)
     if cell.size and cell.min() < 0:
         hit = int(np.argmin(cell))

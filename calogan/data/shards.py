@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
@@ -97,14 +98,14 @@ class ShardJob:
                     columns.append(chunk, outside)
                     advance(len(chunk.showers))
             _check_unique(f"{self.file.path}:{self.tree}", self.schema, tally.event)
-            record = self._record(tally, columns.counts)
+            record = self._record(tally, columns)
             write_json(temporary / RECORD, asdict(record))
             _rename(temporary, shards / self.folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return record
 
-    def _record(self, tally: _Tally, counts: NDArray[np.int64]) -> ShardRecord:
+    def _record(self, tally: _Tally, columns: _Columns) -> ShardRecord:
         stamp = self.file.stamp()
         return ShardRecord(
             folder=self.folder,
@@ -116,12 +117,13 @@ class ShardJob:
             changed=stamp.changed if stamp else None,
             schema=self.schema.digest,
             entries=tally.entries,
-            counts={split: int(count) for split, count in zip(SPLITS, counts, strict=True)},
+            counts={split: int(count) for split, count in zip(SPLITS, columns.counts, strict=True)},
             outside_domain=tally.outside,
             hits=tally.hits,
             hits_outside=tally.hits_outside,
             response=tally.response / tally.entries if tally.entries else None,
             momentum=(tally.lowest, tally.highest) if tally.entries else None,
+            pdg=dict(sorted(columns.pdg.items())) if self.schema.pdg else {},
         )
 
 
@@ -172,6 +174,7 @@ class _Columns:
 
     def __init__(self, folder: Path, geometry: Geometry) -> None:
         self.counts = np.zeros(len(SPLITS), dtype=np.int64)
+        self.pdg: Counter[int] = Counter()
         self._stack = ExitStack()
         self._writers = {
             name: NpyWriter(folder / f"{name}.npy", dtype, row)
@@ -195,6 +198,7 @@ class _Columns:
             showers, entry = showers[~outside], entry[~outside]
         split = assign_splits(showers.event)
         self.counts += np.bincount(split, minlength=len(SPLITS))
+        self.pdg.update(showers.pdg.tolist())
         columns: dict[str, NDArray[Any]] = {
             "event": showers.event,
             "entry": entry,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ class ShardRecord:
         hits_outside: Hits left out since they are outside of all cells.
         response: Mean of sum(E)/|p| over all entries; None without entries.
         momentum: Range of |p| [GeV] over all entries; None without entries.
+        pdg: Showers in the shard by PDG id; empty where the schema names no branch of it.
     """
 
     folder: str
@@ -75,6 +77,7 @@ class ShardRecord:
     hits_outside: int
     response: float | None
     momentum: tuple[float, float] | None
+    pdg: dict[int, int]
 
     @property
     def showers(self) -> int:
@@ -85,7 +88,11 @@ class ShardRecord:
     def from_dict(cls, values: Mapping[str, Any]) -> ShardRecord:
         """Record from plain values."""
         momentum = values["momentum"]
-        return cls(**{**values, "momentum": None if momentum is None else (momentum[0], momentum[1])})
+        changed = {
+            "momentum": None if momentum is None else (momentum[0], momentum[1]),
+            "pdg": {int(pdg): count for pdg, count in values["pdg"].items()},
+        }
+        return cls(**{**values, **changed})
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,13 @@ class Manifest:
         """Showers in each split."""
         return {split: sum(shard.counts[split] for shard in self.shards) for split in SPLITS}
 
+    def pdg_counts(self) -> dict[int, int]:
+        """Showers by PDG id, in the order of the ids; those of files without a branch of it are not counted."""
+        counts: Counter[int] = Counter()
+        for shard in self.shards:
+            counts.update(shard.pdg)
+        return dict(sorted(counts.items()))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` takes them back."""
         return {
@@ -134,6 +148,7 @@ class Manifest:
                 "outside_domain": sum(shard.outside_domain for shard in self.shards),
                 "hits_outside": sum(shard.hits_outside for shard in self.shards),
                 "skipped_files": len(self.skipped),
+                "pdg": self.pdg_counts(),
             },
             "geometry": self.geometry.to_dict(),
             "domain": self.domain.to_dict(),

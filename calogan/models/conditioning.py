@@ -46,6 +46,20 @@ class Conditioning(nn.Module):
         """Number of features."""
         return len(self.centre)
 
+    def told(self, incident: Tensor) -> Tensor:
+        """Incident particles as far as the condition tells of them: else along the axis, and at the centre.
+
+        Args:
+            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+        """
+        momentum, point = incident[:, :3], incident[:, 3:]
+        if "direction" not in self.names:
+            size = momentum.square().sum(dim=1, keepdim=True).sqrt()
+            momentum = torch.cat([torch.zeros_like(size), torch.zeros_like(size), size], dim=1)
+        if "entry_point" not in self.names:
+            point = torch.zeros_like(point)
+        return torch.cat([momentum, point], dim=1)
+
     def forward(self, incident: Tensor) -> Tensor:
         """Features of incident particles.
 

@@ -74,7 +74,8 @@ class Critic(nn.Module):
     def fit_scale(self, cell_energy: Tensor, incident: Tensor) -> None:
         """Standardise the physics features by training showers: cells [GeV] and incident particles."""
         u = self.baseline.transform.encode(cell_energy)
-        self.features.fit_scale(u, self.baseline.transform.excess(u), incident)
+        told = self.baseline.conditioning.told(incident)
+        self.features.fit_scale(u, self.baseline.transform.excess(u), told)
 
     def set_baseline(self, generator: Generator) -> None:
         """Take the expectation of cells from a generator as it is now."""
@@ -87,7 +88,9 @@ class Critic(nn.Module):
         typical = condition.new_zeros(len(condition), self.baseline.n_layers)
         shared = condition.new_zeros(len(condition), self.baseline.architecture.latent_size)
         centre, spread = censored_moments(*self.baseline.cells(condition, typical, shared))
-        return CriticContext(condition, centre, spread + SPREAD_FLOOR, self.features.track(incident))
+        return CriticContext(
+            condition, centre, spread + SPREAD_FLOOR, self.features.track(self.baseline.conditioning.told(incident))
+        )
 
     def forward(self, residual: Tensor, context: CriticContext) -> Tensor:
         """Scores of showers.

@@ -116,7 +116,7 @@ class ShowerFeatures(nn.Module):
         x, y, xx, yy, xy = (sums[:, :, power] / layer for power in range(1, 6))
         total = layer.sum(dim=1, keepdim=True)
         outside = (energy.unsqueeze(1) @ track.beyond).squeeze(1)
-        hottest = energy.topk(max(HOTTEST), dim=1).values
+        hottest = energy.topk(min(max(HOTTEST), energy.shape[1]), dim=1).values
         in_hottest = torch.stack([hottest[:, :count].sum(dim=1) for count in HOTTEST], dim=1)
         features = [
             torch.log(layer / track.momentum + 1e-5),

@@ -49,7 +49,7 @@ class Generator(nn.Module):
     :math:`u_c = m_c + w_c \epsilon_c` is decoded to an energy, or to exactly 0 where :math:`u_c \le 0`, and the cells
     of a layer are scaled to the layer's energy above their thresholds.
 
-    The noise of a shower is one vector of standard normals: shared noise, layer energies, cells.
+    The noise of a shower is one vector of standard normals: shared noise, layer energies, empty layers, cells.
     """
 
     membership: Tensor
@@ -77,7 +77,7 @@ class Generator(nn.Module):
     @property
     def noise_size(self) -> int:
         """Standard normals that a shower needs."""
-        return self.architecture.latent_size + self.n_layers + self.n_cells
+        return self.architecture.latent_size + 2 * self.n_layers + self.n_cells
 
     def cells(self, features: Tensor, residual: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and width of u in each cell.
@@ -104,11 +104,13 @@ class Generator(nn.Module):
             Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
         latent = self.architecture.latent_size
-        shared, residual, cell = torch.split(noise, [latent, self.n_layers, self.n_cells], dim=1)
+        sizes = [latent, self.n_layers, self.n_layers, self.n_cells]
+        shared, residual, gate, cell = torch.split(noise, sizes, dim=1)
         features = self.conditioning(incident)
         momentum = incident[:, :3].square().sum(dim=1, keepdim=True).sqrt()
-        layer_energy = self.energy_head.layer_energy(features, residual, momentum).detach()
-        mean, width = self.cells(features, residual, shared)
+        with torch.no_grad():
+            layer_energy, lit = self.energy_head.layer_energy(features, residual, gate, momentum)
+        mean, width = self.cells(features, residual * lit, shared)
         return self.scaled(mean + width * cell, layer_energy)
 
     def scaled(self, u: Tensor, layer_energy: Tensor) -> Tensor:
@@ -119,11 +121,13 @@ class Generator(nn.Module):
             layer_energy: Energies [GeV], shape ``(showers, layers)``.
 
         Returns:
-            Energies [GeV], shape ``(showers, cells)``. A layer whose lit cells hold more than its energy by their
-            thresholds alone keeps 1% of what they had above; a layer without a lit cell stays empty.
+            Energies [GeV], shape ``(showers, cells)``; an empty layer has no lit cell. A layer whose lit cells hold
+            more than its energy by their thresholds alone keeps 1% of what they had above; a layer without a lit cell
+            stays empty.
         """
-        lit = (u > 0).to(u.dtype)
-        excess = self.transform.excess(u)
+        alive = (layer_energy > 0).to(u.dtype) @ self.membership.T
+        lit = (u > 0).to(u.dtype) * alive
+        excess = self.transform.excess(u) * alive
         above = layer_energy - self.transform.threshold * (lit @ self.membership)
         found = excess @ self.membership
         factor = torch.maximum(above / found.clamp_min(1e-9), torch.full_like(above, 0.01))

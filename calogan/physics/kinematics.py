@@ -105,6 +105,11 @@ class Domain:
             tolerance=config.tolerance,
         )
 
+    @property
+    def entry_centre(self) -> tuple[float, float]:
+        """Middle of the entry windows, x and y [mm]."""
+        return (self.entry_x[0] + self.entry_x[1]) / 2, (self.entry_y[0] + self.entry_y[1]) / 2
+
     def outside(self, incident: NDArray[Any]) -> NDArray[np.bool_]:
         """Which particles are outside; one with NaN or with pz <= 0 is.
 
@@ -136,11 +141,11 @@ class Domain:
 
         Returns:
             float32 copy, shape ``(showers, 5)``. Particles inside are unchanged; so are those with a number that is
-            not finite or without momentum, which have no nearest particle and stay outside.
+            not finite or with pz <= 0, which never reach the front face and stay outside.
         """
         values = _five_columns(incident)
         size = np.linalg.norm(values[:, :3], axis=1)
-        movable = self.outside(values) & np.isfinite(values).all(axis=1) & (size > 0) & np.isfinite(size)
+        movable = self.outside(values) & np.isfinite(values).all(axis=1) & (values[:, 2] > 0) & np.isfinite(size)
         moved = values[movable]
         wanted = np.clip(size[movable], *self.momentum)
         polar = np.minimum(angle(moved), self.max_angle)

@@ -250,6 +250,12 @@ def _warn(manifest: Manifest, reporter: Reporter) -> None:
             reporter.warning(doubt)
         if len(doubts) > _WARNINGS_SHOWN:
             reporter.warning(f"the same of {len(doubts) - _WARNINGS_SHOWN} more files, see manifest.json")
+    if len(manifest.pdg_counts()) > 1:
+        listed = ", ".join(f"{count} of pdg {pdg}" for pdg, count in manifest.pdg_counts().items())
+        reporter.warning(
+            f"showers of several particle types ({listed}): the type is not a condition, a model of them makes a "
+            "mixture; prepare one type a study for showers of a chosen one"
+        )
 
 
 def _doubt_response(record: ShardRecord, manifest: Manifest) -> str | None:

@@ -158,12 +158,7 @@ def _write(
 ) -> Bundle:
     generator = state.generator.cpu().eval()
     generator.load_state_dict(best.weights)
-    graph = None
-    if can_export():
-        graph = export_onnx(generator)
-        check_parity(generator, graph, validation.incident[:1000])
-    else:
-        reporter.warning("onnx and onnxscript are not installed: the bundle has no ONNX graph and samples with torch")
+    graph = _export(generator, validation, reporter)
     return write_bundle(
         config.run_dir / "bundle",
         BundleInfo(
@@ -184,6 +179,20 @@ def _write(
     )
 
 
+def _export(generator: Generator, validation: Showers, reporter: Reporter) -> bytes | None:
+    """The checked graph; none, with a warning, where it cannot be made: the training is not lost for it."""
+    if not can_export():
+        reporter.warning("onnx and onnxscript are not installed: the bundle has no ONNX graph and samples with torch")
+        return None
+    graph = export_onnx(generator)
+    try:
+        check_parity(generator, graph, validation.incident[:1000])
+    except BundleError as error:
+        reporter.warning(f"{error}: the bundle has no ONNX graph and samples with torch")
+        return None
+    return graph
+
+
 def _provenance(config: Config, store: Store, state: TrainingState, best: Best, fingerprint: str) -> dict[str, Any]:
     return {
         "study": config.name,
@@ -193,6 +202,7 @@ def _provenance(config: Config, store: Store, state: TrainingState, best: Best, 
         "seed": config.seed,
         "training_showers": store.counts()["train"],
         "steps": state.step,
+        "complete": state.step == config.training.warmup_steps + config.training.steps,
         "selected_step": best.step,
         "physics_score": best.score,
         "minutes": round(state.elapsed / 60, 2),
@@ -209,9 +219,10 @@ def _fingerprint(config: Config, store: Store) -> str:
 
 def _is_finished(target: Path, fingerprint: str) -> bool:
     try:
-        return bool(Bundle.load(target).info.provenance.get("fingerprint") == fingerprint)
+        provenance = Bundle.load(target).info.provenance
     except BundleError:
         return False
+    return bool(provenance.get("fingerprint") == fingerprint and provenance.get("complete"))
 
 
 def _prepare_device(config: Config) -> torch.device:

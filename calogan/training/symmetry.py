@@ -15,6 +15,13 @@ from calogan.geometry import Geometry
 __all__ = ["Symmetries"]
 
 
+_MATRICES = {
+    "flip_x": np.array([[-1.0, 0.0], [0.0, 1.0]]),
+    "flip_y": np.array([[1.0, 0.0], [0.0, -1.0]]),
+    "swap_xy": np.array([[0.0, 1.0], [1.0, 0.0]]),
+}
+
+
 class Symmetries:
     """The group made of reflections of x, of y, and their exchange, applied to incident particles and cells alike.
 
@@ -28,15 +35,13 @@ class Symmetries:
     """
 
     def __init__(self, names: Sequence[str], geometry: Geometry, device: torch.device) -> None:
+        generators = [(_MATRICES[name], _source_cells(name, _MATRICES[name], geometry)) for name in names]
         images = [(np.eye(2), np.arange(geometry.n_cells))]
-        for name in names:
-            matrix = {
-                "flip_x": np.array([[-1.0, 0.0], [0.0, 1.0]]),
-                "flip_y": np.array([[1.0, 0.0], [0.0, -1.0]]),
-                "swap_xy": np.array([[0.0, 1.0], [1.0, 0.0]]),
-            }[name]
-            source = _source_cells(name, matrix, geometry)
-            images += [(matrix @ other, cells[source]) for other, cells in images]
+        for matrix, cells in images:  # grows until the group is closed
+            for other, source in generators:
+                product = other @ matrix
+                if not any(np.array_equal(product, known) for known, _ in images):
+                    images.append((product, cells[source]))
         self._matrices = torch.tensor(np.stack([matrix for matrix, _ in images]), dtype=torch.float32, device=device)
         self._cells = torch.tensor(np.stack([cells for _, cells in images]), device=device)
 

@@ -62,7 +62,8 @@ def test_layers_hold_the_energy_that_the_head_drew(geometry):
     incident, noise = incidents(64), torch.randn(64, generator.noise_size)
     momentum = incident[:, :3].norm(dim=1, keepdim=True)
     residual = noise[:, 4 : 4 + geometry.n_layers]
-    drawn = generator.energy_head.layer_energy(generator.conditioning(incident), residual, momentum)
+    gate = noise[:, 4 + geometry.n_layers : 4 + 2 * geometry.n_layers]
+    drawn, _ = generator.energy_head.layer_energy(generator.conditioning(incident), residual, gate, momentum)
     found = torch.from_numpy(geometry.layer_energy(generator(incident, noise).detach().numpy())).float()
     lit = found > 0  # a layer whose cells are all dark stays empty
     assert lit.float().mean() > 0.9
@@ -128,8 +129,52 @@ def test_energy_head_recovers_correlated_log_normals():
         optimiser.step()
     with torch.no_grad():
         residual = head.residual(features, layer_energy, momentum)
-        drawn = head.layer_energy(features, torch.randn(4000, 2), momentum)
-        again = head.layer_energy(features, residual, momentum)
+        drawn, _ = head.layer_energy(features, torch.randn(4000, 2), torch.zeros(4000, 2), momentum)
+        again, _ = head.layer_energy(features, residual, torch.zeros(4000, 2), momentum)
     torch.testing.assert_close(residual.T.cov(), torch.eye(2), rtol=0, atol=0.1)
     torch.testing.assert_close(again, layer_energy, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(drawn.log().T.cov(), layer_energy.log().T.cov(), rtol=0.15, atol=3e-4)
+
+
+def test_energy_head_keeps_empty_layers_apart():
+    """A layer that is empty in 20% of the showers must not widen the energies of the others."""
+    torch.manual_seed(0)
+    momentum = torch.full((4000, 1), 10.0)
+    layer_energy = momentum * torch.exp(torch.tensor([-2.0, -4.0]) + 0.1 * torch.randn(4000, 2))
+    layer_energy[torch.rand(4000) < 0.2, 1] = 0.0
+    head, features = LayerEnergyHead(1, 2), torch.zeros(4000, 1)
+    head.fit_scale(layer_energy, momentum)
+    optimiser = torch.optim.Adam(head.parameters(), 2e-2)
+    for _ in range(150):
+        optimiser.zero_grad()
+        head.negative_log_likelihood(features, layer_energy, momentum).mean().backward()
+        optimiser.step()
+    with torch.no_grad():
+        drawn, lit = head.layer_energy(features, torch.randn(4000, 2), torch.randn(4000, 2), momentum)
+    assert (lit[:, 0] == 1).all()
+    assert lit[:, 1].mean().item() == pytest.approx(0.8, abs=0.03)
+    assert torch.equal(drawn > 0, lit.bool())
+    for number in range(2):
+        wanted, found = (energy[energy[:, number] > 0, number].log() for energy in (layer_energy, drawn))
+        assert found.mean().item() == pytest.approx(wanted.mean().item(), abs=0.02)
+        assert found.std().item() == pytest.approx(wanted.std().item(), rel=0.1)
+
+
+def test_an_empty_layer_has_no_lit_cell():
+    generator = make_generator(THREE_LAYERS)
+    u = torch.ones(1, THREE_LAYERS.n_cells)
+    energy = generator.scaled(u, torch.tensor([[1.0, 0.0, 2.0]]))
+    layers = THREE_LAYERS.layer_energy(energy.numpy())
+    assert layers[0].tolist() == pytest.approx([1.0, 0.0, 2.0])
+
+
+def test_critic_knows_only_what_the_generator_is_told():
+    torch.manual_seed(0)
+    generator = build_generator(Architecture(4, (16,)), ONE_LAYER, DOMAIN, ("momentum",), THRESHOLD)
+    critic = Critic((8,), ONE_LAYER, generator)
+    cells = torch.rand(1, ONE_LAYER.n_cells)
+    scores = set()
+    for incident in ([0.0, 0.0, 10.0, 0.0, 0.0], [3.0, 0.0, 91.0**0.5, 15.0, -9.0]):
+        context = critic.context(torch.tensor([incident]))
+        scores.add(round(critic(critic.standardise(cells, context), context).item(), 5))
+    assert len(scores) == 1

@@ -155,3 +155,11 @@ train(Config.model_validate_json(pathlib.Path(sys.argv[1]).read_text()), SilentR
     resumed = Bundle.load(train(config, reporter))
     assert any("going on from step 20" in line for line in reporter.said)
     assert resumed.weights_path.read_bytes() == expected.weights_path.read_bytes()
+
+
+def test_training_stopped_by_the_clock_goes_on_without_the_limit(config, without_onnx):
+    limited = changed(config, training=TRAINING | {"max_minutes": 1e-9})
+    assert Bundle.load(train(limited, SilentReporter())).info.provenance["complete"] is False
+    provenance = Bundle.load(train(config, SilentReporter())).info.provenance
+    assert provenance["complete"] is True
+    assert provenance["steps"] == 26

@@ -11,9 +11,12 @@ OBLONG = Geometry((Layer((-30.0, 0.0, 30.0), (-30.0, -10.0, 10.0, 30.0), depth=5
 CPU = torch.device("cpu")
 
 
-def test_every_image_is_a_shower_of_the_mirrored_particle():
+@pytest.mark.parametrize(
+    "names", [["flip_x", "flip_y", "swap_xy"], ["swap_xy", "flip_x"], ["flip_y", "swap_xy", "swap_xy"]]
+)
+def test_every_image_is_a_shower_of_the_mirrored_particle(names):
     """A cell that lights up where the particle points must do so in each image."""
-    symmetries = Symmetries(["flip_x", "flip_y", "swap_xy"], SQUARE, CPU)
+    symmetries = Symmetries(names, SQUARE, CPU)
     assert len(symmetries) == 8
     point = np.array([21.0, 1.0])
     cell = int(SQUARE.locate(*point))
