@@ -1,11 +1,12 @@
 """Speed of reading: uproot alone, calogan's checked showers, and the whole prepare stage; peak memory of prepare.
 
     python benchmarks/reading.py
-    CALOGAN_DATA=/data/ecal30_electron python benchmarks/reading.py
+    CALOGAN_DATA=/data python benchmarks/reading.py
     python benchmarks/reading.py --replicate 200000
 
-Every line reads the same branches of the same files in steps of the same size. CALOGAN_DATA names a folder with files
-that hold both trees, `showers` (dense) and `hits`; without it, the shipped files are read.
+Every line reads the same branches of the same files in steps of the same size. CALOGAN_DATA names the folder
+that holds ecal30_electron/, whose files have both trees, `showers` (dense) and `hits`; without it, the shipped files
+are read.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import uproot
 from calogan.config import Config, load_config
 from calogan.data.files import InputFile, expand_files
 from calogan.data.root import ShowerWriter, iterate_showers
+from calogan.data.root import read_showers as load_showers
 from calogan.data.schema import Schema
 from calogan.geometry import Geometry
 from calogan.progress import SilentReporter
@@ -45,7 +47,7 @@ def layout_config(layout: str, run_dir: Path, files: list[str] | None = None, wo
     if files is not None:
         source["files"] = files
     elif "CALOGAN_DATA" in os.environ:
-        source["files"] = [f"{os.environ['CALOGAN_DATA']}/*.root"]
+        source["files"] = ["${CALOGAN_DATA}/ecal30_electron/*.root"]
     values["data"] |= {"sources": [source], "workers": workers, "chunk_showers": STEP}
     values["run_dir"] = str(run_dir)
     return Config.model_validate(values)
@@ -111,7 +113,7 @@ def replicate(folder: Path, layout: str, count: int) -> list[str]:
     config = layout_config(layout, folder)
     schema = Schema.from_source(config.data.sources[0])
     geometry = Geometry.from_dict(config.geometry.to_dict())
-    (showers,) = iterate_showers(expand_files(config.data.sources[0].files)[0], schema, geometry, STEP)
+    showers = load_showers([expand_files(config.data.sources[0].files)[0].path], schema, geometry)
     paths = []
     for first in range(0, count, len(showers)):
         event = np.arange(first, first + len(showers), dtype=np.int64)

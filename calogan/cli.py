@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 _FAILED, _ERROR, _INTERRUPTED, _STOPPED = 1, 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
+# What the extra `train` brings, by the names that Python imports.
+_OPTIONAL = {
+    *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "psutil", "pynvml", "scipy", "sklearn", "torch"),
+}
 _WIDTH = 120  # of tables in files and batch logs
 _COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
 
@@ -39,6 +43,11 @@ class _Group(TyperGroup):
             code, text = _STOPPED, str(error)
         except CaloganError as error:
             code, text = _ERROR, f"error: {' '.join(str(error).split())}"
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing not in _OPTIONAL:
+                raise
+            code, text = _ERROR, f"error: needs {missing}, which is not installed: pip install 'calogan[train]'"
         except KeyboardInterrupt:
             code, text = _INTERRUPTED, "interrupted: the same command goes on from what is there"
         print(text, file=sys.stderr)
@@ -104,7 +113,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Replace a value of the configuration; may be repeated."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors only.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a criterion fails.")]
 
 
@@ -181,8 +190,8 @@ def validate(
         Path | None, typer.Argument(metavar="[CONFIG]", help="Configuration of a trained study.", show_default=False)
     ] = None,
     split: Annotated[Split, typer.Option(help="Showers that the trained bundle is compared with.")] = Split.test,
-    reference: Annotated[Path | None, typer.Option(help="ROOT file of the full simulation.")] = None,
-    generated: Annotated[Path | None, typer.Option(help="ROOT file to compare with it.")] = None,
+    reference: Annotated[str | None, typer.Option(help="ROOT files of the full simulation: path, glob or URL.")] = None,
+    generated: Annotated[str | None, typer.Option(help="ROOT files to compare with them, likewise.")] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration that describes the two files.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report on two files.")] = None,
     set_: Overrides = None,
@@ -201,7 +210,12 @@ def validate(
     from calogan.progress import make_reporter
 
     reporter = make_reporter(quiet=quiet)
-    files = {"--reference": reference, "--generated": generated, "--config": config, "--out": out}
+    files: dict[str, str | Path | None] = {
+        "--reference": reference,
+        "--generated": generated,
+        "--config": config,
+        "--out": out,
+    }
     if study is None:
         verdicts = _validate_files(files, set_, reporter)
     elif any(files.values()):
@@ -218,7 +232,7 @@ def generate(
     input: Annotated[list[str], typer.Option(help="ROOT file (or file.root:tree) of particles; may be repeated.")],
     output: Annotated[Path, typer.Option(help="ROOT file to write.")],
     seed: Annotated[int, typer.Option(min=0, help="A shower depends on the seed and its key alone.")],
-    tree: Annotated[str | None, typer.Option(help="Tree to write; by default the training data's.")] = None,
+    tree: Annotated[str | None, typer.Option(help="Tree to read and to write; by default the training data's.")] = None,
     layout: Annotated[Layout | None, typer.Option(help="Layout to write; by default the training data's.")] = None,
     rntuple: Annotated[bool, typer.Option("--rntuple", help="Write an RNTuple instead of a TTree.")] = False,
     branch: Annotated[
@@ -280,7 +294,7 @@ def _validate_study(study: Path, split: Split, set_: list[str] | None, reporter:
     return validate_run(load_config(study, set_ or ()), split.value, reporter, force=force)
 
 
-def _validate_files(files: dict[str, Path | None], set_: list[str] | None, reporter: Reporter) -> Verdicts:
+def _validate_files(files: Mapping[str, str | Path | None], set_: list[str] | None, reporter: Reporter) -> Verdicts:
     from calogan.config import load_config
     from calogan.stages.validate import validate_files
 

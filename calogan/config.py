@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from calogan.errors import ConfigError, near_miss
 
@@ -36,6 +35,10 @@ __all__ = [
 ]
 
 ConditionName = Literal["momentum", "direction", "entry_point"]
+
+_EDGES = "list of edges"
+# What pydantic names between a field and its key, to tell the forms of the field apart.
+_FORMS = {"dense", "hits", "positions", "AxisConfig", _EDGES}
 
 
 class _Section(BaseModel):
@@ -62,11 +65,20 @@ class AxisConfig(_Section):
         return [self.low + step * index for index in range(self.cells)] + [self.high]
 
 
+def _form_of_axis(value: Any) -> str:
+    return AxisConfig.__name__ if isinstance(value, AxisConfig | Mapping) else _EDGES
+
+
+Axis = Annotated[
+    Annotated[AxisConfig, Tag(AxisConfig.__name__)] | Annotated[list[float], Tag(_EDGES)], Discriminator(_form_of_axis)
+]
+
+
 class LayerConfig(_Section):
     """One layer: rows along x, columns along y."""
 
-    x: AxisConfig | list[float] = Field(description="rows: {cells, low, high} or a list of edges [mm]")
-    y: AxisConfig | list[float] = Field(description="columns: {cells, low, high} or a list of edges [mm]")
+    x: Axis = Field(description="rows: {cells, low, high} or a list of edges [mm]")
+    y: Axis = Field(description="columns: {cells, low, high} or a list of edges [mm]")
     depth: float = Field(ge=0, description="depth of a shower's centre in this layer from the front face [mm]")
     z_range: tuple[float, float] | None = Field(default=None, description="front and back of the layer [mm]")
 
@@ -238,8 +250,10 @@ class ValidationConfig(_Section):
     max_showers: int | None = Field(
         default=None, ge=100, description="showers compared at most; null takes the whole split"
     )
-    momentum_bins: list[float] = Field(
-        default=[1.0, 4.0, 10.0, 25.0, 64.0], min_length=2, description="edges of the bins in |p| [GeV]"
+    momentum_bins: list[float] | None = Field(
+        default=None,
+        min_length=2,
+        description="edges of the bins in |p| [GeV]; null makes four, equal in log |p|, of the domain",
     )
     bootstrap: int = Field(default=100, ge=20, description="resamplings for errors")
     classifier_repeats: int = Field(default=3, ge=1, description="repeats of each classifier test")
@@ -248,8 +262,8 @@ class ValidationConfig(_Section):
 
     @field_validator("momentum_bins")
     @classmethod
-    def _ascending(cls, edges: list[float]) -> list[float]:
-        if any(high <= low for low, high in pairwise(edges)):
+    def _ascending(cls, edges: list[float] | None) -> list[float] | None:
+        if edges is not None and any(high <= low for low, high in pairwise(edges)):
             msg = f"must ascend, got {edges}"
             raise ValueError(msg)
         return edges
@@ -307,11 +321,6 @@ class Config(_Section):
                 )
                 raise ValueError(msg)
         return self
-
-    @property
-    def max_slope(self) -> float:
-        """Tangent of the largest angle of the domain."""
-        return math.tan(math.radians(self.domain.max_angle))
 
     def to_yaml(self) -> str:
         """The resolved configuration, defaults included."""
@@ -392,7 +401,7 @@ def _child(node: Any, key: str, override: str) -> Any:
 def _describe(path: Path, error: ValidationError) -> str:
     parts = []
     for problem in error.errors():
-        where = ".".join(str(part) for part in problem["loc"] if part not in {"dense", "hits", "positions"}) or "config"
+        where = ".".join(str(part) for part in problem["loc"] if part not in _FORMS) or "config"
         if problem["type"] == "extra_forbidden":
             known = _known_keys(problem["loc"][:-1])
             parts.append(f"{where}: unknown key; {near_miss(str(problem['loc'][-1]), known)}")
@@ -413,6 +422,8 @@ def _known_keys(location: Sequence[int | str]) -> list[str]:
             node = node.get("items", {})
         elif "discriminator" in node:
             node = {"$ref": node["discriminator"]["mapping"][part]}
+        elif "oneOf" in node:
+            node = {"$ref": f"#/$defs/{part}"}
         else:
             node = node.get("properties", {}).get(part, {})
     return list(_resolve(node, definitions).get("properties", {}))

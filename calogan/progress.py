@@ -11,7 +11,15 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-__all__ = ["PlainReporter", "Reporter", "SilentReporter", "Task", "TerminalReporter", "make_reporter"]
+__all__ = [
+    "PlainReporter",
+    "Reporter",
+    "SilentReporter",
+    "Task",
+    "TerminalReporter",
+    "WarningReporter",
+    "make_reporter",
+]
 
 
 class Task(Protocol):
@@ -48,6 +56,14 @@ class SilentReporter:
     def task(self, description: str, total: int, unit: str, completed: int = 0) -> Iterator[Task]:
         """Count nothing."""
         yield _SilentTask()
+
+
+class WarningReporter(SilentReporter):
+    """Prints warnings on standard error and nothing else."""
+
+    def warning(self, text: str) -> None:
+        """Print the line, marked."""
+        print(f"warning: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class _SilentTask:
@@ -152,7 +168,7 @@ class _TerminalTask:
 
 
 def make_reporter(*, quiet: bool = False) -> Reporter:
-    """Reporter for where standard error goes: bar on a terminal, lines elsewhere."""
+    """Reporter for where standard error goes: bar on a terminal, lines elsewhere; warnings alone if quiet."""
     if quiet:
-        return SilentReporter()
+        return WarningReporter()
     return TerminalReporter() if sys.stderr.isatty() else PlainReporter()

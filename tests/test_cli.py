@@ -116,6 +116,44 @@ def test_a_signal_of_the_batch_system_stops_any_stage_in_order(monkeypatch, numb
     assert signal.getsignal(number) == before
 
 
+@pytest.mark.parametrize(("name", "stays"), [("torch", False), ("scipy.special", False), ("absent", True)])
+def test_an_optional_library_that_is_not_installed_is_named(stage, name, stays):
+    stage("calogan.stages.run.train_run", ModuleNotFoundError(f"No module named {name!r}", name=name))
+    done = calogan_says("train", DEMO)
+    if stays:
+        assert isinstance(done.exception, ModuleNotFoundError)
+    else:
+        text = f"error: needs {name.split('.')[0]}, which is not installed: pip install 'calogan[train]'\n"
+        assert (done.exit_code, done.stderr) == (2, text)
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("command", ["train", "validate"])
+def test_the_base_install_says_what_a_stage_needs(tmp_path, command):
+    blocked = (
+        "import sys; sys.modules |= dict.fromkeys(('torch', 'scipy', 'sklearn', 'matplotlib', 'jinja2', 'mlflow'))"
+    )
+    script = f"{blocked}; from calogan.cli import main; main()"
+    arguments = [command, DEMO, "--set", f"run_dir={tmp_path}/run", "--quiet"]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "pip install 'calogan[train]'" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_quiet_keeps_warnings(monkeypatch):
+    def prepare(config, reporter):
+        reporter.message("nobody reads this")
+        reporter.warning("left out: bad.root")
+        with reporter.task("prepare", 1, "files") as task:
+            task.advance()
+        return SimpleNamespace(counts=lambda: {"train": 5})
+
+    monkeypatch.setattr("calogan.stages.run.prepare_run", prepare)
+    done = calogan_says("prepare", DEMO, "--quiet")
+    assert (done.stdout, done.stderr) == ("prepared showers: 5 train\n", "warning: left out: bad.root\n")
+
+
 def test_a_bug_keeps_its_traceback(stage):
     stage("calogan.stages.run.train_run", ZeroDivisionError("bug"))
     done = calogan_says("train", DEMO)
@@ -129,6 +167,16 @@ def test_a_bug_keeps_its_traceback(stage):
         (["prepare", "absent.yaml"], "absent.yaml: cannot read the configuration"),
         (["run", DEMO, "--set", "training.step=7"], "did you mean 'steps'"),
         (["run", DEMO, "--set", "training"], "expected section.key=value"),
+        (
+            ["prepare", DEMO, "--set", "geometry.layers.0.x={cell: 30, cells: 30, low: 0, high: 1}"],
+            "error: "
+            + DEMO
+            + ": geometry.layers.0.x.cell: unknown key; did you mean 'cells'? There are: 'cells', 'low', 'high'\n",
+        ),
+        (
+            ["prepare", DEMO, "--set", "geometry.layers.0.x=[0, a]"],
+            ": geometry.layers.0.x.1: Input should be a valid number",
+        ),
         (["generate", *GENERATE, "--branch", "px"], "--branch px: expected NAME=BRANCH"),
         (["validate"], "--reference, --generated, --config, --out missing"),
         (["validate", "--reference", "a.root", "--out", "report"], "--generated, --config missing"),
@@ -155,10 +203,10 @@ def test_validate_compares_a_split_of_the_study(stage):
 
 def test_validate_compares_two_files(stage):
     validate = stage("calogan.stages.validate.validate_files", Verdicts(passed=True))
-    files = ["--reference", "a.root", "--generated", "b.root", "--config", DEMO, "--out", "report"]
+    files = ["--reference", "calogan://a.root", "--generated", "https://b.root", "--config", DEMO, "--out", "report"]
     assert calogan_says("validate", *files, "--set", "threshold=0.001").exit_code == 0
     reference, generated, config, out, _ = validate.arguments
-    assert (reference, generated, out) == (Path("a.root"), Path("b.root"), Path("report"))
+    assert (reference, generated, out) == ("calogan://a.root", "https://b.root", Path("report"))
     assert config.threshold == 0.001
 
 

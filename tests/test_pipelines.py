@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +33,7 @@ def test_the_stages_are_scheduled_in_order_with_the_overrides(tmp_path):
     done = _snakemake(tmp_path, ["run_dir=here", "training.threads=1"], "--dry-run")
     assert done.returncode == 0, done.stdout
     commands = [line.split("-m calogan ")[1] for line in done.stdout.splitlines() if "-m calogan" in line]
-    options = f"{ROOT / 'configs' / 'demo.yaml'} --set 'run_dir=here' --set 'training.threads=1'"
+    options = f"{ROOT / 'configs' / 'demo.yaml'} --set run_dir=here --set training.threads=1"
     assert commands == [
         f"prepare {options} && touch here/prepared/manifest.json",
         f"train {options} && touch here/bundle/bundle.json",
@@ -45,9 +47,30 @@ def test_a_wrong_study_stops_before_any_job(tmp_path):
     assert "did you mean 'steps'" in done.stdout
 
 
+def test_files_of_the_data_are_inputs_and_odd_names_are_quoted(tmp_path, shipped):
+    folder = tmp_path / "two words"
+    folder.mkdir()
+    for number in (1001, 1002):
+        shutil.copy(shipped / f"hits_{number}.root", folder)
+    overrides = [f"data.sources.0.files=['{folder}']", f"run_dir={tmp_path}/$HOME/here"]
+    done = _snakemake(tmp_path, overrides, "--dry-run", "prepare")
+    assert done.returncode == 0, done.stdout
+    (inputs,) = (line for line in done.stdout.splitlines() if line.strip().startswith("input:"))
+    for number in (1001, 1002):
+        assert str(folder / f"hits_{number}.root") in inputs
+    (command,) = (line.split("-m calogan ")[1] for line in done.stdout.splitlines() if "-m calogan" in line)
+    words = shlex.split(command)
+    assert words[words.index("--set") + 1] == overrides[0]
+    assert words[-1] == f"{tmp_path}/$HOME/here/prepared/manifest.json"
+
+
 @pytest.mark.multiprocess
-def test_a_job_runs_once_and_then_there_is_nothing_to_do(tmp_path):
-    done = _snakemake(tmp_path, ["run_dir=here"], "prepare")
+def test_a_job_runs_once_and_again_for_a_new_file(tmp_path, shipped):
+    overrides = ["run_dir=here", "data.sources.0.files=['*.root']"]
+    shutil.copy2(shipped / "hits_1001.root", tmp_path)
+    done = _snakemake(tmp_path, overrides, "prepare")
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "here" / "prepared" / "manifest.json").is_file()
-    assert "Nothing to be done" in _snakemake(tmp_path, ["run_dir=here"], "prepare").stdout
+    assert "Nothing to be done" in _snakemake(tmp_path, overrides, "prepare").stdout
+    shutil.copy2(shipped / "hits_1002.root", tmp_path)  # older than the manifest
+    assert "calogan prepare" in _snakemake(tmp_path, overrides, "prepare", "--dry-run").stdout

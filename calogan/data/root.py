@@ -227,7 +227,7 @@ def _find_tree(root: Any, file: InputFile, schema: Schema) -> tuple[str, Any]:
         if name in classes:
             msg = f"{file.path}: '{name}' is a {classes[name]}, not a TTree or RNTuple; {near_miss(name, trees)}"
         else:
-            msg = f"{file.path}: no tree '{name}'; {near_miss(name, trees)}"
+            msg = f"{file.path}: no tree '{name}'; {near_miss(name, trees)}; choose by tree, --tree or FILE.root:TREE"
         raise SchemaError(msg)
     source = f"{file.path}:{name}"
     with _translated(source):
@@ -316,6 +316,8 @@ class ShowerWriter:
                     self._flush()
                     self._file[_PROVENANCE] = json.dumps(self._provenance, sort_keys=True)
             if kind is None:
+                with self._temporary.open("rb") as stream:
+                    os.fsync(stream.fileno())
                 self._temporary.replace(self._path)
         finally:
             self._temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from calogan.errors import DataError
 from calogan.physics.observables import OBSERVABLES
 
-__all__ = ["count", "make_edges", "observable_edges"]
+__all__ = ["count", "logarithmic_edges", "make_edges", "observable_edges"]
 
 MAX_BINS = 50
 _QUANTILES = (0.001, 0.999)
@@ -74,6 +74,22 @@ def observable_edges(name: str, reference: NDArray[Any], *, max_bins: int = MAX_
     """Edges for a registered observable, with its own spacing; see `make_edges`."""
     observable = OBSERVABLES[name]
     return make_edges(reference, discrete=observable.discrete, scale=observable.scale, max_bins=max_bins)
+
+
+def logarithmic_edges(low: float, high: float, bins: int = 4) -> list[float]:
+    """Edges of bins that are equal in the logarithm, the inner ones rounded to two digits.
+
+    There are fewer bins where rounding makes two edges equal, and one, a percent wide on each side, where `low` is
+    `high`.
+
+    Example:
+        >>> logarithmic_edges(1.0, 64.0)
+        [1.0, 2.8, 8.0, 23.0, 64.0]
+    """
+    if high <= low:
+        return [0.99 * low, 1.01 * high]
+    inner = (float(f"{edge:.1e}") for edge in np.geomspace(low, high, bins + 1)[1:-1])
+    return [low, *sorted({edge for edge in inner if low < edge < high}), high]
 
 
 def count(values: NDArray[Any], edges: NDArray[np.float64]) -> NDArray[np.int64]:

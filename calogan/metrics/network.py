@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["NetworkSettings", "fit_network"]
 
 _SCORED_AT_ONCE = 4096
+_LEAST_WIDTH = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,18 @@ class NetworkSettings:
         batch_size: Showers in a batch.
         learning_rate: Rate of AdamW.
         weight_decay: Weight decay of AdamW.
-        dropout: Fraction of the features, and of each hidden layer, that is hidden from a training batch.
+        input_dropout: Fraction of the features that is hidden from a training batch.
+        dropout: The same of each hidden layer.
     """
 
     hidden: tuple[int, ...] = (64, 64)
-    epochs: int = 20
-    patience: int = 4
-    batch_size: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    dropout: float = 0.5
+    epochs: int = 40
+    patience: int = 8
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.3
+    input_dropout: float = 0.2
+    dropout: float = 0.3
 
 
 def fit_network(
@@ -53,7 +56,8 @@ def fit_network(
     The same seed and number of threads give the same network; torch's own random state is left as it was.
 
     Args:
-        training: Features of order 1, and labels.
+        training: Features, and labels. The features are standardised, but those of a width below 0.1 not widened by
+            more than 10, so that they may be given less weight.
         validation: The same, of other events.
         seed: Seed of the initial weights and the order of showers.
         settings: Sizes and lengths.
@@ -69,17 +73,20 @@ def fit_network(
     except ImportError as error:
         msg = "the low-level classifier needs torch: pip install 'calogan[train]'"
         raise MissingDependencyError(msg) from error
+    mean = training.features.mean(axis=0)
+    width = np.maximum(training.features.std(axis=0), _LEAST_WIDTH)
+    training, validation = (replace(part, features=(part.features - mean) / width) for part in (training, validation))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _make_network(training.features.shape[1], settings)
         _keep_best(network, training, validation, np.random.default_rng(seed), settings)
-    return lambda features: _scores(network, features)
+    return lambda features: _scores(network, (features - mean) / width)
 
 
 def _make_network(inputs: int, settings: NetworkSettings) -> torch.nn.Module:
     import torch
 
-    layers: list[torch.nn.Module] = [torch.nn.Dropout(settings.dropout)]
+    layers: list[torch.nn.Module] = [torch.nn.Dropout(settings.input_dropout)]
     for width in settings.hidden:
         layers += [torch.nn.Linear(inputs, width), torch.nn.LeakyReLU(0.1), torch.nn.Dropout(settings.dropout)]
         inputs = width

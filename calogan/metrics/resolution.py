@@ -16,6 +16,7 @@ from calogan.metrics.metric import Estimate
 __all__ = ["Comparison", "ResponseBin", "compare", "mean", "relative_width", "response_by_momentum", "sigma_effective"]
 
 Statistic = Callable[[NDArray[np.float64]], float]
+_ROUNDING = 1e-5  # relative
 _CENTRAL = (0.158655, 0.841345)  # quantiles of a Gaussian at -1 and +1 standard deviation
 
 
@@ -76,6 +77,7 @@ def response_by_momentum(
     *,
     rng: np.random.Generator,
     resamplings: int = 100,
+    paired: bool = False,
 ) -> tuple[ResponseBin, ...]:
     """Compare response and resolution bin by bin.
 
@@ -84,22 +86,25 @@ def response_by_momentum(
         generated: E_visible/|p| of the generated showers, shape ``(m,)``.
         momentum_reference: |p| [GeV], shape ``(n,)``.
         momentum_generated: |p| [GeV], shape ``(m,)``.
-        edges: Ascending |p| [GeV]; a bin has its lower edge, the last one both. Showers outside are in no bin.
+        edges: Ascending |p| [GeV]; a bin has its lower edge, the last one both. The outermost ones take in the float32
+            rounding of |p|; showers beyond are in no bin.
         rng: Source of the resamplings that give the errors.
         resamplings: Their number.
+        paired: Whether showers in the same place have the same particle; see `compare`.
 
     Returns:
         The bins in ascending order; values are NaN where a sample has fewer than two showers.
     """
     bins = []
     for number, (low, high) in enumerate(pairwise(edges)):
-        last = number == len(edges) - 2
+        least = low * (1 - _ROUNDING) if number == 0 else low
+        most = high * (1 + _ROUNDING) if number == len(edges) - 2 else high
         first, second = (
-            np.asarray(values, dtype=np.float64)[(size >= low) & ((size < high) | (last & (size == high)))]
+            np.asarray(values, dtype=np.float64)[(size >= least) & (size < most)]
             for values, size in ((reference, momentum_reference), (generated, momentum_generated))
         )
         compared = [
-            compare(first, second, statistic, rng=rng, resamplings=resamplings)
+            compare(first, second, statistic, rng=rng, resamplings=resamplings, paired=paired)
             for statistic in (mean, relative_width, sigma_effective)
         ]
         bins.append(ResponseBin(float(low), float(high), len(first), len(second), *compared))
@@ -113,6 +118,7 @@ def compare(
     *,
     rng: np.random.Generator,
     resamplings: int = 100,
+    paired: bool = False,
 ) -> Comparison:
     """Compare a positive statistic of two samples, e.g. their `mean`.
 
@@ -122,22 +128,31 @@ def compare(
         statistic: Function from values to a number.
         rng: Source of the resamplings that give the errors.
         resamplings: Their number.
+        paired: Whether showers in the same place have the same particle. They are then resampled in pairs, so that
+            the error is that of the difference of both, to which the choice of particles adds less.
 
     Returns:
         Both numbers and their relative difference; NaN where a sample has fewer than two showers.
     """
-    first, second = (_estimate(values, statistic, rng, resamplings) for values in (reference, generated))
-    quotient = _over(second.value, first.value)
-    error = abs(quotient) * math.hypot(_over(first.error, first.value), _over(second.error, second.value))
-    return Comparison(first, second, Estimate(quotient - 1, error))
+    samples = [np.asarray(values, dtype=np.float64) for values in (reference, generated)]
+    seeds = rng.integers(2**63, size=2)
+    if paired:
+        seeds[1] = seeds[0]
+    drawn = [_resampled(values, statistic, int(seed), resamplings) for values, seed in zip(samples, seeds, strict=True)]
+    first, second = (
+        Estimate(statistic(values), float(np.std(trials, ddof=1))) if len(values) > 1 else Estimate(math.nan, math.nan)
+        for values, trials in zip(samples, drawn, strict=True)
+    )
+    quotients = [_over(*trial) for trial in zip(drawn[1], drawn[0], strict=True)]
+    return Comparison(first, second, Estimate(_over(second.value, first.value) - 1, float(np.std(quotients, ddof=1))))
 
 
-def _estimate(values: NDArray[Any], statistic: Statistic, rng: np.random.Generator, resamplings: int) -> Estimate:
-    sample = np.asarray(values, dtype=np.float64)
-    if len(sample) < 2:
-        return Estimate(math.nan, math.nan)
-    drawn = [statistic(sample[rng.integers(len(sample), size=len(sample))]) for _ in range(resamplings)]
-    return Estimate(statistic(sample), float(np.std(drawn, ddof=1)))
+def _resampled(values: NDArray[np.float64], statistic: Statistic, seed: int, resamplings: int) -> NDArray[np.float64]:
+    """The statistic of samples drawn with replacement; the same showers for the same seed and number of showers."""
+    if len(values) < 2:
+        return np.full(resamplings, np.nan)
+    rng = np.random.default_rng(seed)
+    return np.array([statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(resamplings)])
 
 
 def _over(numerator: float, denominator: float) -> float:

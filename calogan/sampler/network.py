@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.bundle import Bundle
-from calogan.errors import MissingDependencyError
+from calogan.errors import ConfigError, MissingDependencyError
 
 __all__ = ["Network", "OnnxNetwork", "TorchNetwork", "load_network"]
 
@@ -50,6 +50,7 @@ class TorchNetwork:
     """The generator in torch, on any device.
 
     Raises:
+        ConfigError: There is no such device.
         MissingDependencyError: torch is not installed.
     """
 
@@ -64,7 +65,14 @@ class TorchNetwork:
         if threads is not None:
             torch.set_num_threads(threads)
         chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self._torch, self._device = torch, torch.device(chosen)
+        try:
+            # The first use of a device, not its name, shows whether it is there.
+            self._torch, self._device = torch, torch.device(chosen)
+            torch.zeros(1, device=self._device).cpu()
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition("\n")[0]
+            msg = f"device {device!r} cannot be used: {reason}; expected auto, cpu, cuda, cuda:1, ... of this machine"
+            raise ConfigError(msg) from error
         self._generator = bundle.load_generator().to(self._device)
 
     def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import secrets
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from calogan.errors import ConfigError, DomainError, ShapeError
 from calogan.physics.kinematics import Domain
 
-__all__ = ["Outside", "OutsideDomainWarning", "Request", "admit", "make_request"]
+__all__ = ["Outside", "OutsideDomainWarning", "Request", "admit", "choose_seed", "make_request"]
 
 Outside = Literal["raise", "warn", "clip"]
 
@@ -72,14 +74,20 @@ class Request:
         return pieces
 
 
-def make_request(momentum: tuple[Any, Any, Any], entry_point: tuple[Any, Any] | None, shower_id: Any = None) -> Request:
+def make_request(
+    momentum: tuple[Any, Any, Any],
+    entry_point: tuple[Any, Any] | None,
+    shower_id: Any = None,
+    centre: tuple[float, float] = (0.0, 0.0),
+) -> Request:
     """Bring the arguments of a call to one shape.
 
     Args:
         momentum: px, py, pz [GeV]: scalars, lists, NumPy or awkward arrays. With two dimensions, ragged or not, they
             are the particles of each event.
-        entry_point: x, y [mm], likewise; none stands for 0.
+        entry_point: x, y [mm], likewise; none stands for the centre.
         shower_id: Integers, one for each particle, or for each event where events hold many; counted from 0 by default.
+        centre: x, y [mm] of all particles without an entry point.
 
     Raises:
         ShapeError: Values that are not numbers, are missing, or do not go together; ids that are not unique.
@@ -95,7 +103,8 @@ def make_request(momentum: tuple[Any, Any, Any], entry_point: tuple[Any, Any] | 
             values = [np.atleast_1d(value) for value in np.broadcast_arrays(*values)]
         except ValueError as error:
             raise ShapeError(_disagreement(names, values)) from error
-    incident = np.zeros((len(values[0]), 5))
+    incident = np.empty((len(values[0]), 5))
+    incident[:, 3:] = centre
     incident[:, : len(names)] = np.stack(values, axis=1)
     ids = _shower_ids(shower_id, len(incident) if counts is None else len(counts))
     request = Request(_finite(incident), ids)
@@ -127,17 +136,29 @@ def admit(request: Request, domain: Domain, outside: Outside) -> Request:
     if outside == "raise":
         msg = f"{text}; give it to the full simulation, or pass outside='warn' or 'clip'"
         raise DomainError(msg)
-    if outside == "clip":
-        request = replace(request, incident=domain.clip(request.incident))
-        impossible = domain.outside(request.incident)
-    else:
-        impossible = request.incident[:, 2] <= 0
+    impossible = request.incident[:, 2] <= 0
     if impossible.any():
         msg = f"{_describe(request, impossible, domain)}; it does not fly towards the front face, leave it out"
         raise DomainError(msg)
-    if outside == "warn":
-        warnings.warn(text, OutsideDomainWarning, stacklevel=3)
+    if outside == "clip":
+        return replace(request, incident=domain.clip(request.incident))
+    warnings.warn(text, OutsideDomainWarning, stacklevel=3)
     return request
+
+
+def choose_seed(seed: Any) -> int:
+    """The caller's seed, or fresh entropy where it is None.
+
+    Raises:
+        ConfigError: Not a whole number.
+    """
+    if seed is None:
+        return secrets.randbits(63)
+    try:
+        return operator.index(seed)
+    except TypeError as error:
+        msg = f"the seed must be a whole number from 0 to 2**64 - 1, got {seed!r}"
+        raise ConfigError(msg) from error
 
 
 def _column(name: str, values: Any) -> Any:
@@ -152,10 +173,14 @@ def _column(name: str, values: Any) -> Any:
             array = ak.to_numpy(array, allow_missing=False)
     except (TypeError, ValueError):
         array = None
-    if array is None or not _is_numbers(array):
+    if array is None or _is_masked(values) or not _is_numbers(array):
         msg = f"{name} must be numbers without missing values, one a particle, got {_shape(values)}"
         raise ShapeError(msg)
     return array
+
+
+def _is_masked(values: Any) -> bool:
+    return bool(np.ma.is_masked(values)) or (isinstance(values, list | tuple) and any(map(np.ma.is_masked, values)))
 
 
 def _is_numbers(array: Any) -> bool:
@@ -193,8 +218,9 @@ def _shower_ids(shower_id: Any, count: int) -> NDArray[np.int64]:
     if shower_id is None:
         return np.arange(count, dtype=np.int64)
     ids = np.atleast_1d(np.asarray(shower_id))
-    if ids.shape != (count,) or ids.dtype.kind not in "iu":
-        msg = f"shower_id must be {count} integers, one for each entry, got {ids.dtype} of shape {ids.shape}"
+    if ids.shape != (count,) or ids.dtype.kind not in "iu" or _is_masked(shower_id):
+        found = f"{ids.dtype} of shape {ids.shape}{', some of them masked' if _is_masked(shower_id) else ''}"
+        msg = f"shower_id must be {count} integers, one for each entry, got {found}"
         raise ShapeError(msg)
     unique, first = np.unique(ids, return_index=True)
     if len(unique) != count:

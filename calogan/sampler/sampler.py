@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from calogan.noise import standard_normal
 from calogan.physics.kinematics import Domain
 from calogan.sampler.generated import GeneratedShowers
 from calogan.sampler.network import Network, load_network
-from calogan.sampler.request import Outside, Request, admit, make_request
+from calogan.sampler.request import Outside, Request, admit, choose_seed, make_request
 
 __all__ = ["ShowerSampler"]
 
@@ -68,6 +67,16 @@ class ShowerSampler:
         return tuple(self.bundle.info.condition)
 
     @property
+    def pdg(self) -> tuple[int, ...]:
+        """PDG ids of the particles in the training data; none where they are not known."""
+        return tuple(self.bundle.info.provenance.get("pdg", ()))
+
+    @property
+    def only_pdg(self) -> int:
+        """The PDG id if all training data has the same, else 0."""
+        return self.pdg[0] if len(self.pdg) == 1 else 0
+
+    @property
     def version(self) -> str:
         """Identity of the trained model."""
         return self.bundle.info.id
@@ -106,7 +115,7 @@ class ShowerSampler:
             shower_id: 64-bit integers, one for each particle, or for each event where events hold many, such as event
                 numbers; by default 0, 1, 2, ...
             outside: What to do with particles outside `domain`: ``"raise"``, ``"warn"`` and go on, or ``"clip"`` to
-                its edge (the result's `incident` is what was used).
+                its edge (the result's `incident` is what was used); those with pz <= 0 are refused always.
 
         Returns:
             The showers.
@@ -117,7 +126,7 @@ class ShowerSampler:
             ConfigError: A seed out of range or an unknown `outside`.
         """
         request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
-        return self._make(request, _choose(seed))
+        return self._make(request, choose_seed(seed))
 
     def sample_iter(
         self,
@@ -149,7 +158,7 @@ class ShowerSampler:
             The same showers as from `sample`, one piece after the other.
         """
         request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
-        seed = _choose(seed)
+        seed = choose_seed(seed)
         return (self._make(piece, seed) for piece in request.chunks(chunk))
 
     def cell_energy(
@@ -191,7 +200,7 @@ class ShowerSampler:
             if given:
                 msg = f"{self.version} was trained without an entry point; leave out {' and '.join(given)}"
                 raise ShapeError(msg)
-            return make_request((px, py, pz), None, shower_id)
+            return make_request((px, py, pz), None, shower_id, self.domain.entry_centre)
         if len(given) < 2:
             missing = [name for name in ("x", "y") if name not in given]
             msg = f"{self.version} needs the entry point at the front face; give {' and '.join(missing)} [mm]"
@@ -204,7 +213,7 @@ class ShowerSampler:
             event=request.shower_id,
             incident=request.incident,
             cell_energy=self.cell_energy(request.incident, seed, request.shower_id, request.particle),
-            pdg=np.zeros(len(request), dtype=np.int32),
+            pdg=np.full(len(request), self.only_pdg, dtype=np.int32),
             seed=seed,
             particle=request.particle,
             counts=request.counts,
@@ -232,7 +241,3 @@ class ShowerSampler:
 
     def __repr__(self) -> str:
         return f"ShowerSampler({self.version}: {self.geometry.n_cells} cells, {self.domain.describe()})"
-
-
-def _choose(seed: int | None) -> int:
-    return secrets.randbits(63) if seed is None else int(seed)

@@ -25,6 +25,7 @@ from calogan.errors import ConfigError, DataError, DomainError, near_miss
 from calogan.physics.kinematics import Domain, momentum
 from calogan.progress import Reporter, SilentReporter, Task
 from calogan.sampler import ShowerSampler, load_sampler
+from calogan.sampler.request import choose_seed
 
 __all__ = ["Generation", "generate"]
 
@@ -105,7 +106,7 @@ def generate(
     if chunk_showers < 1:
         msg = f"chunk_showers must be at least 1, got {chunk_showers}"
         raise ConfigError(msg)
-    reporter = reporter or SilentReporter()
+    seed, reporter = choose_seed(seed), reporter or SilentReporter()
     sampler = load_sampler(bundle, device=device, threads=threads, batch_size=batch_size)
     schema = sampler.bundle.info.schema
     source = _input_schema(schema, tree, input_branches or {})
@@ -121,12 +122,13 @@ def generate(
         "inputs": ", ".join(file.path for file in files),
         "command": shlex.join(sys.argv),
     }
-    work = _Work(sampler, seed, key, outside, _copied_branches(schema, source))
+    work = _Work(sampler, seed, key, outside, _copied_branches(schema, source), typed=source.pdg is not None)
     with (
+        # The last one to be entered ends first: the showers are in place before the list appears.
+        _OutsideList(output.with_name(f"{output.name}.outside.csv")) as listed,
         ShowerWriter(
             output, schema, sampler.geometry, layout=layout, tree=tree, rntuple=rntuple, provenance=provenance
         ) as writer,
-        _OutsideList(output.with_name(f"{output.name}.outside.csv")) as listed,
         reporter.task("generate", total, "showers") as task,
     ):
         for file in files:
@@ -134,7 +136,7 @@ def generate(
                 work.add(particles, writer, listed, task)
     if listed.count:
         reporter.warning(
-            f"{listed.count} of {total} particles are outside the domain ({sampler.domain.describe()}) and were left "
+            f"{listed.count} of {total} particles are outside the domain ({_describe_domain(sampler)}) and were left "
             f"out; {listed.path} lists them for the full simulation"
         )
     return Generation(output, total - listed.count, listed.count, listed.path if listed.count else None)
@@ -147,6 +149,7 @@ class _OutsideList(AbstractContextManager["_OutsideList"]):
         self.path, self.count = path, 0
 
     def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
         self._stream = self._temporary.open("w", newline="", encoding="utf-8")
         self._table = csv.writer(self._stream)
@@ -166,24 +169,30 @@ class _OutsideList(AbstractContextManager["_OutsideList"]):
             if kind is None:
                 self.path.unlink(missing_ok=True)
 
-    def add(self, particles: Particles, flags: NDArray[np.bool_], checked: NDArray[np.float32], domain: Domain) -> None:
-        """List the flagged particles."""
-        reasons = _reasons(checked[flags], domain)
-        for index, reason in zip(np.flatnonzero(flags), reasons, strict=True):
+    def add(self, particles: Particles, reasons: Mapping[int, str]) -> None:
+        """List the particles that there is a reason for, by their row."""
+        for index, reason in reasons.items():
             event = "" if particles.event is None else int(particles.event[index])
             numbers = [f"{value:.9g}" for value in particles.incident[index]]
             self._table.writerow([particles.source, int(particles.entry[index]), event, *numbers, reason])
-        self.count += int(flags.sum())
+        self.count += len(reasons)
 
 
 class _Work:
     """Makes the showers of one chunk after the other."""
 
     def __init__(
-        self, sampler: ShowerSampler, seed: int, key: Key, outside: Outside, copied: Mapping[str, str]
+        self,
+        sampler: ShowerSampler,
+        seed: int,
+        key: Key,
+        outside: Outside,
+        copied: Mapping[str, str],
+        *,
+        typed: bool,
     ) -> None:
         self._sampler, self._seed, self._key, self._outside = sampler, seed, key, outside
-        self._copied = copied
+        self._copied, self._typed = copied, typed
         self._done = 0
 
     def add(self, particles: Particles, writer: ShowerWriter, listed: _OutsideList, task: Task) -> None:
@@ -191,22 +200,30 @@ class _Work:
         running = np.arange(self._done, self._done + len(particles))
         event = running if particles.event is None else particles.event
         shower_id = event if self._key == "event" else running
+        pdg = particles.pdg if self._typed else np.full(len(particles), self._sampler.only_pdg, dtype=np.int32)
         incident = particles.incident.copy()
         if "entry_point" not in self._sampler.condition:
-            incident[:, 3:] = 0
-        flags = self._sampler.domain.outside(incident)
-        if flags.any():
-            if self._outside == "raise":
-                raise DomainError(_describe(particles, flags, self._sampler.domain))
-            listed.add(particles, flags, incident, self._sampler.domain)
-        inside = ~flags
+            incident[:, 3:] = self._sampler.domain.entry_centre
+        inside, reasons = self._check(particles, incident)
+        if reasons and self._outside == "raise":
+            raise DomainError(_describe(particles, reasons, self._sampler))
+        listed.add(particles, reasons)
         cells = self._sampler.cell_energy(incident[inside], self._seed, shower_id[inside])
         writer.extend(
-            Showers(self._sampler.geometry, event[inside], particles.incident[inside], cells, particles.pdg[inside]),
+            Showers(self._sampler.geometry, event[inside], particles.incident[inside], cells, pdg[inside]),
             {written: particles.columns[read][inside] for written, read in self._copied.items()},
         )
         self._done += len(particles)
         task.advance(len(particles), f"{listed.count} outside the domain" if listed.count else "")
+
+    def _check(self, particles: Particles, incident: NDArray[np.float32]) -> tuple[NDArray[np.bool_], dict[int, str]]:
+        """Flags of the particles to make showers for, and why each of the others is left out."""
+        domain, known = self._sampler.domain, self._sampler.pdg
+        outside = domain.outside(incident)
+        other = ~np.isin(particles.pdg, known) if known and self._typed else np.zeros_like(outside)
+        rows = np.flatnonzero(outside | other)
+        reasons = _reasons(incident[rows], other[rows], domain)
+        return ~(outside | other), dict(zip(rows.tolist(), reasons, strict=True))
 
 
 def _input_schema(schema: Schema, tree: str | None, branches: Mapping[str, str | None]) -> Schema:
@@ -271,12 +288,12 @@ def _count(files: Sequence[InputFile], schema: Schema, key: Key) -> int:
     return len(events)
 
 
-def _reasons(incident: NDArray[np.float32], domain: Domain) -> list[str]:
-    """Why each particle is outside: tried with all else in the middle of the domain."""
+def _reasons(incident: NDArray[np.float32], other: NDArray[np.bool_], domain: Domain) -> list[str]:
+    """Why each particle is outside, if not of another type: tried with all else in the middle of the domain."""
     sizes: NDArray[np.float32] = momentum(incident)
     straight = np.zeros_like(incident)
     straight[:, 2] = np.sqrt(domain.momentum[0] * domain.momentum[1])
-    straight[:, 3], straight[:, 4] = np.mean(domain.entry_x), np.mean(domain.entry_y)
+    straight[:, 3:] = domain.entry_centre
     size, direction, entry = straight.copy(), straight.copy(), straight.copy()
     size[:, 2] = sizes
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -284,6 +301,7 @@ def _reasons(incident: NDArray[np.float32], domain: Domain) -> list[str]:
     entry[:, 3:] = incident[:, 3:]
     checks = {"momentum": size, "angle": direction, "entry point": entry}
     flags = {reason: domain.outside(tried) for reason, tried in checks.items()}
+    flags["particle type"] = other
     flags["not a number"] = ~np.isfinite(incident.sum(axis=1))
     return [_join([reason for reason in flags if flags[reason][row]]) for row in range(len(incident))]
 
@@ -292,10 +310,16 @@ def _join(reasons: list[str]) -> str:
     return reasons[-1] if "not a number" in reasons else "; ".join(reasons)
 
 
-def _describe(particles: Particles, flags: NDArray[np.bool_], domain: Domain) -> str:
-    first = int(np.argmax(flags))
+def _describe_domain(sampler: ShowerSampler) -> str:
+    types = f", pdg {', '.join(map(str, sampler.pdg))}" if sampler.pdg else ""
+    return f"{sampler.domain.describe()}{types}"
+
+
+def _describe(particles: Particles, reasons: Mapping[int, str], sampler: ShowerSampler) -> str:
+    first = min(reasons)
     px, py, pz, x, y = (f"{value:.6g}" for value in particles.incident[first])
     return (
-        f"{particles.source}, entry {particles.entry[first]}: px={px}, py={py}, pz={pz} GeV, x={x}, y={y} mm is "
-        f"outside the domain ({domain.describe()}); leave it out, or have such particles listed"
+        f"{particles.source}, entry {particles.entry[first]}: pdg={particles.pdg[first]}, px={px}, py={py}, pz={pz} "
+        f"GeV, x={x}, y={y} mm is outside the domain ({_describe_domain(sampler)}) in {reasons[first]}; leave it out, "
+        "or have such particles listed"
     )

@@ -124,7 +124,16 @@ def _validate(
     verdicts = validate_split(config, split, reporter, tracker, force=force)
     bundle = Bundle.load(config.run_dir / "bundle")
     if split == "test":
-        bundle.with_validation({"split": split, "passed": verdicts.passed, "figures": dict(verdicts.figures)})
+        bundle.with_validation(
+            {
+                "split": split,
+                "passed": verdicts.passed,
+                "showers": verdicts.showers,
+                "criteria": config.validation.criteria.model_dump(mode="json"),
+                "settings": config.digest("validation", "threshold"),
+                "figures": dict(verdicts.figures),
+            }
+        )
     tracker.log_artifact(bundle.path)
     tracker.log_artifact(verdicts.report.parent, f"validation/{split}")
     return verdicts

@@ -12,13 +12,14 @@ import numpy as np
 import calogan
 from calogan.config import Config
 from calogan.data.files import InputFile, expand_files
-from calogan.data.root import read_provenance, read_showers
+from calogan.data.root import count_showers, read_provenance, read_showers
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.split import Split
 from calogan.data.store import Store
-from calogan.errors import SchemaError
+from calogan.errors import DataError, SchemaError
 from calogan.geometry import Geometry
+from calogan.metrics.binning import logarithmic_edges
 from calogan.progress import Reporter
 from calogan.sampler import ShowerSampler, load_sampler
 from calogan.tracking import Tracker
@@ -89,7 +90,8 @@ def validate_files(
 ) -> Verdicts:
     """Compare two files, or groups of files, whole; no trained model is needed.
 
-    Each file is read as the first of the configuration's sources that fits it.
+    Each file is read as the first of the configuration's sources that fits it. With ``validation.max_showers`` only
+    the first showers of each sample are read, in the order of the files. Empty files are named and left out.
 
     Args:
         reference: Full simulation: a path, a pattern or several of them, as in ``data.sources``.
@@ -99,10 +101,10 @@ def validate_files(
         reporter: Told about the progress.
 
     Raises:
-        CaloganError: A file cannot be read or fits no source, or has too few showers.
+        CaloganError: A file cannot be read or fits no source, or there are too few showers.
     """
-    first, first_provenance = _read(reference, config, "reference")
-    second, second_provenance = _read(generated, config, "generated")
+    first, first_provenance = _read(reference, config, "reference", reporter)
+    second, second_provenance = _read(generated, config, "generated", reporter)
     settings = {"settings": config.digest("validation", "threshold"), "calogan": calogan.__version__}
     provenance = {"study": config.name, **first_provenance, **second_provenance, **settings}
     return _report(first, second, config, Path(out), f"{config.name}, two files", provenance, provenance, reporter)
@@ -118,7 +120,9 @@ def _report(
     provenance: Mapping[str, str],
     reporter: Reporter,
 ) -> Verdicts:
-    comparison = compare(reference, generated, config.validation, config.threshold, reporter, provenance)
+    bins = config.validation.momentum_bins or logarithmic_edges(*config.domain.momentum)
+    settings = config.validation.model_copy(update={"momentum_bins": bins})
+    comparison = compare(reference, generated, settings, config.threshold, reporter, provenance)
     rows = judge(comparison, config.validation.criteria)
     return write_report(comparison, rows, folder, title=title, inputs=inputs, reporter=reporter)
 
@@ -138,9 +142,11 @@ def _generate(sampler: ShowerSampler, reference: Showers, config: Config, report
 
 
 def _run_provenance(config: Config, split: Split, store: Store, sampler: ShowerSampler) -> dict[str, str]:
+    count, most = store.counts()[split], config.validation.max_showers
+    compared = f", {_first_only(config)}" if most is not None and most < count else ""
     return {
         "study": config.name,
-        "split": f"{split} ({store.counts()[split]} showers)",
+        "split": f"{split} ({count} showers){compared}",
         "reference files": ", ".join(Path(shard.source).name for shard in store.manifest.shards),
         "digest of the data": store.digest,
         "bundle": sampler.bundle.info.id,
@@ -151,7 +157,9 @@ def _run_provenance(config: Config, split: Split, store: Store, sampler: ShowerS
     }
 
 
-def _read(patterns: str | Path | Sequence[str], config: Config, name: str) -> tuple[Showers, dict[str, str]]:
+def _read(
+    patterns: str | Path | Sequence[str], config: Config, name: str, reporter: Reporter
+) -> tuple[Showers, dict[str, str]]:
     wanted = [str(patterns)] if isinstance(patterns, str | Path) else list(patterns)
     files = expand_files(wanted)
     geometry = Geometry.from_dict(config.geometry.to_dict())
@@ -160,21 +168,33 @@ def _read(patterns: str | Path | Sequence[str], config: Config, name: str) -> tu
         left = _left(config.validation.max_showers, samples)
         if left == 0:
             break
-        samples.append(_read_file(file, config, geometry, left))
+        sample = _read_file(file, config, geometry, left)
+        if sample is None:
+            reporter.warning(f"{file.path} has no showers; the other {name} files are compared")
+        else:
+            samples.append(sample)
+    if not samples:
+        msg = f"{', '.join(wanted)}: no showers in the {name} files; give one that has some"
+        raise DataError(msg)
     provenance = {f"{name} files": ", ".join(file.path for file in files)}
+    if _left(config.validation.max_showers, samples) == 0:
+        provenance[f"{name} showers"] = _first_only(config)
     made = read_provenance(files[0].path)
     if made:
         provenance[f"{name} made with"] = ", ".join(f"{key} {value}" for key, value in sorted(made.items()))
     return _join(samples), provenance
 
 
-def _read_file(file: InputFile, config: Config, geometry: Geometry, most: int | None) -> Showers:
-    """Showers of a file, read as the first source of the configuration that fits."""
+def _read_file(file: InputFile, config: Config, geometry: Geometry, most: int | None) -> Showers | None:
+    """Showers of a file, read as the first source of the configuration that fits; None if it has none."""
     refused = []
     pattern = f"{file.path}:{file.tree}" if file.tree else file.path
     for number, source in enumerate(config.data.sources):
+        schema = Schema.from_source(source)
         try:
-            return read_showers([pattern], Schema.from_source(source), geometry, max_showers=most)
+            if not count_showers(file, schema):
+                return None
+            return read_showers([pattern], schema, geometry, max_showers=most)
         except SchemaError as error:
             refused.append(f"data.sources[{number}]: {error}")
     msg = f"{file.path} fits none of the configuration's sources: {'; '.join(refused)}"
@@ -183,6 +203,10 @@ def _read_file(file: InputFile, config: Config, geometry: Geometry, most: int | 
 
 def _left(most: int | None, samples: Sequence[Showers]) -> int | None:
     return None if most is None else max(0, most - sum(len(sample) for sample in samples))
+
+
+def _first_only(config: Config) -> str:
+    return f"the first {config.validation.max_showers} (validation.max_showers)"
 
 
 def _join(samples: Sequence[Showers]) -> Showers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,17 @@ from numpy.typing import NDArray
 from calogan.config import ValidationConfig
 from calogan.data.showers import Showers
 from calogan.errors import DataError, ShapeError
+from calogan.metrics import resolution
+from calogan.metrics.binning import logarithmic_edges
 from calogan.metrics.classifier import classifier_auc
+from calogan.metrics.crossed import crossed, random_half
 from calogan.metrics.features import cell_features, condition_features, observable_matrix
 from calogan.metrics.frechet import frechet_physics_distance
-from calogan.metrics.metric import Estimate, Metric
-from calogan.metrics.resolution import ResponseBin, response_by_momentum
+from calogan.metrics.metric import Metric
 from calogan.physics.observables import compute_observables
 from calogan.progress import Reporter
 from calogan.validation.condition import ConditionCheck, check_condition
-from calogan.validation.distributions import Distribution, compare_distributions, mean_estimate
+from calogan.validation.distributions import Distribution, compare_distributions
 from calogan.validation.images import LayerImages, ShowerPair, mean_images, shower_pairs
 from calogan.validation.profiles import Profile, cell_spectrum, occupancy_curve, radial_profile
 
@@ -43,8 +46,9 @@ class Comparison:
         condition: Whether the incident particles agree.
         distributions: Every observable.
         momentum_bins: Response and resolution in bins of the incident momentum.
-        reference_occupancy: Mean number of lit cells of the reference showers.
-        generated_occupancy: Mean number of lit cells of the generated showers.
+        reference_outside: Reference showers whose momentum is in no bin.
+        generated_outside: Generated showers whose momentum is in no bin.
+        occupancy: Mean number of lit cells.
         radial_profile: Energy fraction against the distance from the projected track.
         cell_spectrum: Cells per shower against their energy.
         occupancy_curve: Cells per shower above a threshold, against the threshold.
@@ -61,9 +65,10 @@ class Comparison:
     threshold: float
     condition: ConditionCheck
     distributions: tuple[Distribution, ...]
-    momentum_bins: tuple[ResponseBin, ...]
-    reference_occupancy: Estimate
-    generated_occupancy: Estimate
+    momentum_bins: tuple[resolution.ResponseBin, ...]
+    reference_outside: int
+    generated_outside: int
+    occupancy: resolution.Comparison
     radial_profile: Profile
     cell_spectrum: Profile
     occupancy_curve: Profile
@@ -85,10 +90,12 @@ def compare(
     """Compare two samples of showers.
 
     Args:
-        reference: Full simulation. The order of the showers does not matter; one and the same event in both samples
-            stays in one part of the classifiers' splits.
+        reference: Full simulation. Where each generated shower has the particle of the reference shower in the same
+            place, the samples count as paired: see `crossed` and `resolution.compare`. One and the same event in both
+            samples stays in one part of the classifiers' splits.
         generated: Surrogate, in the same cells.
-        settings: How the comparison is made; its seed fixes every random choice.
+        settings: How the comparison is made; its seed fixes every random choice. Without momentum bins there are
+            four over the range of the reference.
         threshold: Cells below it [GeV] are set to 0 in both samples first.
         reporter: Told about each piece of the work.
         provenance: Where both samples come from, in words.
@@ -108,30 +115,33 @@ def compare(
             observables.append(compute_observables(sample.cell_energy, sample.incident, sample.geometry))
             task.advance()
     first, second = observables
+    condition = check_condition(reference, generated)
+    bins = _momentum_bins(reference, generated, (first, second), settings, paired=condition.paired)
+    half = random_half(len(reference), _rng(settings, "halves")) if condition.paired else None
     return Comparison(
         provenance=dict(provenance or {}),
         reference_count=len(reference),
         generated_count=len(generated),
         threshold=threshold,
-        condition=check_condition(reference, generated),
-        distributions=_distributions(first, second, settings, reporter),
-        momentum_bins=response_by_momentum(
-            first["response"],
-            second["response"],
-            reference.momentum,
-            generated.momentum,
-            settings.momentum_bins,
-            rng=_rng(settings, "momentum bins"),
+        condition=condition,
+        distributions=_distributions(first, second, half, settings, reporter),
+        momentum_bins=bins,
+        reference_outside=len(reference) - sum(one.n_reference for one in bins),
+        generated_outside=len(generated) - sum(one.n_generated for one in bins),
+        occupancy=resolution.compare(
+            first["occupancy"],
+            second["occupancy"],
+            resolution.mean,
+            rng=_rng(settings, "occupancy"),
             resamplings=settings.bootstrap,
+            paired=condition.paired,
         ),
-        reference_occupancy=mean_estimate(first["occupancy"]),
-        generated_occupancy=mean_estimate(second["occupancy"]),
         radial_profile=radial_profile(reference, generated),
         cell_spectrum=cell_spectrum(reference, generated),
         occupancy_curve=occupancy_curve(reference, generated),
         images=mean_images(reference, generated),
         pairs=shower_pairs(reference, generated),
-        **_multivariate(reference, generated, (first, second), settings, threshold or _FAINT, reporter),
+        **_multivariate(reference, generated, (first, second), half, settings, threshold or _FAINT, reporter),
     )
 
 
@@ -148,14 +158,39 @@ def _check(reference: Showers, generated: Showers) -> None:
             raise DataError(msg)
 
 
+def _momentum_bins(
+    reference: Showers,
+    generated: Showers,
+    observables: tuple[Observables, Observables],
+    settings: ValidationConfig,
+    *,
+    paired: bool,
+) -> tuple[resolution.ResponseBin, ...]:
+    momentum = reference.momentum
+    return resolution.response_by_momentum(
+        observables[0]["response"],
+        observables[1]["response"],
+        momentum,
+        generated.momentum,
+        settings.momentum_bins or logarithmic_edges(float(momentum.min()), float(momentum.max())),
+        rng=_rng(settings, "momentum bins"),
+        resamplings=settings.bootstrap,
+        paired=paired,
+    )
+
+
 def _distributions(
-    reference: Observables, generated: Observables, settings: ValidationConfig, reporter: Reporter
+    reference: Observables,
+    generated: Observables,
+    half: NDArray[np.bool_] | None,
+    settings: ValidationConfig,
+    reporter: Reporter,
 ) -> tuple[Distribution, ...]:
     rng = _rng(settings, "distributions")
     found = []
     with reporter.task("distributions", total=len(reference), unit="observables") as task:
         for name, values in reference.items():
-            found.append(compare_distributions(name, values, generated[name], settings.bootstrap, rng))
+            found.append(compare_distributions(name, values, generated[name], settings.bootstrap, rng, half))
             task.advance(note=name)
     return tuple(found)
 
@@ -164,6 +199,7 @@ def _multivariate(
     reference: Showers,
     generated: Showers,
     observables: tuple[Observables, Observables],
+    half: NDArray[np.bool_] | None,
     settings: ValidationConfig,
     faint: float,
     reporter: Reporter,
@@ -175,12 +211,14 @@ def _multivariate(
         np.concatenate([table, condition_features(sample.incident)], axis=1)
         for table, sample in zip(tables, samples, strict=True)
     ]
-    low = [cell_features(sample.cell_energy, sample.incident, scale=faint) for sample in samples]
+    low = [cell_features(sample.cell_energy, sample.incident, sample.geometry, scale=faint) for sample in samples]
     events, repeats = (reference.event, generated.event), settings.classifier_repeats
     found = {}
     with reporter.task("classifiers", total=3, unit="tests") as task:
         rng = _rng(settings, "classifiers")
-        found["fpd"] = frechet_physics_distance(*tables, rng=rng, resamplings=settings.bootstrap)
+        found["fpd"] = crossed(
+            partial(frechet_physics_distance, rng=rng, resamplings=settings.bootstrap), tables[0], tables[1], half
+        )
         task.advance(note=f"FPD {found['fpd'].value:.3g}")
         found["classifier_high"] = classifier_auc(
             high[0], high[1], *events, rng=rng, kind="trees", repeats=repeats, name="high-level AUC"

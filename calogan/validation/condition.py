@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from calogan.data.showers import Showers
-from calogan.physics.kinematics import angle
+from calogan.physics.kinematics import angle, slopes
 
 __all__ = ["ConditionCheck", "ConditionTest", "check_condition"]
 
@@ -52,7 +52,7 @@ class ConditionCheck:
 
 
 def check_condition(reference: Showers, generated: Showers) -> ConditionCheck:
-    r"""Compare \|p\|, angle and entry point of the incident particles of both samples."""
+    r"""Compare \|p\|, angle, slopes and entry point of the incident particles of both samples."""
     paired = len(reference) == len(generated) and bool(np.array_equal(reference.incident, generated.incident))
     first, second = _properties(reference), _properties(generated)
     tests = []
@@ -67,9 +67,12 @@ def check_condition(reference: Showers, generated: Showers) -> ConditionCheck:
 
 
 def _properties(showers: Showers) -> dict[str, NDArray[np.float64]]:
+    slope_x, slope_y = slopes(showers.incident.astype(np.float64))
     return {
         "|p| [GeV]": showers.momentum,
         "angle [degree]": np.degrees(angle(showers.incident)),
+        "px/pz": slope_x,
+        "py/pz": slope_y,
         "entry point x [mm]": showers.incident[:, 3].astype(np.float64),
         "entry point y [mm]": showers.incident[:, 4].astype(np.float64),
     }

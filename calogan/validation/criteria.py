@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from calogan.config import CriteriaConfig
-from calogan.metrics.metric import Estimate, Metric
+from calogan.metrics.metric import Metric
+from calogan.metrics.resolution import Comparison as Compared
 from calogan.validation.comparison import Comparison
 
 __all__ = ["SEPARATION", "Outcome", "Verdict", "judge", "needed_showers", "outcome", "overall"]
@@ -109,9 +110,8 @@ def judge(comparison: Comparison, criteria: CriteriaConfig) -> tuple[Verdict, ..
         _relative(
             "occupancy: relative difference",
             "mean number of lit cells",
-            comparison.reference_occupancy,
-            comparison.generated_occupancy,
-            (comparison.reference_count, comparison.generated_count),
+            comparison.occupancy,
+            min(comparison.reference_count, comparison.generated_count),
             criteria.occupancy,
         ),
         *_classifiers(comparison, criteria),
@@ -139,29 +139,17 @@ def _momentum_bins(comparison: Comparison, criteria: CriteriaConfig) -> list[Ver
     verdicts = []
     for name, bound in (("response", criteria.response), ("resolution", criteria.resolution)):
         for one in comparison.momentum_bins:
-            compared = getattr(one, name)
             criterion = f"{name}, {one.low:g} to {one.high:g} GeV"
-            counts = one.n_reference, one.n_generated
-            verdicts.append(
-                _relative(
-                    f"{name}: relative difference", criterion, compared.reference, compared.generated, counts, bound
-                )
-            )
+            count = min(one.n_reference, one.n_generated)
+            verdicts.append(_relative(f"{name}: relative difference", criterion, getattr(one, name), count, bound))
     return verdicts
 
 
-def _relative(
-    group: str, criterion: str, reference: Estimate, generated: Estimate, counts: tuple[int, int], bound: float
-) -> Verdict:
-    if not (min(counts) and reference.value):
-        judged = (math.nan, math.nan, math.nan, bound)
-    else:
-        ratio, spread = generated.value / reference.value, reference.error / abs(reference.value)
-        error = math.hypot(generated.error / reference.value, ratio * spread)
-        # mean of |x| of a normal number x, whose width is that of the difference of two reference samples
-        floor = math.sqrt(2 / math.pi * (1 + counts[0] / counts[1])) * spread
-        judged = (abs(ratio - 1), error, floor, bound)
-    return _verdict(group, criterion, (reference.value, generated.value), judged, min(counts))
+def _relative(group: str, criterion: str, compared: Compared, count: int, bound: float) -> Verdict:
+    difference, error = abs(compared.difference.value), compared.difference.error
+    floor = math.sqrt(2 / math.pi) * error  # mean of |x| of a normal number x of that width
+    values = compared.reference.value, compared.generated.value
+    return _verdict(group, criterion, values, (difference, error, floor, bound), count)
 
 
 def _separations(comparison: Comparison, bound: float) -> list[Verdict]:

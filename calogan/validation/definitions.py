@@ -35,8 +35,16 @@ DEFINITIONS = (
     Definition(
         "Response and resolution",
         "Mean of E_visible / |p| over the showers of a momentum bin, and its standard deviation over its mean. "
-        "Differences are relative to the reference; errors of the response are standard errors, those of the "
-        "resolution come from resampling the showers.",
+        "Differences are relative to the reference; all errors come from resampling the showers, in pairs where "
+        "both samples have the same particles.",
+    ),
+    Definition(
+        "Paired samples",
+        "Where each generated shower has the very particle of a reference shower, the samples are not independent, as "
+        "floors, errors and p-values of the distances below assume. Separation power, χ², KS, Wasserstein and Fréchet "
+        "distances are then the mean of two comparisons: the reference showers of a random half of the particles with "
+        "the generated showers of the other half, and the other way round. Floors hold for these halves; errors are "
+        "not divided for taking two, and a p-value is twice the smaller one.",
     ),
     Definition(
         "Separation power",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from calogan.metrics.binning import count, observable_edges
 from calogan.metrics.chi2 import chi2_per_ndf
+from calogan.metrics.crossed import crossed
 from calogan.metrics.distances import kolmogorov_smirnov, wasserstein
 from calogan.metrics.metric import Estimate, Metric
 from calogan.metrics.separation import separation_power
@@ -68,6 +70,7 @@ def compare_distributions(
     generated: NDArray[np.float64],
     resamplings: int,
     rng: np.random.Generator,
+    half: NDArray[np.bool_] | None = None,
 ) -> Distribution:
     """Histograms and distances of one observable.
 
@@ -77,10 +80,12 @@ def compare_distributions(
         generated: Values of the generated showers, shape ``(other showers,)``.
         resamplings: Bootstrap samples for the errors of the Wasserstein distance.
         rng: Draws the bootstrap samples.
+        half: Flags of half of the showers if the samples are paired; distances are then those of `crossed` halves.
     """
     observable = OBSERVABLES[name]
     edges = observable_edges(name, reference)
     counts = [count(values, edges) for values in (reference, generated)]
+    distance = partial(crossed, reference=reference, generated=generated, half=half)
     return Distribution(
         name=name,
         axis_label=observable.axis_label,
@@ -95,10 +100,10 @@ def compare_distributions(
         generated_undefined=int(counts[1][-1]),
         reference_mean=mean_estimate(reference),
         generated_mean=mean_estimate(generated),
-        separation=separation_power(reference, generated, edges),
-        chi2=chi2_per_ndf(reference, generated, edges),
-        ks=None if observable.discrete else kolmogorov_smirnov(reference, generated),
-        wasserstein=wasserstein(reference, generated, rng=rng, resamplings=resamplings),
+        separation=distance(partial(separation_power, edges=edges)),
+        chi2=distance(partial(chi2_per_ndf, edges=edges)),
+        ks=None if observable.discrete else distance(kolmogorov_smirnov),
+        wasserstein=distance(partial(wasserstein, rng=rng, resamplings=resamplings)),
     )
 
 

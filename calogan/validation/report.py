@@ -27,7 +27,7 @@ from calogan.validation.summary import Verdicts, summarise
 
 __all__ = ["FORMAT", "read_report", "render", "write_report"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_report(
@@ -41,8 +41,9 @@ def write_report(
 ) -> Verdicts:
     """Write ``report.html``, ``report.json`` and ``figures/``.
 
-    Everything is written beside its place first and moved there in the end, so that a process that is killed leaves
-    the old report or the new one; ``report.json``, which names the inputs, comes last.
+    Every file is written beside its place first and moved there in the end, one by one: figures, the page (which needs
+    no other file), and last ``report.json``, which names the inputs and without which `read_report` finds no report.
+    Figures that only an older report in this folder had are removed after that.
 
     Args:
         comparison: Numbers.
@@ -64,6 +65,7 @@ def write_report(
         "format": FORMAT,
         "title": title,
         "inputs": dict(inputs),
+        "pictures": [picture.name for picture in pictures],
         "verdict": overall(verdicts).value,
         "verdicts": verdicts,
         "figures": figures,
@@ -72,8 +74,11 @@ def write_report(
     files = {f"figures/{picture.name}.png": picture.png for picture in pictures}
     files["report.html"] = render(comparison, verdicts, pictures, title, _digest(inputs)).encode()
     files["report.json"] = json.dumps(_plain(document), indent=1, allow_nan=False).encode()
+    stale = _picture_files(folder) - set(files)
     _write_together(folder, files)
-    return Verdicts(tuple(verdicts), figures, folder / "report.html")
+    for name in stale:
+        (folder / name).unlink(missing_ok=True)
+    return Verdicts(tuple(verdicts), figures, comparison.reference_count, folder / "report.html")
 
 
 def read_report(folder: Path, inputs: Mapping[str, str]) -> Verdicts | None:
@@ -91,7 +96,8 @@ def read_report(folder: Path, inputs: Mapping[str, str]) -> Verdicts | None:
         if _digest(inputs) not in page.read_text(encoding="utf-8"):
             return None
         rows = tuple(_verdict(row) for row in document["verdicts"])
-        return Verdicts(rows, {str(name): float(value) for name, value in document["figures"].items()}, page)
+        figures = {str(name): float(value) for name, value in document["figures"].items()}
+        return Verdicts(rows, figures, int(document["comparison"]["reference_count"]), page)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # an unreadable report is no report: it is made again
         return None
@@ -121,6 +127,15 @@ def render(
         pictures=pictures,
         definitions=DEFINITIONS,
     )
+
+
+def _picture_files(folder: Path) -> set[str]:
+    """Figures of the report that is in a folder; none if there is none, or it cannot be read."""
+    try:
+        document = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        return {f"figures/{Path(name).name}.png" for name in document["pictures"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:

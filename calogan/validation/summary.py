@@ -21,11 +21,13 @@ class Verdicts:
     Attributes:
         rows: One verdict a criterion.
         figures: Name to number: the differences and metrics, as for tracking a run.
+        showers: Reference showers compared.
         report: Path of the page.
     """
 
     rows: tuple[Verdict, ...]
     figures: Mapping[str, float]
+    showers: int
     report: Path
 
     @property
@@ -42,9 +44,7 @@ class Verdicts:
 def summarise(comparison: Comparison) -> dict[str, float]:
     """Figures of a comparison by name; those that could not be measured are left out."""
     figures = {
-        "occupancy_difference": comparison.generated_occupancy.value / comparison.reference_occupancy.value - 1
-        if comparison.reference_occupancy.value
-        else math.nan,
+        "occupancy_difference": comparison.occupancy.difference.value,
         "separation_mean": sum(one.separation.value for one in comparison.distributions)
         / len(comparison.distributions),
     }

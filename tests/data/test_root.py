@@ -362,6 +362,12 @@ def test_bad_hits_are_named(tmp_path, error, values, message, rntuple):
     assert "\n" not in str(caught.value)
 
 
+def test_layers_that_the_one_layer_geometry_lacks_are_refused(tmp_path):
+    file = write(tmp_path / "a.root", {**HIT_VALUES, "row": ak.Array([[0, 0, 0], [], [0]])})
+    with pytest.raises(DataError, match=r"entry 0: layer 1, row 0, column 0 is outside of the geometry \(1x3 cells"):
+        read(file, HITS, Geometry(GEOMETRY.layers[:1]))
+
+
 def test_entries_are_counted_from_the_start_of_the_file(tmp_path):
     energy = DENSE_VALUES["front"].copy()
     energy[2, 1] = -1

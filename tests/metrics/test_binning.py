@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from calogan.errors import DataError
-from calogan.metrics.binning import count, make_edges, observable_edges
+from calogan.metrics.binning import count, logarithmic_edges, make_edges, observable_edges
 
 
 def test_edges_cover_the_central_quantiles_with_a_margin():
@@ -54,3 +54,9 @@ def test_nothing_is_dropped(values):
 def test_an_empty_sample_is_refused():
     with pytest.raises(DataError, match="without showers"):
         count(np.array([]), np.array([0.0, 1.0]))
+
+
+def test_logarithmic_edges_ascend():
+    assert logarithmic_edges(1.0, 64.0) == [1.0, 2.8, 8.0, 23.0, 64.0]
+    assert logarithmic_edges(50.0, 51.0) == [50.0, 51.0]
+    assert logarithmic_edges(50.0, 50.0) == [49.5, 50.5]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
 from calogan.errors import ShapeError
+from calogan.geometry import Geometry, Layer
 from calogan.metrics.features import cell_features, condition_features, observable_matrix, standardise
 
 
@@ -24,8 +23,17 @@ def test_reference_gets_mean_0_and_width_1_and_undefined_numbers_stand_out():
     assert second.tolist() == [[2.0, 0.5], [-5.0, -5.0]]
 
 
-def test_cells_are_seen_on_two_scales_beside_the_condition():
-    incident = np.array([[0.0, 0.0, 4.0, 10.0, -5.0]])
-    found = cell_features(np.array([[0.0, 1.0]]), incident, scale=1.0)
-    np.testing.assert_allclose(found, [[0, math.asinh(1) / 4, 0, 1.5, math.log(4), 0, 0, 1.0, -0.5]], rtol=1e-6)
-    assert condition_features(incident).dtype == np.float32
+def test_cells_are_seen_alone_together_by_size_and_along_the_track():
+    geometry = Geometry((Layer((0.0, 20.0, 40.0), (-10.0, 0.0), 50.0), Layer((0.0, 40.0), (-10.0, 0.0), 100.0)))
+    incident = np.array([[0.0, 0.0, 4.0, 10.0, -5.0], [2.0, 0.0, 5.0, 10.0, -5.0]])  # at 30 mm in the first layer
+    energy = np.array([[0.0, 1.0, 2.0], [3.0, 1.0, 0.0]])
+
+    found = cell_features(energy, incident, geometry, scale=1.0)
+
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[:, :3], np.arcsinh(energy) / 100, rtol=1e-6)
+    np.testing.assert_allclose(found[:, 3:8], condition_features(incident))
+    np.testing.assert_allclose(found[0, 8:10], np.log([3.0, 3 / 4]), rtol=1e-6)
+    layers, brightest, nearest = [1, 2], [2, 1, 0], [0, 1, 2]
+    np.testing.assert_allclose(np.exp(found[0, 10:]) * 3 - 1, [*layers, *brightest, *nearest], atol=1e-5)
+    np.testing.assert_allclose(np.exp(found[1, -3:]) * 4 - 1, [1, 3, 0], atol=1e-5)

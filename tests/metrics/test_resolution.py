@@ -51,3 +51,24 @@ def test_last_bin_has_its_upper_edge_and_an_empty_one_is_nan():
     assert [part.n_reference for part in found] == [0, 2]
     assert math.isnan(found[0].response.difference.value)
     assert found[1].response.difference.value == 0.0
+
+
+def test_paired_errors_are_those_of_the_difference():
+    """Responses 1 + x for the particle x, generated ones 2% higher with a spread of 1% of their own."""
+    rng = np.random.default_rng(3)
+    differences, errors = [], []
+    for _ in range(100):
+        reference = 1 + rng.uniform(0, 0.5, size=400)
+        generated = 1.02 * reference * rng.normal(1, 0.01, size=400)
+        found = compare(reference, generated, mean, rng=rng, paired=True).difference
+        differences.append(found.value)
+        errors.append(found.error)
+    assert np.mean(differences) == pytest.approx(0.02, abs=2e-4)
+    assert np.mean(errors) == pytest.approx(0.01 * 1.02 / math.sqrt(400), rel=0.15)
+    assert np.std(differences) == pytest.approx(np.mean(errors), rel=0.25)
+
+
+def test_momenta_at_the_ends_are_in_a_bin_whatever_their_rounding():
+    momentum = np.array([0.999999, 1.0, 64.0, 64.00001, 65.0])
+    found = response_by_momentum(momentum, momentum, momentum, momentum, [1, 8, 64], rng=np.random.default_rng(0))
+    assert [part.n_reference for part in found] == [2, 2]

@@ -48,7 +48,7 @@ def test_bounds_hold_within_the_tolerance(particle, outside):
     assert DOMAIN.outside(np.array([particle], dtype=np.float32)).tolist() == [outside]
 
 
-@given(st.tuples(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER).filter(lambda p: math.hypot(*p[:3]) > 1e-3))
+@given(st.tuples(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER).filter(lambda p: p[2] > 1e-3))
 def test_a_clipped_particle_is_inside_and_clipping_again_changes_nothing(particle):
     incident = np.array([particle], dtype=np.float32)
     clipped = DOMAIN.clip(incident)
@@ -59,7 +59,7 @@ def test_a_clipped_particle_is_inside_and_clipping_again_changes_nothing(particl
 
 
 def test_clip_moves_size_direction_and_entry_point_to_the_nearest_bound():
-    incident = np.array([[0, 100.0, 100.0, 30.0, -5.0], [0, 0, math.nan, 0, 0], [0, 0, 0, 0, 0]], dtype=np.float32)
+    incident = np.array([[0, 100.0, 100.0, 30.0, -5.0], [0, 0, math.nan, 0, 0], [0, 0, -5, 0, 0]], dtype=np.float32)
     clipped = DOMAIN.clip(incident)
     expected = [0, 64 * math.sin(math.radians(20)), 64 * math.cos(math.radians(20)), 20.2, 0]
     np.testing.assert_allclose(clipped[0], expected, rtol=1e-6, atol=1e-6)

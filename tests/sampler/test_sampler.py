@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import awkward as ak
 import numpy as np
@@ -226,6 +227,40 @@ def test_entry_point_is_not_asked_for(make_bundle):
 def test_seed_out_of_range_is_refused(sampler, seed):
     with pytest.raises(ConfigError, match="seed"):
         sampler.sample(0, 0, 10, 0, 0, seed=seed)
+
+
+@pytest.mark.parametrize("seed", [7.9, "7", "abc", np.array([7, 8])])
+def test_a_seed_that_is_no_whole_number_is_refused(sampler, seed):
+    with pytest.raises(ConfigError, match=r"^the seed must be a whole number from 0 to 2\*\*64 - 1, got [^\n]*$"):
+        sampler.sample(0, 0, 10, 0, 0, seed=seed)
+
+
+def test_a_numpy_integer_is_a_seed(sampler):
+    assert sampler.sample(0, 0, 10, 0, 0, seed=np.uint64(2**64 - 1)).seed == 2**64 - 1
+
+
+def test_an_entry_window_away_from_0_is_no_matter_where_it_is_not_told(make_bundle):
+    bundle = make_bundle.three_layers(condition=("momentum", "direction"))
+    domain = replace(bundle.info.domain, entry_x=(10.0, 20.0))
+    showers = ShowerSampler(replace(bundle, info=replace(bundle.info, domain=domain))).sample(0, 0, [10.0, 20.0])
+    np.testing.assert_array_equal(showers.incident[:, 3:], [[15, 0], [15, 0]])
+
+
+@pytest.mark.parametrize(("trained", "written"), [([11], 11), ([11, 22], 0), (None, 0)])
+def test_the_one_particle_type_is_written(make_bundle, tmp_path, trained, written):
+    bundle = make_bundle()
+    provenance = {} if trained is None else {"pdg": trained}
+    sampler = ShowerSampler(replace(bundle, info=replace(bundle.info, provenance=provenance)))
+    sampler.sample(0, 0, [10.0, 20.0], 0, 0).to_root(tmp_path / "out.root")
+    with uproot.open(tmp_path / "out.root") as file:
+        assert file["hits"]["pdg"].array().tolist() == [written, written]
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "foo", "meta"])
+def test_a_device_that_is_not_there_is_one_line(make_bundle, device):
+    sampler = ShowerSampler(make_bundle(), device=device)
+    with pytest.raises(ConfigError, match=rf"^device '{device}' cannot be used: [^\n]*expected auto, cpu, cuda[^\n]*$"):
+        sampler.sample(0, 0, 10, 0, 0)
 
 
 @pytest.mark.parametrize("option", ["threads", "batch_size"])

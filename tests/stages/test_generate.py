@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import uproot
+from safetensors.numpy import load_file
 
 import calogan
+from calogan.bundle import Bundle, write_bundle
 from calogan.config import DenseSource, HitsSource, Units
 from calogan.data.root import InputFile, iterate_showers, read_provenance
 from calogan.data.schema import Schema
@@ -297,6 +301,51 @@ def test_a_model_without_entry_point_ignores_it(tmp_path, make_bundle):
     np.testing.assert_array_equal(read(result.output)[0]["x"], inputs["x"])
 
 
+def test_a_model_without_entry_point_takes_any_window(tmp_path, untrained_bundle):
+    domain = replace(DOMAIN, entry_x=(10.0, 20.0))
+    schema = Schema.from_source(SOURCES["dense"])
+    bundle = untrained_bundle(tmp_path / "b", GEOMETRY, domain, schema, condition=("momentum", "direction"))
+    result = generate(bundle.path, [write_input(tmp_path / "in.root")], tmp_path / "out.root", seed=7)
+    assert (result.showers, result.outside) == (40, 0)
+
+
+@pytest.fixture
+def electron_bundle(tmp_path, make_bundle):
+    bundle = Bundle.load(make_bundle())
+    info = replace(bundle.info, provenance={"pdg": [11]}, files={})
+    return write_bundle(tmp_path / "electrons", info, load_file(bundle.weights_path), None).path
+
+
+def test_another_particle_type_is_outside(tmp_path, electron_bundle):
+    inputs = particles()
+    inputs["pdg"][[2, 4]], inputs["pz"][4] = 211, 80
+    source = write_input(tmp_path / "in.root", inputs)
+    result = generate(electron_bundle, [source], tmp_path / "out.root", seed=7)
+    assert (result.showers, result.outside) == (38, 2)
+    rows = listed(result.outside_list)
+    assert [row["reason"] for row in rows] == ["particle type", "momentum; particle type"]
+    assert set(read(result.output)[0]["pdg"]) == {11}
+    with pytest.raises(DomainError, match=r"entry 2: pdg=211, .*mm, pdg 11\) in particle type; leave"):
+        generate(electron_bundle, [source], tmp_path / "more.root", seed=7, outside="raise")
+
+
+def test_without_a_type_the_particles_have_the_trained_one(tmp_path, electron_bundle):
+    inputs = {name: values for name, values in particles().items() if name != "pdg"}
+    source = write_input(tmp_path / "in.root", inputs)
+    result = generate(electron_bundle, [source], tmp_path / "out.root", seed=7, input_branches={"pdg": None})
+    assert read(result.output)[0]["pdg"].tolist() == [11] * 40
+
+
+def test_the_list_appears_after_the_showers(tmp_path, make_bundle, monkeypatch):
+    inputs = particles()
+    inputs["pz"][3] = 80
+    source, moved = write_input(tmp_path / "in.root", inputs), []
+    replace_file = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda path, to: moved.append(to.name) or replace_file(path, to))
+    generate(make_bundle(), [source], tmp_path / "new" / "out.root", seed=7)
+    assert moved[-2:] == ["out.root", "out.root.outside.csv"]
+
+
 def test_records_what_made_it(tmp_path, make_bundle):
     bundle, source = make_bundle(), write_input(tmp_path / "in.root")
     generate(bundle, [source], tmp_path / "out.root", seed=2**64 - 1)
@@ -338,7 +387,7 @@ def test_bad_inputs_are_named(tmp_path, make_bundle):
     without = write_input(tmp_path / "a.root", {name: values for name, values in columns.items() if name != "pz"})
     with pytest.raises(SchemaError, match=r"a\.root:hits: no branch 'pz'"):
         generate(bundle, [without], tmp_path / "out.root", seed=7)
-    with pytest.raises(SchemaError, match=r"no tree 'electrons'; .*'hits'"):
+    with pytest.raises(SchemaError, match=r"no tree 'electrons'; .*'hits'; choose by tree, --tree or FILE\.root:TREE"):
         generate(bundle, [without], tmp_path / "out.root", seed=7, tree="electrons")
     floating = write_input(tmp_path / "b.root", columns | {"event": columns["event"].astype(np.float64)})
     with pytest.raises(SchemaError, match=r"branch 'event'.*whole number"):
@@ -353,6 +402,7 @@ def test_bad_inputs_are_named(tmp_path, make_bundle):
     ("options", "message"),
     [
         ({"seed": -1}, "seed"),
+        ({"seed": 7.9}, "seed must be a whole number"),
         ({"chunk_showers": 0}, "chunk_showers"),
         ({"batch_size": 0}, "batch_size"),
         ({"input_branches": {"momentum": "p"}}, "input branch 'momentum'='p'.*There are: 'event', 'pdg', 'px'"),

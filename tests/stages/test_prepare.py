@@ -77,7 +77,9 @@ def test_manifest_says_what_is_there(toy, tmp_path, parts, listener):
         "outside_domain": 0,
         "hits_outside": 0,
         "skipped_files": 0,
+        "pdg": {"11": 200},
     }
+    assert store.manifest.pdg_counts() == {11: 200}
     assert written["units"] == {"energy": "GeV", "momentum": "GeV", "length": "mm"}
     first = store.manifest.shards[0]
     assert (first.source, first.tree, first.entries) == (str(parts[0]), "hits", 50)
@@ -196,6 +198,23 @@ def test_momentum_unit_wrong_by_1000_names_response_and_domain(toy, tmp_path, li
     assert "implausible response: the mean of sum(E)/|p| is 200" in listener.warnings[0]
     assert "200 of 200 showers are outside the domain" in listener.warnings[1]
     assert "units.momentum (MeV)" in listener.warnings[1]
+
+
+def test_several_particle_types_are_counted_and_doubted(toy, tmp_path, listener):
+    pdg = np.where(np.arange(200) < 150, 22, -11).astype(np.int32)
+    path = toy.write(tmp_path / "a.root", "hits", replace(toy.showers, pdg=pdg))
+    store = prepare(config_of(toy, tmp_path, [path]), listener)
+    assert list(store.manifest.pdg_counts().items()) == [(-11, 50), (22, 150)]
+    (warning,) = listener.warnings
+    assert "several particle types (50 of pdg -11, 150 of pdg 22)" in warning
+    assert Store.open(store.folder) == store
+
+
+def test_particle_types_are_not_known_without_a_branch(toy, tmp_path, listener):
+    values = config_of(toy, tmp_path, [toy.file("hits")]).model_dump()
+    values["data"]["sources"][0]["pdg"] = None
+    assert prepare(Config.model_validate(values), listener).manifest.pdg_counts() == {}
+    assert listener.warnings == []
 
 
 def test_empty_split_is_refused_with_the_counts(toy, tmp_path):

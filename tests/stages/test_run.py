@@ -96,7 +96,7 @@ def stages(monkeypatch):
         called.append(f"validate {split}")
         report = config.run_dir / "validation" / split / "report.html"
         _write(report)
-        return SimpleNamespace(passed=True, report=report, figures={"auc_low": 0.6})
+        return SimpleNamespace(passed=True, report=report, showers=100, figures={"auc_low": 0.6})
 
     monkeypatch.setitem(sys.modules, "calogan.stages.prepare", SimpleNamespace(prepare=prepare))
     monkeypatch.setitem(sys.modules, "calogan.stages.train", SimpleNamespace(train=train))
@@ -118,7 +118,16 @@ def test_run_calls_the_stages_in_order_and_keeps_the_resolved_configuration(tmp_
     assert stages == ["prepare", "train", "validate test"]
     assert verdicts.report == tmp_path / "run" / "validation" / "test" / "report.html"
     assert load_config(tmp_path / "run" / "config.yaml") == config
-    assert Bundle.summaries == [{"split": "test", "passed": True, "figures": {"auc_low": 0.6}}]
+    assert Bundle.summaries == [
+        {
+            "split": "test",
+            "passed": True,
+            "showers": 100,
+            "criteria": config.validation.criteria.model_dump(),
+            "settings": config.digest("validation", "threshold"),
+            "figures": {"auc_low": 0.6},
+        }
+    ]
     assert stage.run(config, SilentReporter()).passed
 
 

@@ -70,6 +70,7 @@ def test_training_ends_with_a_bundle_that_says_what_made_it(config):
     assert bundle.info.provenance["data_digest"] == store.digest
     assert bundle.info.provenance["training_showers"] == store.counts()["train"]
     assert bundle.info.provenance["steps"] == 26
+    assert bundle.info.provenance["pdg"] == [11]
     assert bundle.onnx_path is not None
     lines = [json.loads(line) for line in (config.run_dir / "train" / "metrics.jsonl").read_text().splitlines()]
     scores = {line["step"]: line["validation/physics_score"] for line in lines if "validation/physics_score" in line}

@@ -10,7 +10,7 @@ from calogan.config import Config
 from calogan.data.root import ShowerWriter
 from calogan.data.schema import Schema
 from calogan.data.toy import toy_showers
-from calogan.errors import SchemaError, StoreError
+from calogan.errors import DataError, SchemaError, StoreError
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
@@ -148,6 +148,36 @@ def test_files_of_two_layouts_are_compared(config, geometry, tmp_path):
     provenance = json.loads((tmp_path / "out" / "report.json").read_text())["comparison"]["provenance"]
     assert provenance["reference files"] == str(tmp_path / "a.root")
     assert "bundle b1" in provenance["generated made with"]
+
+
+def test_bins_of_the_domain_and_first_showers_are_named(config, geometry, tmp_path):
+    settings = config.validation.model_copy(update={"momentum_bins": None})
+    config = config.model_copy(update={"validation": settings})
+    write(tmp_path / "a.root", config, 1, toy_showers(np.random.default_rng(3), geometry, 130))
+
+    verdicts = validate_files(tmp_path / "a.root", tmp_path / "a.root", config, tmp_path / "out", SilentReporter())
+
+    assert [row.criterion for row in verdicts.rows if row.group.startswith("response")] == [
+        f"response, {low} to {high} GeV" for low, high in [("1", "2.8"), ("2.8", "8"), ("8", "23"), ("23", "64")]
+    ]
+    document = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert document["comparison"]["provenance"]["generated showers"] == "the first 120 (validation.max_showers)"
+    assert verdicts.showers == 120
+
+
+def test_empty_file_beside_others_is_said(config, geometry, tmp_path):
+    showers = toy_showers(np.random.default_rng(3), geometry, 130)
+    log = Log()
+    log.warning = log.lines.append
+    write(tmp_path / "a.root", config, 1, showers[:0])
+    write(tmp_path / "b.root", config, 1, showers)
+    both = [str(tmp_path / name) for name in ("a.root", "b.root")]
+
+    validate_files(both, tmp_path / "b.root", config, tmp_path / "out", log)
+
+    assert f"{tmp_path / 'a.root'} has no showers; the other reference files are compared" in log.lines
+    with pytest.raises(DataError, match="no showers in the generated files"):
+        validate_files(both, tmp_path / "a.root", config, tmp_path / "out", log)
 
 
 def test_wrong_energies_fail(config, geometry, tmp_path):

@@ -60,7 +60,7 @@ def test_means_and_counts_are_those_of_the_samples():
 
     assert (found.reference_count, found.generated_count) == (300, 250)
     lit = (showers.cell_energy >= THRESHOLD).sum(axis=1).mean()
-    assert found.reference_occupancy.value == pytest.approx(lit)
+    assert found.occupancy.reference.value == pytest.approx(lit)
     means = []
     for sample in (showers, generated):
         visible = sample.above(THRESHOLD).total_energy / sample.momentum
@@ -105,3 +105,33 @@ def test_different_cells_are_refused(electrons):
 
     with pytest.raises(ShapeError, match=r"different cells: 900 in 1 layer\(s\) against 80 in 3"):
         verdicts(electrons[:200], toys)
+
+
+def test_showers_of_the_same_particles_are_compared_as_pairs():
+    showers = toy_showers(np.random.default_rng(6), toy_geometry(), 300)
+    rng = np.random.default_rng(7)
+    factor = rng.normal(1.0, 0.01, size=(300, 1)).astype(np.float32)
+    settings = SETTINGS.model_copy(update={"momentum_bins": [1.0, 8.0, 20.0]})
+
+    found = compare(
+        showers, replace(showers, cell_energy=showers.cell_energy * factor), settings, THRESHOLD, SilentReporter()
+    )
+
+    assert found.condition.paired
+    response = found.momentum_bins[0].response
+    assert response.difference.error < 0.2 * response.reference.error / response.reference.value
+    assert "crossed halves of 150 and 150 showers" in found.distributions[0].separation.floor_note
+    assert "crossed halves" in found.fpd.floor_note
+    above = int((showers.momentum > 20.1).sum())
+    assert found.reference_outside == found.generated_outside >= above > 0
+
+
+def test_momentum_bins_cover_the_reference_if_none_are_given():
+    rng = np.random.default_rng(8)
+    samples = [toy_showers(rng, toy_geometry(), 150, first_event=1000 * index) for index in range(2)]
+    settings = SETTINGS.model_copy(update={"momentum_bins": None})
+
+    found = compare(*samples, settings, THRESHOLD, SilentReporter())
+
+    assert len(found.momentum_bins) == 4
+    assert found.reference_outside == 0

@@ -18,7 +18,7 @@ def test_the_same_particles_are_paired(showers):
     check = check_condition(showers, replace(showers, cell_energy=0 * showers.cell_energy))
 
     assert check.paired
-    assert [test.distance for test in check.tests] == [0, 0, 0, 0]
+    assert [test.distance for test in check.tests] == [0] * 6
     assert check.lowest_p == 1
 
 
@@ -27,6 +27,19 @@ def test_particles_of_one_distribution_agree(showers):
 
     assert not check.paired
     assert check.lowest_p > 0.01
+
+
+@pytest.mark.parametrize(("column", "name"), [(0, "px/pz"), (1, "py/pz")])
+def test_directions_to_one_side_only_are_found(showers, column, name):
+    left, right = showers.incident.copy(), showers.incident.copy()
+    left[:, column] = -abs(left[:, column])
+    right[:, column] = abs(right[:, column])
+
+    check = check_condition(replace(showers, incident=left), replace(showers, incident=right))
+
+    p_values = {test.name: test.p_value for test in check.tests}
+    assert check.lowest_p < 1e-6
+    assert [other for other, p_value in p_values.items() if p_value < 0.1] == [name]
 
 
 @pytest.mark.parametrize(("columns", "name"), [(slice(3), "|p| [GeV]"), (3, "entry point x [mm]")])

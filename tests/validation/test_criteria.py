@@ -7,6 +7,7 @@ import pytest
 
 from calogan.config import CriteriaConfig
 from calogan.metrics.metric import Estimate, Metric
+from calogan.metrics.resolution import Comparison
 from calogan.validation.criteria import Outcome, judge, needed_showers, outcome, overall
 
 
@@ -52,18 +53,14 @@ def test_auc_is_judged_above_its_floor(toy_comparison):
 def test_relative_differences_have_the_floor_of_two_reference_samples(toy_comparison):
     comparison = replace(
         toy_comparison,
-        reference_count=1000,
-        generated_count=1000,
-        reference_occupancy=Estimate(100.0, 1.0),
-        generated_occupancy=Estimate(90.0, 1.0),
+        occupancy=Comparison(Estimate(100.0, 1.0), Estimate(90.0, 1.0), Estimate(-0.1, 0.014)),
     )
 
     row = next(row for row in judge(comparison, CriteriaConfig()) if row.criterion == "mean number of lit cells")
 
     assert row.difference == pytest.approx(0.1)
-    assert row.error == pytest.approx(math.hypot(0.01, 0.9 * 0.01))
-    # mean of |x| for a Gaussian of width sqrt(2) x 1%
-    assert row.floor == pytest.approx(math.sqrt(2 / math.pi) * math.sqrt(2) * 0.01)
+    assert row.error == 0.014
+    assert row.floor == pytest.approx(math.sqrt(2 / math.pi) * 0.014)  # mean of |x| for a Gaussian of that width
 
 
 def test_an_undecided_criterion_says_how_many_showers_it_needs(toy_comparison):
@@ -76,7 +73,9 @@ def test_an_undecided_criterion_says_how_many_showers_it_needs(toy_comparison):
 
 
 def test_nothing_lit_is_undecided(toy_comparison):
-    comparison = replace(toy_comparison, reference_occupancy=Estimate(0.0, 0.0))
+    comparison = replace(
+        toy_comparison, occupancy=Comparison(Estimate(0.0, 0.0), Estimate(9.0, 1.0), Estimate(math.nan, math.nan))
+    )
 
     row = next(row for row in judge(comparison, CriteriaConfig()) if row.criterion == "mean number of lit cells")
 

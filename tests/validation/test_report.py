@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from calogan.errors import CaloganError
-from calogan.metrics.metric import Estimate
 from calogan.progress import SilentReporter
 from calogan.validation import report
 from calogan.validation.figures import Picture
@@ -65,12 +64,12 @@ def test_every_number_is_in_the_json(toy_report, small_comparison):
 
 
 def test_numbers_that_are_not_finite_become_null(tmp_path, small_comparison, quick):
-    comparison = replace(small_comparison, reference_occupancy=Estimate(float("nan"), float("inf")))
+    comparison = replace(small_comparison, fpd=replace(small_comparison.fpd, value=float("nan"), error=float("inf")))
 
     write_report(comparison, (), tmp_path, title="t", inputs={}, reporter=SilentReporter())
 
     document = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
-    assert document["comparison"]["reference_occupancy"] == {"value": None, "error": None}
+    assert [document["comparison"]["fpd"][name] for name in ("value", "error")] == [None, None]
 
 
 def test_report_is_found_again_for_the_same_inputs(toy_report):
@@ -101,7 +100,7 @@ def test_page_of_other_inputs_is_not_taken_for_the_report(tmp_path, small_compar
     assert read_report(tmp_path, {"bundle": "old"}) is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 1, "inputs": {}, "verdicts": 3}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2, "inputs": {}, "verdicts": 3}'])
 def test_damaged_report_is_not_found(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
     (tmp_path / "report.html").write_text("page")
@@ -137,3 +136,13 @@ def test_table_shows_the_worst_separation_only(toy_report):
     separations = [row for row in toy_report.rows if row.group == "separation power"]
     worst = max(separations, key=lambda row: row.difference - row.floor)
     assert f"{worst.criterion} (separation power)" in [row[0] for row in rows]
+
+
+def test_figures_of_an_older_report_go_and_other_files_stay(tmp_path, small_comparison, monkeypatch):
+    for names in (("one", "two"), ("one",)):
+        pictures = [Picture(name, "images", "", b"png", 1, 1) for name in names]
+        monkeypatch.setattr(report, "draw", lambda comparison, reporter, pictures=pictures: pictures)
+        write_report(small_comparison, (), tmp_path, title="t", inputs={}, reporter=SilentReporter())
+        (tmp_path / "figures" / "mine.png").write_bytes(b"kept")
+
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"one.png", "mine.png"}
