@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 from calogan.errors import BundleError
@@ -50,9 +51,17 @@ def test_a_folder_that_is_no_bundle(tmp_path):
         load_sampler(tmp_path)
 
 
-def test_all_shipped_bundles_load():
-    for name in builtin_bundles():
-        assert load_sampler(name).bundle.info.files
+def test_shipped_electrons_have_the_response_of_the_full_simulation(ecal30_showers):
+    """Within four standard errors of a mean; the two samples are of the same particles."""
+    assert "ecal30-electron" in builtin_bundles()
+    sampler = load_sampler("ecal30-electron")
+    reference = ecal30_showers.above(sampler.threshold)
+    showers = sampler.sample(*reference.incident.T, seed=7, shower_id=reference.event)
+    responses = [sample.total_energy / sample.momentum for sample in (reference, showers)]
+    error = np.hypot(*(response.std() / np.sqrt(len(response)) for response in responses))
+    assert abs(responses[1].mean() - responses[0].mean()) < 4 * error
+    lit = [(sample.cell_energy > 0).sum() for sample in (reference, showers)]
+    assert lit[1] / lit[0] == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_damaged_bundle(make_bundle):
