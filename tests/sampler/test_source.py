@@ -12,7 +12,7 @@ from calogan.sampler import builtin_bundles, load_sampler, source
 
 
 @pytest.fixture
-def shipped(make_bundle, monkeypatch, tmp_path):
+def shipped_bundle(make_bundle, monkeypatch, tmp_path):
     monkeypatch.setattr(source, "_SHIPPED", tmp_path / "shipped")
     return make_bundle("shipped/tiny-calorimeter")
 
@@ -23,19 +23,19 @@ def test_a_folder(make_bundle):
     assert load_sampler(str(bundle.path)).version == bundle.info.id
 
 
-def test_a_shipped_bundle(shipped):
+def test_a_shipped_bundle(shipped_bundle):
     assert builtin_bundles() == ["tiny-calorimeter"]
-    assert load_sampler("tiny-calorimeter").version == shipped.info.id
+    assert load_sampler("tiny-calorimeter").version == shipped_bundle.info.id
 
 
-def test_a_folder_goes_before_a_shipped_bundle(shipped, make_bundle, tmp_path, monkeypatch):
+def test_a_folder_goes_before_a_shipped_bundle(shipped_bundle, make_bundle, tmp_path, monkeypatch):
     other = make_bundle.three_layers("tiny-calorimeter")
     monkeypatch.chdir(tmp_path)
-    assert other.info.id != shipped.info.id
+    assert other.info.id != shipped_bundle.info.id
     assert load_sampler("tiny-calorimeter").version == other.info.id
 
 
-def test_a_misspelt_name(shipped):
+def test_a_misspelt_name(shipped_bundle):
     with pytest.raises(BundleError, match=r"tiny_calo: neither .* did you mean 'tiny-calorimeter'\?"):
         load_sampler("tiny_calo")
 
