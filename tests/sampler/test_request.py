@@ -44,7 +44,9 @@ def test_nothing_asked():
 
 
 @pytest.mark.parametrize(
-    "form", [ak.Array, lambda values: values, lambda values: ak.Array([[], *values, []])[1:3]], ids=str
+    "form",
+    [ak.Array, lambda values: values, lambda values: ak.Array([[], *values, []])[1:3]],
+    ids=["awkward", "lists", "a slice of awkward"],
 )
 def test_ragged_events(form):
     pz = form([[10.0, 20.0], [30.0]])
