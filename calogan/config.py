@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
@@ -204,6 +204,9 @@ class ModelConfig(_Section):
 
 class TrainingConfig(_Section):
     """Lengths in steps; one step is one update of the generator."""
+
+    FREE: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "device", "log_every", "max_minutes", "threads"})
+    """Fields that may change when a training is taken up again: they change no result."""
 
     batch_size: int = Field(default=128, ge=2, description="showers in a batch")
     warmup_steps: int = Field(default=2000, ge=1, description="supervised steps before the adversarial phase")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from calogan.bundle import Bundle
-from calogan.config import Config, load_config
+from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
 from calogan.errors import StoreError
 from calogan.progress import Reporter
@@ -31,11 +31,7 @@ _FREE = (
     "validation",
     "data.workers",
     "data.chunk_showers",
-    "training.log_every",
-    "training.checkpoint_every",
-    "training.max_minutes",
-    "training.device",
-    "training.threads",
+    *(f"training.{name}" for name in sorted(TrainingConfig.FREE)),
 )
 _MOST_NAMED = 6
 

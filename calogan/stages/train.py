@@ -39,7 +39,6 @@ __all__ = ["fresh_state", "train"]
 FITTED = 10_000
 """Training showers, at most, that scales are taken from."""
 _SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
-_FREE = {"device", "threads", "max_minutes", "log_every", "checkpoint_every"}
 
 
 def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) -> Path:
@@ -213,7 +212,7 @@ def _provenance(config: Config, store: Store, state: TrainingState, best: Best, 
 
 def _fingerprint(config: Config, store: Store) -> str:
     """Hash of all that must be the same for a checkpoint or a bundle to be this training's."""
-    training = config.training.model_dump_json(exclude=_FREE)
+    training = config.training.model_dump_json(exclude=set(config.training.FREE))
     text = "\n".join([config.digest(*_SECTIONS), training, store.digest])
     return hashlib.sha256(text.encode()).hexdigest()
 
