@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,15 @@ from calogan.models.generator import Generator
 __all__ = ["Best", "TrainingState"]
 
 FORMAT = 1
+_PARTS = (
+    "generator",
+    "encoder",
+    "critic",
+    "ema",
+    "warmup_optimiser",
+    "generator_optimiser",
+    "critic_optimiser",
+)
 
 
 @dataclass
@@ -49,18 +58,6 @@ class TrainingState:
     step: int = 0
     elapsed: float = 0.0
     best: Best | None = None
-    _parts: tuple[str, ...] = field(
-        default=(
-            "generator",
-            "encoder",
-            "critic",
-            "ema",
-            "warmup_optimiser",
-            "generator_optimiser",
-            "critic_optimiser",
-        ),
-        repr=False,
-    )
 
     def is_finite(self) -> bool:
         """Whether all weights are numbers."""
@@ -80,7 +77,7 @@ class TrainingState:
             "step": self.step,
             "elapsed": self.elapsed,
             "best": vars(self.best) if self.best else None,
-            "parts": {name: getattr(self, name).state_dict() for name in self._parts},
+            "parts": {name: getattr(self, name).state_dict() for name in _PARTS},
         }
         temporary = path.with_name(f".{path.name}.tmp")
         with temporary.open("wb") as file:
@@ -103,7 +100,7 @@ class TrainingState:
             )
             raise TrainingError(msg)
         try:
-            for name in self._parts:
+            for name in _PARTS:
                 getattr(self, name).load_state_dict(content["parts"][name])
             self.step, self.elapsed = int(content["step"]), float(content["elapsed"])
             self.best = Best(**content["best"]) if content["best"] else None

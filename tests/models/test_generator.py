@@ -115,18 +115,23 @@ def test_transform_inverts_and_cuts():
     torch.testing.assert_close(restored, torch.tensor([0.0, 0.0, 4e-4, 1e-2, 5.0], dtype=torch.float64))
 
 
-def test_energy_head_recovers_correlated_log_normals():
-    torch.manual_seed(0)
-    truth = torch.tensor([[0.1, 0.0], [-0.08, 0.05]])
-    momentum = torch.full((4000, 1), 10.0)
-    layer_energy = momentum * torch.exp(torch.tensor([-2.0, -3.0]) + torch.randn(4000, 2) @ truth.T)
-    head, features = LayerEnergyHead(1, 2), torch.zeros(4000, 1)
+def fitted_head(layer_energy, momentum):
+    head, features = LayerEnergyHead(1, layer_energy.shape[1]), torch.zeros(len(momentum), 1)
     head.fit_scale(layer_energy, momentum)
     optimiser = torch.optim.Adam(head.parameters(), 2e-2)
     for _ in range(150):
         optimiser.zero_grad()
         head.negative_log_likelihood(features, layer_energy, momentum).mean().backward()
         optimiser.step()
+    return head
+
+
+def test_energy_head_recovers_correlated_log_normals():
+    torch.manual_seed(0)
+    truth = torch.tensor([[0.1, 0.0], [-0.08, 0.05]])
+    momentum = torch.full((4000, 1), 10.0)
+    layer_energy = momentum * torch.exp(torch.tensor([-2.0, -3.0]) + torch.randn(4000, 2) @ truth.T)
+    head, features = fitted_head(layer_energy, momentum), torch.zeros(4000, 1)
     with torch.no_grad():
         residual = head.residual(features, layer_energy, momentum)
         drawn, _ = head.layer_energy(features, torch.randn(4000, 2), torch.zeros(4000, 2), momentum)
@@ -142,13 +147,7 @@ def test_energy_head_keeps_empty_layers_apart():
     momentum = torch.full((4000, 1), 10.0)
     layer_energy = momentum * torch.exp(torch.tensor([-2.0, -4.0]) + 0.1 * torch.randn(4000, 2))
     layer_energy[torch.rand(4000) < 0.2, 1] = 0.0
-    head, features = LayerEnergyHead(1, 2), torch.zeros(4000, 1)
-    head.fit_scale(layer_energy, momentum)
-    optimiser = torch.optim.Adam(head.parameters(), 2e-2)
-    for _ in range(150):
-        optimiser.zero_grad()
-        head.negative_log_likelihood(features, layer_energy, momentum).mean().backward()
-        optimiser.step()
+    head, features = fitted_head(layer_energy, momentum), torch.zeros(4000, 1)
     with torch.no_grad():
         drawn, lit = head.layer_energy(features, torch.randn(4000, 2), torch.randn(4000, 2), momentum)
     assert (lit[:, 0] == 1).all()
