@@ -18,6 +18,7 @@ import calogan
 from calogan.errors import CaloganError, ConfigError, TrainingInterrupted
 
 if TYPE_CHECKING:
+    from calogan.config import Config
     from calogan.progress import Reporter
     from calogan.stages.validate import Verdicts
 
@@ -28,8 +29,6 @@ _FAILED, _ERROR, _INTERRUPTED, _STOPPED = 1, 2, 130, 75  # 75: EX_TEMPFAIL of sy
 _OPTIONAL = {
     *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "psutil", "pynvml", "scipy", "sklearn", "torch"),
 }
-_WIDTH = 120  # of tables in files and batch logs
-_COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
 
 
 class _Group(TyperGroup):
@@ -75,6 +74,13 @@ class Split(StrEnum):
 
     validation = "validation"
     test = "test"
+
+
+class Protocol(StrEnum):
+    """Which classifiers try to tell the samples apart."""
+
+    default = "default"
+    calochallenge = "calochallenge"
 
 
 class Layout(StrEnum):
@@ -189,17 +195,24 @@ def validate(
     study: Annotated[
         Path | None, typer.Argument(metavar="[CONFIG]", help="Configuration of a trained study.", show_default=False)
     ] = None,
-    split: Annotated[Split, typer.Option(help="Showers that the trained bundle is compared with.")] = Split.test,
-    reference: Annotated[str | None, typer.Option(help="ROOT files of the full simulation: path, glob or URL.")] = None,
-    generated: Annotated[str | None, typer.Option(help="ROOT files to compare with them, likewise.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Configuration that describes the two files.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the report on two files.")] = None,
+    split: Annotated[Split, typer.Option(help="Showers of a prepared folder that are compared.")] = Split.test,
+    reference: Annotated[
+        str | None, typer.Option(help="Full simulation: ROOT path, glob or URL, or a prepared folder.")
+    ] = None,
+    generated: Annotated[str | None, typer.Option(help="Showers to compare with them, likewise.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration that describes both samples.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the report on two samples.")] = None,
     set_: Overrides = None,
     strict: Strict = False,
+    full: Annotated[bool, typer.Option("--full", help="More repeats, whole learning curves; takes long.")] = False,
+    protocol: Annotated[
+        Protocol | None, typer.Option(help="Classifiers: of this package, or of the CaloChallenge (slow).")
+    ] = None,
+    weights: Annotated[bool, typer.Option("--weights", help="Also weight showers by their density ratio.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Compare again even if a report is there.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare a trained bundle with held-out showers, or any two files, and write a report.
+    """Compare a trained bundle with held-out showers, or any two samples, and write a report.
 
     Exit code: 0 done, 1 a criterion fails under `--strict`, 2 an error.
 
@@ -210,6 +223,8 @@ def validate(
     from calogan.progress import make_reporter
 
     reporter = make_reporter(quiet=quiet)
+    wanted = {"full": full, "protocol": protocol.value if protocol else "", "weights": weights}
+    overrides = [*(set_ or ()), *(f"validation.{name}={value}" for name, value in wanted.items() if value)]
     files: dict[str, str | Path | None] = {
         "--reference": reference,
         "--generated": generated,
@@ -217,13 +232,66 @@ def validate(
         "--out": out,
     }
     if study is None:
-        verdicts = _validate_files(files, set_, reporter)
+        verdicts = _validate_files(files, overrides, split, reporter)
     elif any(files.values()):
         msg = "calogan validate: give CONFIG, or --reference, --generated, --config and --out, not both"
         raise ConfigError(msg)
     else:
-        verdicts = _validate_study(study, split, set_, reporter, force=force)
+        verdicts = _validate_study(study, split, overrides, reporter, force=force)
     _conclude(verdicts, strict=strict)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Folder of a report, or its report.json.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="The report to compare it with.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for a page and a JSON of the comparison.")] = None,
+) -> None:
+    """Put the reports of two models side by side.
+
+    Example: `calogan compare runs/a/validation/test runs/b/validation/test --out side_by_side`
+    """
+    from calogan.terminal import print_table
+    from calogan.validation.document import read_document
+    from calogan.validation.side_by_side import put_side_by_side, write_side_by_side
+
+    documents = read_document(first), read_document(second)
+    compared = put_side_by_side(*documents)
+    for letter, title, tally in zip("AB", compared.titles, compared.tallies, strict=True):
+        print(f"{letter}: {title} ({tally})")
+    for text in compared.warnings:
+        print(f"warning: {text}", file=sys.stderr)
+    for table in (compared.criteria_table(), compared.metrics_table(told_apart=True)):
+        print_table(table.header, table.rows, table.left, table.caption)
+    print(compared.sentence)
+    if out is not None:
+        figures = [(path if path.is_dir() else path.parent) / "figures" for path in (first, second)]
+        print(write_side_by_side(compared, *documents, figures, out))
+
+
+@app.command()
+def register(
+    study: Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration of a study, or its run folder.")],
+    name: Annotated[str | None, typer.Option(help="Registered model; calogan-<study> by default.")] = None,
+    set_: Overrides = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make the trained bundle the champion of MLflow's model registry, if its report on the test showers passes.
+
+    Exit code: 0 registered, 1 a criterion stands in the way, 2 an error.
+
+    Example: `calogan register configs/demo.yaml`
+    """
+    from calogan.progress import make_reporter
+    from calogan.stages.register import register_run
+
+    decision = register_run(_study(study, set_), make_reporter(quiet=quiet), name)
+    if decision.registration is None:
+        print(f"not registered: criteria that stand in the way: {len(decision.in_the_way)}")
+        for row in decision.in_the_way:
+            print(f"  {row.outcome.value}: {row.group}, {row.criterion}{row.note and f' ({row.note})'}")
+        raise typer.Exit(_FAILED)
+    print(decision.registration)
 
 
 @app.command()
@@ -275,6 +343,15 @@ def generate(
     print(generation.output)
 
 
+def _study(path: Path, set_: list[str] | None) -> Config:
+    """Configuration of a file, or of a run folder wherever it lies now."""
+    from calogan.config import load_config
+
+    if path.is_dir():
+        return load_config(path / "config.yaml", [f"run_dir={path}", *(set_ or ())])
+    return load_config(path, set_ or ())
+
+
 def _branches(options: list[str]) -> dict[str, str | None]:
     """Names of the input's branches; `event=` says that there is none."""
     named: dict[str, str | None] = {}
@@ -287,43 +364,34 @@ def _branches(options: list[str]) -> dict[str, str | None]:
     return named
 
 
-def _validate_study(study: Path, split: Split, set_: list[str] | None, reporter: Reporter, *, force: bool) -> Verdicts:
+def _validate_study(study: Path, split: Split, overrides: list[str], reporter: Reporter, *, force: bool) -> Verdicts:
     from calogan.config import load_config
     from calogan.stages.run import validate_run
 
-    return validate_run(load_config(study, set_ or ()), split.value, reporter, force=force)
+    return validate_run(load_config(study, overrides), split.value, reporter, force=force)
 
 
-def _validate_files(files: Mapping[str, str | Path | None], set_: list[str] | None, reporter: Reporter) -> Verdicts:
+def _validate_files(
+    files: Mapping[str, str | Path | None], overrides: list[str], split: Split, reporter: Reporter
+) -> Verdicts:
     from calogan.config import load_config
     from calogan.stages.validate import validate_files
 
     given = {name: path for name, path in files.items() if path is not None}
     missing = [name for name in files if name not in given]
     if missing:
-        msg = f"calogan validate: give CONFIG, or two files; {', '.join(missing)} missing"
+        msg = f"calogan validate: give CONFIG, or two samples; {', '.join(missing)} missing"
         raise ConfigError(msg)
-    return validate_files(
-        given["--reference"],
-        given["--generated"],
-        load_config(given["--config"], set_ or ()),
-        given["--out"],
-        reporter,
-    )
+    config = load_config(given["--config"], overrides)
+    samples = given["--reference"], given["--generated"]
+    return validate_files(*samples, config, given["--out"], reporter, split=split.value)
 
 
 def _conclude(verdicts: Verdicts, *, strict: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from calogan.terminal import print_table
 
     header, *rows = verdicts.table()
-    table = Table()
-    for name in header:
-        table.add_column(name, justify="left" if name in {header[0], header[-1]} else "right")
-    for row in rows:
-        verdict = row[-1].partition(",")[0]
-        table.add_row(*row, style=_COLOURS.get(verdict))
-    Console(width=None if sys.stdout.isatty() else _WIDTH, markup=False, highlight=False).print(table)
+    print_table(header, rows, left=(0, len(header) - 1))
     print(verdicts.report)
     if strict and not verdicts.passed:
         raise typer.Exit(_FAILED)

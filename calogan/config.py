@@ -123,6 +123,9 @@ class _Source(_Section):
     entry_point: tuple[str, str] | None = Field(
         default=("x", "y"), description="branches of the entry point at the front face; null if there is none"
     )
+    simulation_time: str | None = Field(
+        default=None, description="branch of the time [ms] that the full simulation took for the shower, for the report"
+    )
 
 
 class DenseSource(_Source):
@@ -222,6 +225,10 @@ class TrainingConfig(_Section):
         description="mirror images of the showers to train on as well; only where calorimeter and particles have them",
     )
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged generator weights per step")
+    hold_out_momentum: tuple[float, float] | None = Field(
+        default=None,
+        description="band of |p| [GeV] kept from training and selection, to see in the report how well it is filled",
+    )
     log_every: int = Field(default=50, ge=1, description="steps between two lines of metrics.jsonl")
     evaluate_every: int = Field(default=500, ge=1, description="steps between two physics scores on validation showers")
     evaluate_showers: int = Field(default=2000, ge=10, description="validation showers in a physics score")
@@ -232,18 +239,27 @@ class TrainingConfig(_Section):
 
 
 class CriteriaConfig(_Section):
-    """Bounds of the report's verdicts; see docs/validation.md for how errors and floors enter."""
+    """Effect sizes of the report's verdicts: the smallest differences beyond the floor that matter.
 
-    response: float = Field(default=0.02, gt=0, description="|relative difference of the response|, each momentum bin")
-    resolution: float = Field(
-        default=0.25, gt=0, description="|relative difference of the resolution|, each momentum bin"
-    )
-    occupancy: float = Field(default=0.10, gt=0, description="|relative difference of the mean number of lit cells|")
-    separation: float = Field(default=0.05, gt=0, description="separation power minus floor, each observable")
-    classifier_low: float = Field(default=0.85, gt=0.5, le=1, description="low-level classifier AUC")
-    classifier_high: float = Field(default=0.85, gt=0.5, le=1, description="high-level classifier AUC")
+    See docs/validation.md for how errors and floors enter.
+    """
+
+    response: float = Field(default=0.004, gt=0, description="|relative difference of the response|, all momenta")
+    response_bin: float = Field(default=0.02, gt=0, description="the same in each momentum bin")
+    resolution: float = Field(default=0.04, gt=0, description="|relative difference of the resolution|, all momenta")
+    resolution_bin: float = Field(default=0.15, gt=0, description="the same in each momentum bin")
+    occupancy: float = Field(default=0.02, gt=0, description="|relative difference of the mean number of lit cells|")
+    separation: float = Field(default=0.01, gt=0, description="separation power minus floor, each observable")
+    classifier_low: float = Field(default=0.6, gt=0.5, le=1, description="low-level classifier AUC")
+    classifier_high: float = Field(default=0.6, gt=0.5, le=1, description="high-level classifier AUC")
     condition_p: float = Field(
         default=1e-3, gt=0, lt=1, description="least p-value of the same incident particles in both samples"
+    )
+    confidence: float = Field(
+        default=0.95, ge=0.5, lt=1, description="confidence of the limit that must lie below the effect size"
+    )
+    false_failures: float = Field(
+        default=0.01, gt=0, lt=0.5, description="chance that samples of one distribution fail any criterion, at most"
     )
 
 
@@ -258,8 +274,29 @@ class ValidationConfig(_Section):
         min_length=2,
         description="edges of the bins in |p| [GeV]; null makes four, equal in log |p|, of the domain",
     )
-    bootstrap: int = Field(default=100, ge=20, description="resamplings for errors")
-    classifier_repeats: int = Field(default=3, ge=1, description="repeats of each classifier test")
+    condition_bins: int = Field(
+        default=4, ge=2, le=12, description="bins of |p|, angle and entry point for every observable"
+    )
+    cell_thresholds: list[float] = Field(
+        default=[1e-3, 3e-3, 1e-2],
+        min_length=1,
+        description="cell energies [GeV] at which coverage is measured, besides the read-out threshold",
+    )
+    observables: dict[str, str] = Field(
+        default={},
+        description="observables of your own: name to 'package.module:attribute', a function or an Observable",
+    )
+    bootstrap: int = Field(default=100, ge=20, description="resamplings for errors, and as many for floors")
+    classifier_repeats: int = Field(
+        default=5, ge=3, le=20, description="parts of the showers, each tested once by a classifier trained on others"
+    )
+    protocol: Literal["default", "calochallenge"] = Field(
+        default="default", description="classifiers of this package, or those of the CaloChallenge (slow)"
+    )
+    full: bool = Field(default=False, description="more repeats, all sizes of the learning curve: takes long")
+    weights: bool = Field(
+        default=False, description="density ratio of the low-level classifier as weights of the generated showers"
+    )
     seed: int = Field(default=20260101, ge=0, description="seed of resampling, splits and generated showers")
     criteria: CriteriaConfig = CriteriaConfig()
 
@@ -323,7 +360,17 @@ class Config(_Section):
                     f"but the geometry has {len(self.geometry.layers)} layers"
                 )
                 raise ValueError(msg)
+        self._check_hold_out()
         return self
+
+    def _check_hold_out(self) -> None:
+        band = self.training.hold_out_momentum
+        if band is None:
+            return
+        low, high = self.domain.momentum
+        if not low < band[0] < band[1] < high:
+            msg = f"training.hold_out_momentum {list(band)} must be a band inside of domain.momentum {[low, high]}"
+            raise ValueError(msg)
 
     def to_yaml(self) -> str:
         """The resolved configuration, defaults included."""

@@ -22,7 +22,19 @@ from calogan.config import Config
 from calogan.errors import TrainingInterrupted
 from calogan.progress import Reporter
 
-__all__ = ["MlflowTracker", "NullTracker", "Status", "Tracker", "log_history", "make_tracker", "tracked"]
+__all__ = [
+    "MlflowTracker",
+    "NullTracker",
+    "Status",
+    "Tracker",
+    "kept_run",
+    "load_mlflow",
+    "log_history",
+    "make_tracker",
+    "one_line",
+    "store_uri",
+    "tracked",
+]
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -169,7 +181,7 @@ class MlflowTracker:
         except self._failures as error:
             self._lost = True
             self._reporter.warning(
-                f"MLflow at {self._client.tracking_uri} failed ({_one_line(error)}); going on without it, "
+                f"MLflow at {self._client.tracking_uri} failed ({one_line(error)}); going on without it, "
                 "the run folder has everything and the next command on it sends what is missing"
             )
             return None
@@ -186,22 +198,18 @@ def make_tracker(config: Config, reporter: Reporter) -> Tracker:
     """
     if not config.tracking.enabled:
         return NullTracker()
-    _quieten()
     try:
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
+        connect, failures = load_mlflow()
     except ImportError as error:
-        reporter.message(f"no MLflow record ({_one_line(error)}): pip install 'calogan[train]' for one")
+        reporter.message(f"no MLflow record ({one_line(error)}): pip install 'calogan[train]' for one")
         return NullTracker()
-    failures = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or config.tracking.uri
+    uri = store_uri(config)
     try:
-        uri = _checked_sqlite(uri)
-        client = MlflowClient(uri)
-        run_id = _find_run(client, config, MlflowException) or _new_run(client, config)
+        client = connect(uri)
+        run = kept_run(client, config, failures[0])
+        run_id = _new_run(client, config) if run is None else _resumed(client, run)
     except failures as error:
-        reporter.warning(f"MLflow at {uri} cannot be used ({_one_line(error)}); going on without it")
+        reporter.warning(f"MLflow at {uri} cannot be used ({one_line(error)}); going on without it")
         return NullTracker()
     tracker = MlflowTracker(client, run_id, reporter, failures)
     tracker.set_tags(_origin(config))
@@ -241,7 +249,30 @@ def log_history(path: Path, tracker: Tracker) -> None:
             )
 
 
-def _find_run(client: Any, config: Config, missing: type[Exception]) -> str | None:
+def load_mlflow() -> tuple[Callable[[str], Any], tuple[type[Exception], ...]]:
+    """What opens a client of a store, and what a failing store raises: MLflow's own exception first.
+
+    Raises:
+        ImportError: MLflow is not installed.
+    """
+    _quieten()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    def connect(uri: str) -> Any:
+        return MlflowClient(_checked_sqlite(uri))
+
+    return connect, (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
+
+
+def store_uri(config: Config) -> str:
+    """MLflow's store: `MLFLOW_TRACKING_URI` where that is set, else `config.tracking.uri`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or config.tracking.uri
+
+
+def kept_run(client: Any, config: Config, missing: type[Exception]) -> Any:
+    """The run that the folder names, or None if it names none that is there."""
     try:
         kept = json.loads(_note(config).read_text(encoding="utf-8"))
         run = client.get_run(kept["run_id"])
@@ -251,8 +282,10 @@ def _find_run(client: Any, config: Config, missing: type[Exception]) -> str | No
         if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
-    if run.info.lifecycle_stage != "active":
-        return None
+    return run if run.info.lifecycle_stage == "active" else None
+
+
+def _resumed(client: Any, run: Any) -> str:
     client.update_run(run.info.run_id, status="RUNNING")
     return str(run.info.run_id)
 
@@ -348,5 +381,6 @@ def _clean(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name)
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """The text of an error, cut to what fits a line."""
     return " ".join(str(error).split())[:200]

@@ -14,7 +14,12 @@ from typer.testing import CliRunner
 
 import calogan
 from calogan.cli import app
+from calogan.config import load_config
 from calogan.errors import StoreError, TrainingInterrupted
+from calogan.registry import Registration
+from calogan.stages.register import Decision
+from calogan.validation.criteria import Outcome, Verdict
+from calogan.validation.document import Document
 
 DEMO = str(Path(__file__).parent.parent / "configs" / "demo.yaml")
 GENERATE = ["--bundle", "b", "--input", "i.root", "--output", "o.root", "--seed", "7"]
@@ -58,7 +63,7 @@ def calogan_says(*arguments):
     return CliRunner().invoke(app, list(arguments))
 
 
-@pytest.mark.parametrize("command", ["run", "prepare", "train", "validate", "generate"])
+@pytest.mark.parametrize("command", ["run", "prepare", "train", "validate", "compare", "register", "generate"])
 def test_every_command_has_help_with_an_example(command):
     done = calogan_says(command, "--help")
     assert done.exit_code == 0
@@ -201,13 +206,82 @@ def test_validate_compares_a_split_of_the_study(stage):
     assert validate.named == {"force": True}
 
 
+def test_options_of_validate_set_the_configuration(stage):
+    validate = stage("calogan.stages.run.validate_run", Verdicts(passed=True))
+    options = ["--full", "--protocol", "calochallenge", "--weights", "--set", "validation.bootstrap=30"]
+    assert calogan_says("validate", DEMO, *options).exit_code == 0
+    chosen = validate.arguments[0].validation
+    assert (chosen.full, chosen.protocol, chosen.weights, chosen.bootstrap) == (True, "calochallenge", True, 30)
+    assert calogan_says("validate", DEMO, "--set", "validation.full=true").exit_code == 0
+    chosen = validate.arguments[0].validation
+    assert (chosen.full, chosen.protocol, chosen.weights) == (True, "default", False)
+
+
 def test_validate_compares_two_files(stage):
     validate = stage("calogan.stages.validate.validate_files", Verdicts(passed=True))
     files = ["--reference", "calogan://a.root", "--generated", "https://b.root", "--config", DEMO, "--out", "report"]
     assert calogan_says("validate", *files, "--set", "threshold=0.001").exit_code == 0
     reference, generated, config, out, _ = validate.arguments
+    assert validate.named == {"split": "test"}
     assert (reference, generated, out) == ("calogan://a.root", "https://b.root", Path("report"))
     assert config.threshold == 0.001
+
+
+@pytest.fixture
+def reports(tmp_path):
+    """Two reports that differ in one criterion, and in the number of showers."""
+    for name, outcome, difference, count in (("a", "pass", 0.01, 300), ("b", "fail", 0.09, 400)):
+        row = Verdict("response", "all momenta", 1.0, 1.1, difference, 0.01, 0.0, 0.02, 0.03, Outcome(outcome))
+        document = Document(f"model {name}", {}, {}, 300, count, 0.0, (row,), (), {}, {})
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(document.to_json())
+    return tmp_path
+
+
+def test_compare_prints_both_reports_and_which_is_nearer(reports):
+    done = calogan_says("compare", str(reports / "a"), str(reports / "b" / "report.json"), "--out", str(reports / "c"))
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr == "warning: number of generated showers: A has 300, B has 400\n"
+    (row,) = [line for line in done.stdout.splitlines() if "all momenta" in line]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells[1:] == ["pass", "fail", "0.010 ± 0.010", "0.090 ± 0.010", "+5.7 σ", "A"]
+    assert done.stdout.splitlines()[-1] == str(reports / "c" / "compare.html")
+    assert {path.name for path in (reports / "c").iterdir()} == {"compare.html", "compare.json"}
+
+
+def test_compare_refuses_what_is_no_report(reports):
+    (reports / "b" / "report.json").write_text('{"format": 1}')
+    done = calogan_says("compare", str(reports / "a"), str(reports / "b"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"error: {reports / 'b' / 'report.json'}: is of format 1, this calogan reads format")
+    assert done.stderr.count("\n") == 1
+
+
+def test_register_names_the_champion_and_what_it_was_before(stage):
+    register = stage("calogan.stages.register.register_run", Decision(Registration("mine", "3", "2")))
+    done = calogan_says("register", DEMO, "--name", "mine")
+    assert (done.exit_code, done.stdout) == (0, "models:/mine@champion is version 3; before it was version 2\n")
+    assert (register.arguments[0].name, register.arguments[2]) == ("demo", "mine")
+    register.result = Decision(Registration("mine", "3", "3"))
+    assert calogan_says("register", DEMO).stdout == "models:/mine@champion is version 3\n"
+
+
+def test_register_says_what_stands_in_the_way(stage):
+    row = Verdict("response", "all momenta", *[0.1] * 7, Outcome.UNDECIDED, "needs about 900 showers")
+    stage("calogan.stages.register.register_run", Decision(None, (row,)))
+    done = calogan_says("register", DEMO)
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [
+        "not registered: criteria that stand in the way: 1",
+        "  undecided: response, all momenta (needs about 900 showers)",
+    ]
+
+
+def test_register_takes_a_run_folder_wherever_it_lies(stage, tmp_path):
+    register = stage("calogan.stages.register.register_run", Decision(Registration("mine", "1", None)))
+    (tmp_path / "config.yaml").write_text(load_config(DEMO).to_yaml())
+    assert calogan_says("register", str(tmp_path)).exit_code == 0
+    assert register.arguments[0].run_dir == tmp_path
 
 
 def test_generate_passes_its_options_on_and_says_what_was_written(stage):

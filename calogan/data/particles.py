@@ -1,7 +1,8 @@
-"""Incident particles of ROOT files, whose showers need not be there."""
+"""What ROOT files say beside the cells: incident particles, identifiers, the simulation's time."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,8 +14,10 @@ from calogan.data.decode import convert_incident, read_event, read_pdg
 from calogan.data.files import InputFile
 from calogan.data.root import count_showers, iterate_columns
 from calogan.data.schema import Schema
+from calogan.data.simulation_time import SimulationTime
+from calogan.errors import DataError
 
-__all__ = ["Particles", "iterate_particles", "read_event_ids"]
+__all__ = ["Particles", "iterate_particles", "read_event_ids", "read_simulation_time"]
 
 _IDS_AT_ONCE = 1_000_000
 
@@ -79,6 +82,31 @@ def read_event_ids(file: InputFile, schema: Schema) -> NDArray[np.int64]:
         return np.arange(count_showers(file, schema), dtype=np.int64)
     chunks = iterate_columns(file, schema, _IDS_AT_ONCE, [schema.event])
     return np.concatenate([np.empty(0, dtype=np.int64), *(read_event(chunk, schema.event) for chunk in chunks)])
+
+
+def read_simulation_time(file: InputFile, schema: Schema, branch: str) -> SimulationTime:
+    """Mean of a branch that holds the time of each shower [ms], over all entries of a file.
+
+    Args:
+        file: File to read; its tree goes before the schema's.
+        schema: Names the tree.
+        branch: Name of the branch.
+
+    Raises:
+        DataError: The file is damaged, or a time is negative or no number; names the entry.
+        SchemaError: It has no such branch, or the branch has no single number a shower.
+    """
+    schema = replace(_without_energies(schema), event=None, pdg=None, momentum=(branch,) * 3, entry_point=None)
+    showers, total = 0, 0.0
+    with contextlib.closing(iterate_columns(file, schema, _IDS_AT_ONCE, [branch])) as chunks:
+        for chunk in chunks:
+            values = chunk.flat(branch, "fiu", {()}).astype(np.float64)
+            bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+            if bad.size:
+                msg = f"{chunk.where(branch, int(bad[0]))}: {values[bad[0]]:g} is no time in ms; expected 0 or more"
+                raise DataError(msg)
+            showers, total = showers + len(values), total + float(values.sum())
+    return SimulationTime(branch, showers, total / showers if showers else 0.0)
 
 
 def _without_energies(schema: Schema) -> Schema:

@@ -71,6 +71,13 @@ class Showers:
         total: NDArray[np.float64] = self.cell_energy.sum(axis=1, dtype=np.float64)
         return total
 
+    def without_momenta(self, band: tuple[float, float] | None) -> Showers:
+        """The showers whose momentum is not inside of a band [GeV], edges included; all if there is none."""
+        if band is None:
+            return self
+        momentum = self.momentum
+        return self[(momentum < band[0]) | (momentum > band[1])]
+
     def above(self, threshold: float) -> Showers:
         """The same showers with cells below `threshold` [GeV] set to 0."""
         return replace(self, cell_energy=np.where(self.cell_energy >= threshold, self.cell_energy, np.float32(0)))

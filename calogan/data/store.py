@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.data.fingerprints import shower_fingerprints
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
+from calogan.data.simulation_time import SimulationTime
 from calogan.data.split import SPLITS, Split
 from calogan.errors import CaloganError, StoreError, near_miss
 from calogan.geometry import Geometry
@@ -27,6 +29,7 @@ __all__ = [
     "ShardRecord",
     "SkippedFile",
     "Store",
+    "is_store",
     "open_shard",
     "read_record",
     "shard_columns",
@@ -36,6 +39,7 @@ __all__ = [
 FORMAT = 1
 _MANIFEST = "manifest.json"
 RECORD = "shard.json"
+_BLOCK = 10_000  # showers looked at in one go
 _UNITS = {"energy": "GeV", "momentum": "GeV", "length": "mm"}
 
 
@@ -60,6 +64,7 @@ class ShardRecord:
         response: Mean of sum(E)/|p| over all entries; None without entries.
         momentum: Range of |p| [GeV] over all entries; None without entries.
         pdg: Showers in the shard by PDG id; empty where the schema names no branch of it.
+        simulation_time: Time that the full simulation took for the entries; None where no branch of it is named.
     """
 
     folder: str
@@ -78,6 +83,7 @@ class ShardRecord:
     response: float | None
     momentum: tuple[float, float] | None
     pdg: dict[int, int]
+    simulation_time: SimulationTime | None = None
 
     @property
     def showers(self) -> int:
@@ -87,10 +93,11 @@ class ShardRecord:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ShardRecord:
         """Record from plain values."""
-        momentum = values["momentum"]
+        momentum, simulation_time = values["momentum"], values.get("simulation_time")
         changed = {
             "momentum": None if momentum is None else (momentum[0], momentum[1]),
             "pdg": {int(pdg): count for pdg, count in values["pdg"].items()},
+            "simulation_time": None if simulation_time is None else SimulationTime(**simulation_time),
         }
         return cls(**{**values, **changed})
 
@@ -134,6 +141,11 @@ class Manifest:
         for shard in self.shards:
             counts.update(shard.pdg)
         return dict(sorted(counts.items()))
+
+    def simulation_time(self) -> SimulationTime | None:
+        """Mean time that the full simulation took for a shower; None where no file has it."""
+        times = (shard.simulation_time for shard in self.shards)
+        return SimulationTime.of_all(time for time in times if time is not None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` takes them back."""
@@ -274,6 +286,22 @@ class Store:
             cell_energy[part] = np.where(block >= threshold, block, np.float32(0)) if threshold > 0 else block
             before = after
         return Showers(self.geometry, event, incident, cell_energy, pdg)
+
+    def fingerprints(self, split: Split) -> NDArray[np.uint64]:
+        """`shower_fingerprints` of a split, those of showers without energy left out; memory holds little at a time."""
+        found = [np.empty(0, dtype=np.uint64)]
+        for record in self.manifest.shards:
+            shard = open_shard(self.shards, record, self.geometry, ("cell_energy", "split"))
+            rows = np.flatnonzero(shard["split"] == SPLITS.index(split))
+            for start in range(0, len(rows), _BLOCK):
+                cell_energy = shard["cell_energy"][rows[start : start + _BLOCK]]
+                found.append(shower_fingerprints(cell_energy[cell_energy.any(axis=1)]))
+        return np.concatenate(found)
+
+
+def is_store(folder: str | Path) -> bool:
+    """Whether a path is that of a prepared folder: whether a manifest is in it."""
+    return (Path(folder) / _MANIFEST).is_file()
 
 
 def shard_columns(geometry: Geometry) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:

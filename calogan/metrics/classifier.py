@@ -2,142 +2,167 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calogan.errors import DataError, MissingDependencyError, ShapeError
-from calogan.metrics.labelled import LabelledFeatures, area_under_curve, cross_entropy
-from calogan.metrics.metric import Metric
-from calogan.metrics.network import NetworkSettings, fit_network
+from calogan.metrics.calibration import Calibration, calibration_curve
+from calogan.metrics.crossfit import Fit, Scores, chance_of_area, cross_fit, receiver_curve
+from calogan.metrics.labelled import LabelledFeatures, cross_entropy
+from calogan.metrics.metric import Estimate, Metric
 
-__all__ = ["classifier_auc"]
+__all__ = ["LEAST_GROUPS", "ClassifierTest", "classifier_test", "fit_trees"]
 
-_FRACTIONS = (0.6, 0.8)  # training showers up to the first, validation up to the second, then test
-_LEAST_EVENTS = 20
-
-Scores = Callable[[NDArray[Any]], NDArray[np.float64]]
-Fit = Callable[[LabelledFeatures, LabelledFeatures, int], Scores]
+LEAST_GROUPS = 20
+_SOURCE = "arXiv:1610.06545, arXiv:2410.21611"
+_LARGE: dict[str, bool] = {"report": False}  # a number a shower: too many for a report
 
 
-def classifier_auc(
+@dataclass(frozen=True)
+class ClassifierTest:
+    """A classifier two-sample test.
+
+    Attributes:
+        auc: Mean area under the curve; 0.5 if the samples cannot be told apart.
+        jsd: Jensen-Shannon divergence [bit] that the calibrated classifier sees; 0 if none.
+        areas: Area of each repeat, with its error for a given classifier.
+        floor_areas: The same of the floor's repeats.
+        training_auc: Mean area on the showers learnt from; far above `auc` if much was learnt by heart.
+        false_positive: Fractions of the reference taken for generated, shape ``(points,)``.
+        true_positive: Fraction of the generated showers recognised at each, mean over repeats, shape ``(points,)``.
+        calibration: Predicted against observed fractions.
+        reference_score: Calibrated probability that each reference shower is generated, by a classifier that has
+            seen neither it nor its partner, shape ``(n,)``.
+        generated_score: The same of the generated showers, shape ``(m,)``.
+        reference_odds: Log odds before calibration, which makes many probabilities equal, shape ``(n,)``.
+        generated_odds: The same of the generated showers, shape ``(m,)``.
+        n_training: Showers of each sample that a classifier learnt from.
+    """
+
+    auc: Metric
+    jsd: Metric
+    areas: tuple[Estimate, ...]
+    floor_areas: tuple[Estimate, ...]
+    training_auc: float
+    false_positive: NDArray[np.float64]
+    true_positive: NDArray[np.float64]
+    calibration: Calibration
+    n_training: int
+    reference_score: NDArray[np.float64] = field(metadata=_LARGE)
+    generated_score: NDArray[np.float64] = field(metadata=_LARGE)
+    reference_odds: NDArray[np.float64] = field(metadata=_LARGE)
+    generated_odds: NDArray[np.float64] = field(metadata=_LARGE)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Both numbers."""
+        return self.auc, self.jsd
+
+
+def classifier_test(
     reference: NDArray[Any],
     generated: NDArray[Any],
-    event_reference: NDArray[np.int64],
-    event_generated: NDArray[np.int64],
+    group_reference: NDArray[np.int64],
+    group_generated: NDArray[np.int64],
     *,
     rng: np.random.Generator,
-    kind: Literal["network", "trees"] = "network",
-    repeats: int = 3,
-    settings: NetworkSettings | None = None,
-    name: str = "classifier AUC",
-) -> Metric:
-    """Area under the curve of a classifier trained to tell the samples apart: 0.5 if it cannot.
+    fit: Fit,
+    repeats: int = 5,
+    name: str = "classifier",
+    done: Callable[[Estimate], None] | None = None,
+) -> ClassifierTest:
+    r"""Train classifiers to tell the samples apart, and test them on showers that they have not seen.
 
-    Events are split 60/20/20 at random; showers of one event, reference and generated, stay together. The
-    classifier learns on the first part, the second stops it where its loss is least, the third gives the area.
-    The value is the mean over repeats with new splits and starts; its error adds the repeats' spread to the
-    statistical error of one test part. The floor is the same procedure on two halves of the reference, split by
-    event; having half the showers, it is the more uncertain, and learns less.
+    Groups are dealt at random into as many parts as there are repeats; showers of one group stay together, since a
+    classifier that knows a shower's partner takes the shower for the other kind. Each repeat tests on one part,
+    stops and calibrates on the next, and learns from the others (60/20/20 with five), so that every shower is tested
+    once. The floor is the same procedure with two halves of the reference, split by group; having half the showers,
+    it is the more uncertain, and learns less.
+
+    The error of the mean over K repeats is that of the test showers for given classifiers, times the root of
+
+    .. math:: 1 + \tfrac{K - 3}{K - 2} (1 - c) + 2 c (1 - c) + c (1 - c)^2, \quad c = z_{test} / z_{training}
+
+    where z is the distance :math:`\Phi^{-1}(AUC)` and c the part of what was learnt that is no accident of the
+    training showers. A shower counts in the test of one classifier and in the training of K - 2 others, so repeats
+    are not independent: the formula is that of a linear classifier of many numbers, for which samples of one
+    distribution (c = 0) have 5/3 of the variance of independent repeats if K = 5.
 
     Args:
-        reference: Features, shape ``(n, features)``: `cell_features` for the network, `observable_matrix` for trees.
+        reference: Features, shape ``(n, features)``.
         generated: Features, shape ``(m, features)``.
-        event_reference: Event ids, shape ``(n,)``; the same incident particle has the same id in both samples.
-        event_generated: Event ids, shape ``(m,)``.
-        rng: Source of splits and seeds.
-        kind: A small network (needs torch), or boosted trees (needs scikit-learn; these take NaN).
-        repeats: Number of splits.
-        settings: The network's sizes and lengths.
-        name: Name of the result.
+        group_reference: Numbers of groups, shape ``(n,)``; showers of one incident particle have one number in both
+            samples, and so have showers that are the same.
+        group_generated: Numbers of groups, shape ``(m,)``.
+        rng: Source of parts and seeds.
+        fit: `fit_trees`, or `network.fit_network` with its settings.
+        repeats: Number of parts, at least 3.
+        name: Name of the results: ``NAME AUC`` and ``NAME JSD``.
+        done: Called after each classifier, with its area.
 
     Raises:
         ShapeError: Arrays that do not go together.
-        DataError: Too few events to split.
+        DataError: Too few groups to split.
         MissingDependencyError: torch or scikit-learn is not installed.
 
     Source:
-        Lopez-Paz and Oquab, arXiv:1610.06545; split and area as in arXiv:2410.21611.
+        Lopez-Paz and Oquab, arXiv:1610.06545; split, calibration and divergence as in arXiv:2410.21611.
     """
-    _check_shapes(reference, generated, event_reference, event_generated)
-    fit = _fit_trees if kind == "trees" else partial(fit_network, settings=settings or NetworkSettings())
-    features = np.concatenate([reference, generated])
-    event = np.concatenate([event_reference, event_generated])
+    _check(reference, generated, group_reference, group_generated, repeats)
+    features, group = np.concatenate([reference, generated]), np.concatenate([group_reference, group_generated])
     label = np.repeat([0, 1], [len(reference), len(generated)])
-    value, error = _mean_area(features, label, event, fit, rng, repeats)
-    known = np.unique(event_reference)
-    half = np.isin(event_reference, rng.permutation(known)[: len(known) // 2]).astype(np.int64)
-    floor, floor_error = _mean_area(reference, half, event_reference, fit, rng, repeats)
+    found = cross_fit(LabelledFeatures(features, label), group, fit, rng, repeats, done=done)
+    known = np.unique(group_reference)
+    half = np.isin(group_reference, rng.permutation(known)[: len(known) // 2]).astype(np.int64)
+    floor = cross_fit(LabelledFeatures(reference, half), group_reference, fit, rng, repeats, done=done)
     smaller = int(min(half.sum(), len(half) - half.sum()))
-    return Metric(
-        name=name,
-        value=value,
-        error=error,
-        floor=floor,
-        floor_error=floor_error,
-        n_reference=len(reference),
-        n_generated=len(generated),
-        source="arXiv:1610.06545, arXiv:2410.21611",
-        floor_note=f"reference against reference, halves of {smaller} showers",
+    false_positive, true_positive = receiver_curve(found, label)
+    auc, jsd = (
+        Metric(
+            name=f"{name} {what}",
+            value=value.value,
+            error=value.error,
+            floor=least.value,
+            floor_error=least.error,
+            n_reference=len(reference),
+            n_generated=len(generated),
+            source=_SOURCE,
+            floor_note=f"reference against reference, halves of {smaller} showers",
+            p_value=chance,
+        )
+        for what, value, least, chance in (
+            ("AUC", found.area, floor.area, chance_of_area(found, label)),
+            ("JSD", found.divergence, floor.divergence, None),
+        )
+    )
+    return ClassifierTest(
+        auc=auc,
+        jsd=jsd,
+        areas=found.areas,
+        floor_areas=floor.areas,
+        training_auc=float(np.mean(found.training_areas)),
+        false_positive=false_positive,
+        true_positive=true_positive,
+        calibration=calibration_curve(found.probability, label),
+        n_training=found.n_training,
+        reference_score=found.probability[label == 0],
+        generated_score=found.probability[label == 1],
+        reference_odds=found.score[label == 0],
+        generated_odds=found.score[label == 1],
     )
 
 
-def _mean_area(
-    features: NDArray[Any],
-    label: NDArray[np.int64],
-    event: NDArray[np.int64],
-    fit: Fit,
-    rng: np.random.Generator,
-    repeats: int,
-) -> tuple[float, float]:
-    areas, errors = [], []
-    for _ in range(repeats):
-        training, validation, test = (
-            LabelledFeatures(features[part], label[part]) for part in _split_events(event, rng)
-        )
-        scores = fit(training, validation, int(rng.integers(2**31)))
-        area, error = area_under_curve(scores(test.features), test.label)
-        areas.append(area)
-        errors.append(error)
-    spread = float(np.std(areas, ddof=1)) / math.sqrt(repeats) if repeats > 1 else 0.0
-    return float(np.mean(areas)), math.hypot(spread, float(np.mean(errors)))
+def fit_trees(training: LabelledFeatures, validation: LabelledFeatures, seed: int) -> Scores:
+    """Gradient-boosted trees with the number of trees of the least validation loss; NaN is a value like others.
 
-
-def _split_events(event: NDArray[np.int64], rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Indices of training, validation and test showers."""
-    known, index = np.unique(event, return_inverse=True)
-    part = np.searchsorted(_FRACTIONS, (rng.permutation(len(known)) + 0.5) / len(known))
-    return [np.flatnonzero(part[index] == number) for number in range(3)]
-
-
-def _check_shapes(
-    reference: NDArray[Any], generated: NDArray[Any], event_reference: NDArray[Any], event_generated: NDArray[Any]
-) -> None:
-    shapes = [array.shape for array in (reference, generated, event_reference, event_generated)]
-    if (
-        reference.ndim != 2
-        or generated.shape[1:] != reference.shape[1:]
-        or shapes[2:]
-        != [
-            (len(reference),),
-            (len(generated),),
-        ]
-    ):
-        msg = f"features and events do not go together: shapes {shapes}; expected (n, k), (m, k), (n,), (m,)"
-        raise ShapeError(msg)
-    for sample, events in (("reference", event_reference), ("generated", event_generated)):
-        found = len(np.unique(events))
-        if found < _LEAST_EVENTS:
-            msg = f"a classifier needs at least {_LEAST_EVENTS} events, the {sample} has {found}"
-            raise DataError(msg)
-
-
-def _fit_trees(training: LabelledFeatures, validation: LabelledFeatures, seed: int) -> Scores:
-    """Gradient-boosted trees with the number of trees of the least validation loss."""
+    Raises:
+        MissingDependencyError: scikit-learn is not installed.
+    """
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier
     except ImportError as error:
@@ -146,7 +171,27 @@ def _fit_trees(training: LabelledFeatures, validation: LabelledFeatures, seed: i
     trees = HistGradientBoostingClassifier(
         max_iter=100, learning_rate=0.1, max_leaf_nodes=15, min_samples_leaf=30, early_stopping=False, random_state=seed
     )
-    trees.fit(training.features, training.label)
-    losses = [cross_entropy(scores, validation.label) for scores in trees.staged_decision_function(validation.features)]
-    best = int(np.argmin(losses))
-    return lambda features: np.asarray(list(trees.staged_decision_function(features))[best])
+    trees.fit(training.features, training.label, sample_weight=training.weight)
+    stages = trees.staged_decision_function(validation.features)
+    best = int(np.argmin([cross_entropy(scores, validation.label, validation.weight) for scores in stages]))
+    return lambda features: np.asarray(next(islice(trees.staged_decision_function(features), best, None)))
+
+
+def _check(
+    reference: NDArray[Any],
+    generated: NDArray[Any],
+    group_reference: NDArray[Any],
+    group_generated: NDArray[Any],
+    repeats: int,
+) -> None:
+    shapes = [array.shape for array in (reference, generated, group_reference, group_generated)]
+    groups = [(len(reference),), (len(generated),)]
+    if reference.ndim != 2 or generated.shape[1:] != reference.shape[1:] or shapes[2:] != groups:
+        msg = f"features and groups do not go together: shapes {shapes}; expected (n, k), (m, k), (n,), (m,)"
+        raise ShapeError(msg)
+    least = max(LEAST_GROUPS, 4 * repeats)
+    for sample, group in (("reference", group_reference), ("generated", group_generated)):
+        found = len(np.unique(group))
+        if found < least:
+            msg = f"{repeats} classifiers need at least {least} groups of showers, the {sample} has {found}"
+            raise DataError(msg)

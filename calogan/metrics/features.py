@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from calogan.errors import ShapeError, near_miss
 from calogan.geometry import Geometry
+from calogan.metrics.neighbours import neighbour_features
 from calogan.physics.kinematics import momentum, slopes, track_position
 
-__all__ = ["cell_features", "condition_features", "observable_matrix", "standardise"]
+__all__ = ["cell_features", "condition_features", "observable_matrix", "standardise", "voxel_features"]
 
 _UNDEFINED = -5.0  # standard deviations from the mean
 _BRIGHTEST = 100
@@ -36,7 +37,7 @@ def observable_matrix(observables: Mapping[str, NDArray[Any]], names: list[str] 
 
 
 def standardise(
-    reference: NDArray[np.float64], generated: NDArray[np.float64]
+    reference: NDArray[np.float64], generated: NDArray[np.float64], *, limit: float | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both samples in units of the reference's standard deviations from its means.
 
@@ -46,6 +47,8 @@ def standardise(
     Args:
         reference: Vectors, shape ``(n, numbers)``.
         generated: Vectors, shape ``(m, numbers)``.
+        limit: Numbers further from the mean, in standard deviations, are brought to this distance, so that long
+            tails do not rule what follows; none if left out.
 
     Returns:
         The two, in this order, same shapes.
@@ -58,7 +61,7 @@ def standardise(
     first, second = (
         np.where(np.isfinite(values), (values - mean) / sigma, _UNDEFINED) for values in (reference, generated)
     )
-    return first, second
+    return (first, second) if limit is None else (first.clip(-limit, limit), second.clip(-limit, limit))
 
 
 def condition_features(incident: NDArray[Any]) -> NDArray[np.float32]:
@@ -71,15 +74,16 @@ def condition_features(incident: NDArray[Any]) -> NDArray[np.float32]:
 def cell_features(
     cell_energy: NDArray[Any], incident: NDArray[Any], geometry: Geometry, *, scale: float
 ) -> NDArray[np.float32]:
-    r"""Every cell, what they add up to, the brightest ones, those along the track, and what the particle was.
+    r"""Every cell, their sums, the brightest, those along the track, pairs of neighbours, and what the particle was.
 
     .. math:: \tfrac1{100}\,\mathrm{asinh}(E_i / s), \quad \ln E, \quad \ln E / |p|, \quad
         \ln \frac{E_l + s}{E}, \quad \ln \frac{E_{(k)} + s}{E}, \quad \ln \frac{E_{l,[k]} + s}{E}
 
     with the layers' energies :math:`E_l`, the 100 highest cells :math:`E_{(k)}`, and in each layer the cells
     :math:`E_{l,[k]}` nearest to the straight line of the particle, in the order of their distance from it, about 64
-    in all. The cells in their own places are small numbers: with a few thousand showers a network learns more from
-    the others, which mean the same for every particle, and it shall begin with these.
+    in all. Last come sums over cells and over pairs of neighbours in rings about that line, see `neighbour_features`.
+    The cells in their own places are small numbers: with a few thousand showers a network learns more from the
+    others, which mean the same for every particle, and it shall begin with these.
 
     Args:
         cell_energy: Energies [GeV], shape ``(showers, cells)``.
@@ -97,6 +101,23 @@ def cell_features(
     return np.concatenate(blocks)
 
 
+def voxel_features(cell_energy: NDArray[Any], incident: NDArray[Any]) -> NDArray[np.float32]:
+    r"""What the CaloChallenge's low-level classifier sees: :math:`\log_{10} |p|` and :math:`100\,E_i / |p|`.
+
+    Args:
+        cell_energy: Energies [GeV], shape ``(showers, cells)``.
+        incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+
+    Returns:
+        Features, shape ``(showers, 1 + cells)``.
+
+    Source:
+        arXiv:2410.21611 and its public evaluation, with the momentum for the incident energy.
+    """
+    size = momentum(np.asarray(incident, dtype=np.float64))[:, None]
+    return np.concatenate([np.log10(size), 100 * cell_energy / size], axis=1, dtype=np.float32)
+
+
 def _shower_features(
     cell_energy: NDArray[Any], incident: NDArray[Any], geometry: Geometry, scale: float
 ) -> NDArray[np.float32]:
@@ -107,6 +128,7 @@ def _shower_features(
     groups: list[NDArray[Any]] = [geometry.layer_energy(energy), brightest, *_nearest_cells(energy, incident, geometry)]
     parts = [np.arcsinh(energy / scale) / 100, condition_features(incident), np.log(total), np.log(total / size)]
     parts += [np.log((group + scale) / total) for group in groups]
+    parts.append(neighbour_features(energy, incident, geometry, scale))
     return np.concatenate(parts, axis=1, dtype=np.float32)
 
 

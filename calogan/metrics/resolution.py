@@ -6,14 +6,26 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.metrics.metric import Estimate
+from calogan.metrics.metric import Estimate, Metric
+from calogan.metrics.resampling import ABSOLUTE, Resampling, measured
 
-__all__ = ["Comparison", "ResponseBin", "compare", "mean", "relative_width", "response_by_momentum", "sigma_effective"]
+__all__ = [
+    "Comparison",
+    "ResponseBin",
+    "averaged",
+    "compare",
+    "linearity",
+    "mean",
+    "momentum_bin",
+    "relative_width",
+    "response_by_momentum",
+    "sigma_effective",
+]
 
 Statistic = Callable[[NDArray[np.float64]], float]
 _ROUNDING = 1e-5  # relative
@@ -86,8 +98,7 @@ def response_by_momentum(
         generated: E_visible/|p| of the generated showers, shape ``(m,)``.
         momentum_reference: |p| [GeV], shape ``(n,)``.
         momentum_generated: |p| [GeV], shape ``(m,)``.
-        edges: Ascending |p| [GeV]; a bin has its lower edge, the last one both. The outermost ones take in the float32
-            rounding of |p|; showers beyond are in no bin.
+        edges: Ascending |p| [GeV]; see `momentum_bin`.
         rng: Source of the resamplings that give the errors.
         resamplings: Their number.
         paired: Whether showers in the same place have the same particle; see `compare`.
@@ -96,12 +107,11 @@ def response_by_momentum(
         The bins in ascending order; values are NaN where a sample has fewer than two showers.
     """
     bins = []
+    places = [momentum_bin(momentum, edges) for momentum in (momentum_reference, momentum_generated)]
     for number, (low, high) in enumerate(pairwise(edges)):
-        least = low * (1 - _ROUNDING) if number == 0 else low
-        most = high * (1 + _ROUNDING) if number == len(edges) - 2 else high
         first, second = (
-            np.asarray(values, dtype=np.float64)[(size >= least) & (size < most)]
-            for values, size in ((reference, momentum_reference), (generated, momentum_generated))
+            np.asarray(values, dtype=np.float64)[place == number]
+            for values, place in zip((reference, generated), places, strict=True)
         )
         compared = [
             compare(first, second, statistic, rng=rng, resamplings=resamplings, paired=paired)
@@ -109,6 +119,95 @@ def response_by_momentum(
         ]
         bins.append(ResponseBin(float(low), float(high), len(first), len(second), *compared))
     return tuple(bins)
+
+
+def momentum_bin(momentum: NDArray[Any], edges: Sequence[float]) -> NDArray[np.int64]:
+    """Number of the bin of each momentum [GeV], shape ``(showers,)``; -1 outside of all.
+
+    A bin has its lower edge, the last one both. The outermost ones take in the float32 rounding of the momentum.
+    """
+    widened = np.array(edges, dtype=np.float64)
+    widened[0] *= 1 - _ROUNDING
+    widened[-1] *= 1 + _ROUNDING
+    place = np.searchsorted(widened, momentum, side="right") - 1
+    return np.where(place < len(edges) - 1, place, -1)
+
+
+def averaged(bins: Sequence[ResponseBin], which: Literal["response", "resolution", "sigma_effective"]) -> Comparison:
+    """Mean of a quantity over momentum bins, weighted with the precision of the reference in each.
+
+    The bins' relative differences enter, not the difference of the means, so that a difference of the momenta does
+    not count. As the weights come from the reference, bins where the generated value fluctuates down weigh no more.
+
+    Returns:
+        Means of both samples and of the relative differences; NaN if no bin has a difference with an error.
+    """
+    compared = [getattr(one, which) for one in bins]
+    table = np.array([
+        [number for one in (both.reference, both.generated, both.difference) for number in (one.value, one.error)]
+        for both in compared
+    ])  # fmt: skip
+    table = table[np.isfinite(table).all(axis=1) & (table[:, 0] > 0) & (table[:, 1] > 0)]
+    if not len(table):
+        unknown = Estimate(math.nan, math.nan)
+        return Comparison(unknown, unknown, unknown)
+    weight = (table[:, 0] / table[:, 1]) ** 2
+    weight /= weight.sum()
+    means, errors = weight @ table[:, ::2], np.sqrt(weight**2 @ table[:, 1::2] ** 2)
+    return Comparison(*(Estimate(float(value), float(error)) for value, error in zip(means, errors, strict=True)))
+
+
+def linearity(
+    reference: NDArray[Any],
+    generated: NDArray[Any],
+    momentum_reference: NDArray[Any],
+    momentum_generated: NDArray[Any],
+    edges: Sequence[float],
+    resampling: Resampling,
+    *,
+    name: str = "linearity",
+) -> Metric:
+    r"""Largest difference of two linearities, i.e. of the response in momentum bins over its mean over the bins.
+
+    .. math:: L = \max_b \left| \frac{g_b / \bar g}{f_b / \bar f} - 1 \right|
+
+    Args:
+        reference: E_visible/\|p\| of the reference, shape ``(n,)``.
+        generated: The same of the generated showers, shape ``(m,)``.
+        momentum_reference: \|p\| [GeV], shape ``(n,)``.
+        momentum_generated: \|p\| [GeV], shape ``(m,)``.
+        edges: Ascending \|p\| [GeV]; see `momentum_bin`.
+        resampling: How to draw for the error, the floor and the p-value.
+        name: Name of the result.
+
+    Returns:
+        The difference; bins without showers of either sample are left out.
+    """
+    bins = len(edges) - 1
+    tables = (
+        np.column_stack([values, momentum_bin(momentum, edges)])
+        for values, momentum in ((reference, momentum_reference), (generated, momentum_generated))
+    )
+
+    def largest(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+        means = np.stack([_bin_means(first, bins), _bin_means(second, bins)])
+        means = means[:, np.isfinite(means).all(axis=0)]
+        if not means.size or (means <= 0).any():
+            return math.nan
+        relative = means / means.mean(axis=1, keepdims=True)
+        return float(np.abs(relative[1] / relative[0] - 1).max())
+
+    one, other = tables
+    return measured(largest, one, other, resampling, share=ABSOLUTE, name=name, source="definition of calogan")
+
+
+def _bin_means(table: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    """Mean of the first column in each bin, whose number is in the second; NaN where there is none."""
+    inside = table[table[:, 1] >= 0]
+    place = inside[:, 1].astype(np.int64)
+    with np.errstate(invalid="ignore"):
+        means: NDArray[np.float64] = np.bincount(place, inside[:, 0], bins) / np.bincount(place, minlength=bins)
+    return means
 
 
 def compare(

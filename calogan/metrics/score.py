@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from calogan.errors import DataError
 from calogan.metrics.binning import observable_edges
 from calogan.metrics.separation import separation_power
+from calogan.physics.observables import OBSERVABLES
 
 __all__ = ["physics_score", "separation_powers"]
 
@@ -29,7 +30,7 @@ def separation_powers(reference: Mapping[str, NDArray[Any]], generated: Mapping[
     if not reference or missing:
         msg = f"a physics score needs the same observables of both samples; the generated one lacks {missing or 'all'}"
         raise DataError(msg)
-    edges = {name: observable_edges(name, values) for name, values in reference.items()}
+    edges = {name: observable_edges(OBSERVABLES[name], values) for name, values in reference.items()}
     return {
         name: max(separation_power(values, generated[name], edges[name]).excess, 0.0)
         for name, values in reference.items()

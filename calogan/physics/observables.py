@@ -1,10 +1,11 @@
-"""Observables: one number per shower, in a registry with units and axis labels."""
+"""The observables of this package, in a registry with units and axis labels."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
@@ -12,178 +13,235 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.errors import ConfigError, ShapeError, near_miss
+from calogan.errors import ConfigError, near_miss
 from calogan.geometry import Geometry
-from calogan.physics import cells, transverse
+from calogan.physics import cells, layers, neighbours, transverse
 from calogan.physics.arrays import ratio
 from calogan.physics.kinematics import momentum
+from calogan.physics.observable import Observable, ViewFunction
+from calogan.physics.rings import ring_edges
+from calogan.physics.view import FAINT, ShowerView, shower_views
 
 __all__ = [
+    "CORRELATION_MINIMA",
     "OBSERVABLES",
     "OCCUPANCY_MINIMA",
-    "RING_EDGES",
+    "PAIR_MINIMA",
     "Observable",
     "compute_observables",
-    "layer_energy",
-    "layer_fraction",
+    "geometry_observables",
+    "is_registered",
     "observable_names",
     "response",
     "total_energy",
 ]
 
 OCCUPANCY_MINIMA = (1, 3, 10, 30, 100)  # [MeV], as in the observables' names
-RING_EDGES = (0.0, 20.0, 60.0, 120.0, 240.0, float("inf"))  # [mm] from the projected track
-_CHUNK_CELLS = 2**16  # cells worked on at a time: half a megabyte, so that a chunk stays in the cache
-
-ObservableFunction = Callable[[Any, Any, Geometry], Any]
+PAIR_MINIMA = (1, 3, 10)  # [MeV], as in the observables' names
+CORRELATION_MINIMA = (1, 3)  # [MeV], as in the observables' names
 
 
-def total_energy(cell_energy: Any, incident: Any, geometry: Geometry) -> Any:  # noqa: ARG001
+def total_energy(view: ShowerView) -> Any:
     """Energy in all cells [GeV], shape ``(showers,)``."""
-    return cell_energy.sum(1)
+    return view.total
 
 
-def response(cell_energy: Any, incident: Any, geometry: Geometry) -> Any:  # noqa: ARG001
+def response(view: ShowerView) -> Any:
     """Visible energy over incident momentum, shape ``(showers,)``; 0 for an empty shower."""
-    return ratio(cell_energy.sum(1), momentum(incident))
-
-
-def layer_energy(cell_energy: Any, incident: Any, geometry: Geometry, *, layer: int) -> Any:  # noqa: ARG001
-    """Energy in one layer [GeV], shape ``(showers,)``."""
-    start, stop = geometry.offsets[layer : layer + 2].tolist()
-    return cell_energy[:, start:stop].sum(1)
-
-
-def layer_fraction(cell_energy: Any, incident: Any, geometry: Geometry, *, layer: int) -> Any:
-    """Fraction of the energy in one layer, shape ``(showers,)``; NaN for an empty shower."""
-    return ratio(layer_energy(cell_energy, incident, geometry, layer=layer), cell_energy.sum(1))
+    return ratio(view.total, momentum(view.incident))
 
 
 @dataclass(frozen=True)
-class Observable:
-    """A number per shower and how to show it.
+class _Family:
+    """Observables of one kind, numbered by layer or ring: ``{kind}_{number}``.
 
     Attributes:
-        function: ``(cell_energy, incident, geometry) -> (showers,)`` on NumPy arrays or torch tensors, with
-            cell_energy [GeV] ``(showers, cells)`` and incident ``(showers, 5)`` of the same kind and precision.
-            NaN, never a warning, where a shower has no such number (mostly because it is empty).
-        label: Axis label without the unit, as Matplotlib mathtext.
-        unit: Unit, empty for a pure number.
-        discrete: Whether the values are whole numbers.
-        scale: Spacing of histogram bins that suits the values.
-        applies: Whether the observable has a meaning of its own in a geometry.
+        function: ``(view, layer=number)`` or ``(view, ring=number)``.
+        counted: What is numbered.
+        label: Label with the fields ``{number}`` and ``{next}``.
+        number: How many of them a geometry has.
+        how: Other attributes of the observables.
     """
 
-    function: ObservableFunction
+    function: Callable[..., Any]
+    counted: Literal["layer", "ring"]
     label: str
-    unit: str = ""
-    discrete: bool = False
-    scale: Literal["linear", "log"] = "linear"
-    applies: Callable[[Geometry], bool] = lambda geometry: geometry.n_cells > 1
+    number: Callable[[Geometry], int]
+    how: Mapping[str, Any]
 
-    @property
-    def axis_label(self) -> str:
-        """Label with the unit in square brackets."""
-        return f"{self.label} [{self.unit}]" if self.unit else self.label
+    def observable(self, number: int) -> Observable:
+        """The one of a number."""
+        function = ViewFunction(partial(self.function, **{self.counted: number}))
+        label = self.label.format(number=number, next=number + 1)
+        return Observable(function, label, applies=lambda geometry: number < self.number(geometry), **self.how)
+
+
+def _layers(geometry: Geometry) -> int:
+    return geometry.n_layers if geometry.n_layers > 1 else 0
+
+
+def _steps(geometry: Geometry) -> int:
+    return geometry.n_layers - 1
+
+
+def _rings(geometry: Geometry) -> int:
+    rings = len(ring_edges(geometry)) - 1
+    return rings if rings > 1 else 0
+
+
+_FAMILIES: Mapping[str, _Family] = {
+    "ring_fraction": _Family(transverse.ring_fraction, "ring", "energy fraction in ring {number}", _rings, {}),
+    "ring_occupancy": _Family(
+        transverse.ring_occupancy, "ring", "lit cells in ring {number}", _rings, {"discrete": True}
+    ),
+    "layer_energy": _Family(
+        layers.layer_energy, "layer", "energy in layer {number}", _layers, {"unit": "GeV", "scale": "log"}
+    ),
+    "layer_fraction": _Family(layers.layer_fraction, "layer", "energy fraction in layer {number}", _layers, {}),
+    "layer_occupancy": _Family(
+        layers.layer_occupancy, "layer", "lit cells in layer {number}", _layers, {"discrete": True}
+    ),
+    "layer_ratio": _Family(layers.layer_ratio, "layer", r"$\ln(E_{{{next}}}/E_{{{number}}})$ of layers", _steps, {}),
+    "layer_shift": _Family(
+        layers.layer_shift, "layer", "distance of the centres of layers {number} and {next}", _steps, {"unit": "mm"}
+    ),
+}
 
 
 class _Catalogue(dict[str, Observable]):
-    """Observables of any geometry; those of layer l, ``layer_energy_l`` and ``layer_fraction_l``, on demand."""
+    """Observables of any geometry; those of layers and rings on demand."""
 
     def __missing__(self, name: str) -> Observable:
-        match = re.fullmatch(r"layer_(energy|fraction)_(0|[1-9]\d*)", name)
-        if match is None:
+        found = _family(name)
+        if found is None:
             msg = f"unknown observable {name!r}; {near_miss(name, self)}"
             raise ConfigError(msg)
-        layer = int(match[2])
-
-        def applies(geometry: Geometry) -> bool:
-            return max(layer, 1) < geometry.n_layers
-
-        if match[1] == "energy":
-            function = partial(layer_energy, layer=layer)
-            return Observable(function, f"energy in layer {layer}", "GeV", scale="log", applies=applies)
-        function = partial(layer_fraction, layer=layer)
-        return Observable(function, f"energy fraction in layer {layer}", applies=applies)
+        family, number = found
+        return family.observable(number)
 
 
-def _several_layers(geometry: Geometry) -> bool:
-    return geometry.n_layers > 1
-
-
-def _of_cells(function: Callable[..., Any], **options: Any) -> ObservableFunction:
-    """Observable of the cells' energies alone."""
-
-    def observable(cell_energy: Any, incident: Any, geometry: Geometry) -> Any:  # noqa: ARG001
-        return function(cell_energy, **options)
-
-    return observable
-
-
-def _lit_pairs(cell_energy: Any, incident: Any, geometry: Geometry) -> Any:  # noqa: ARG001
-    return cells.lit_pairs(cell_energy, geometry)
-
-
-def _ring_label(inner: float, outer: float) -> str:
-    if np.isinf(outer):
-        return f"energy fraction beyond {inner:g} mm"
-    return f"energy fraction within {outer:g} mm" if inner == 0 else f"energy fraction {inner:g} to {outer:g} mm"
+def _family(name: str) -> tuple[_Family, int] | None:
+    match = re.fullmatch(r"(\w+)_(0|[1-9]\d*)", name)
+    return (_FAMILIES[match[1]], int(match[2])) if match and match[1] in _FAMILIES else None
 
 
 def _transverse_observables() -> dict[str, Observable]:
     found = {}
     for axis, name in enumerate("xy"):
         centre, width = partial(transverse.centre, axis=axis), partial(transverse.width, axis=axis)
-        found[f"centre_{name}"] = Observable(centre, f"${name}$ of the centre from the track", "mm")
-        found[f"width_{name}"] = Observable(width, f"width in ${name}$", "mm")
-    found["radial_width"] = Observable(transverse.radial_width, "radial width", "mm")
+        found[f"centre_{name}"] = Observable(ViewFunction(centre), f"${name}$ of the centre from the track", "mm")
+        found[f"width_{name}"] = Observable(ViewFunction(width), f"width in ${name}$", "mm")
+    found["radial_width"] = Observable(ViewFunction(transverse.radial_width), "radial width", "mm")
     for longitudinal, name in ((True, "longitudinal"), (False, "transverse")):
         asymmetry = partial(transverse.asymmetry, longitudinal=longitudinal)
         width = partial(transverse.line_width, longitudinal=longitudinal)
-        found[f"{name}_asymmetry"] = Observable(asymmetry, f"{name} asymmetry")
-        found[f"{name}_width"] = Observable(width, f"{name} width along a line", "mm")
-    for ring, (inner, outer) in enumerate(pairwise(RING_EDGES)):
-        fraction = partial(transverse.ring_fraction, inner=inner, outer=outer)
-        found[f"ring_fraction_{ring}"] = Observable(fraction, _ring_label(inner, outer))
+        found[f"{name}_asymmetry"] = Observable(ViewFunction(asymmetry), f"{name} asymmetry")
+        found[f"{name}_width"] = Observable(ViewFunction(width), f"{name} width along a line", "mm")
     return found
 
 
 def _cell_observables() -> dict[str, Observable]:
-    found = {"occupancy": Observable(_of_cells(cells.occupancy), "lit cells", discrete=True)}
+    found = {"occupancy": Observable(ViewFunction(cells.occupancy), "lit cells", discrete=True)}
     for minimum in OCCUPANCY_MINIMA:
-        function = _of_cells(cells.occupancy, minimum=minimum / 1000)
+        function = ViewFunction(partial(cells.occupancy, minimum=minimum / 1000))
         found[f"occupancy_{minimum}mev"] = Observable(function, f"cells of {minimum} MeV or more", discrete=True)
-    found["lit_pairs"] = Observable(_lit_pairs, "pairs of lit neighbours", discrete=True)
     for rank, name in enumerate(("hottest", "second_hottest")):
-        function = _of_cells(cells.hottest_fraction, rank=rank)
+        function = ViewFunction(partial(cells.hottest_fraction, rank=rank))
         label = f"energy fraction of the {name.replace('_', '-')} cell"
         found[f"{name}_fraction"] = Observable(function, label)
-    found["hottest_ratio"] = Observable(_of_cells(cells.hottest_ratio), "second-hottest over hottest cell")
+    found["hottest_ratio"] = Observable(ViewFunction(cells.hottest_ratio), "second-hottest over hottest cell")
     return found
+
+
+def _suffix(minimum: int) -> str:
+    return f"_{minimum}mev" if minimum else ""
+
+
+def _neighbours(minimum: int) -> str:
+    return f"neighbours of {minimum} MeV or more" if minimum else "lit neighbours"
+
+
+def _neighbour_observables() -> dict[str, Observable]:
+    found = {}
+    for minimum in (0, *PAIR_MINIMA):
+        pairs = ViewFunction(partial(neighbours.lit_pairs, minimum=minimum / 1000))
+        found[f"lit_pairs{_suffix(minimum)}"] = Observable(pairs, f"pairs of {_neighbours(minimum)}", discrete=True)
+    for minimum in (0, *CORRELATION_MINIMA):
+        correlation = ViewFunction(partial(neighbours.neighbour_correlation, minimum=minimum / 1000))
+        label = f"correlation of {_neighbours(minimum)}"
+        found[f"neighbour_correlation{_suffix(minimum)}"] = Observable(correlation, label)
+    for faint, name, of in ((False, "lit", "lit cells"), (True, "faint", f"cells below {1000 * FAINT:g} MeV")):
+        number = ViewFunction(partial(neighbours.cluster_number, faint=faint))
+        largest = ViewFunction(partial(neighbours.largest_cluster, faint=faint))
+        label = f"cells in the largest cluster of {of}"
+        found[f"{name}_clusters"] = Observable(number, f"clusters of {of}", discrete=True)
+        found[f"largest_{name}_cluster"] = Observable(largest, label, discrete=True)
+    isolated = ViewFunction(neighbours.isolated_cells)
+    return {**found, "isolated_cells": Observable(isolated, "lit cells without a lit neighbour", discrete=True)}
+
+
+def _depth_observables() -> dict[str, Observable]:
+    functions = {
+        "depth": (layers.depth, "longitudinal depth"),
+        "depth_width": (layers.depth_width, "longitudinal width"),
+    }
+    return {
+        name: Observable(ViewFunction(function), label, "mm", applies=lambda geometry: geometry.n_layers > 1)
+        for name, (function, label) in functions.items()
+    }
 
 
 OBSERVABLES: Mapping[str, Observable] = _Catalogue(
     {
-        "response": Observable(response, r"response $E_\mathrm{visible}/|p|$"),
-        "total_energy": Observable(total_energy, "total energy", "GeV", scale="log"),
+        "response": Observable(ViewFunction(response), r"response $E_\mathrm{visible}/|p|$"),
+        "total_energy": Observable(ViewFunction(total_energy), "total energy", "GeV", scale="log"),
         **_transverse_observables(),
         **_cell_observables(),
-        "depth": Observable(transverse.depth, "longitudinal depth", "mm", applies=_several_layers),
-        "depth_width": Observable(transverse.depth_width, "longitudinal width", "mm", applies=_several_layers),
+        **_neighbour_observables(),
+        **_depth_observables(),
     }
 )
-"""Name to observable. Iterating gives those of every geometry; ``layer_energy_l`` and ``layer_fraction_l`` can be
-looked up for any layer l; `observable_names` lists what a geometry has."""
+"""Name to observable. Iterating gives those that are not numbered; those of ring k and layer l, such as
+``ring_fraction_k`` and ``layer_energy_l``, can be looked up for any number; `geometry_observables` has all of a
+geometry, with the radii of its rings in the labels."""
+
+
+def geometry_observables(geometry: Geometry) -> dict[str, Observable]:
+    """All observables of this package that apply to a geometry, by name."""
+    found = {name: observable for name, observable in OBSERVABLES.items() if observable.applies(geometry)}
+    edges = list(pairwise(ring_edges(geometry)))
+    for kind, family in _FAMILIES.items():
+        for number in range(family.number(geometry)):
+            observable = family.observable(number)
+            if family.counted == "ring":
+                where = _ring_label(*edges[number])
+                observable = replace(observable, label=observable.label.replace(f"in ring {number}", where))
+            found[f"{kind}_{number}"] = observable
+    return found
+
+
+def _ring_label(inner: float, outer: float) -> str:
+    if math.isinf(outer):
+        return f"beyond {inner:g} mm"
+    return f"within {outer:g} mm" if inner == 0 else f"{inner:g} to {outer:g} mm"
+
+
+def is_registered(name: str) -> bool:
+    """Whether a name is that of an observable of this package in some geometry."""
+    return name in OBSERVABLES or _family(name) is not None
 
 
 def observable_names(geometry: Geometry) -> list[str]:
     """Names of the observables that apply to a geometry."""
-    layers = [f"layer_{kind}_{layer}" for kind in ("energy", "fraction") for layer in range(geometry.n_layers)]
-    return [name for name in (*OBSERVABLES, *layers) if OBSERVABLES[name].applies(geometry)]
+    return list(geometry_observables(geometry))
 
 
 def compute_observables(
-    cell_energy: NDArray[Any], incident: NDArray[Any], geometry: Geometry, names: Sequence[str] | None = None
+    cell_energy: NDArray[Any],
+    incident: NDArray[Any],
+    geometry: Geometry,
+    names: Sequence[str] | None = None,
+    catalogue: Mapping[str, Observable] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Observables of many showers, in double precision and chunk by chunk.
 
@@ -191,32 +249,35 @@ def compute_observables(
         cell_energy: Energies [GeV], already cut at the threshold, shape ``(showers, cells)``.
         incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
         geometry: Cells.
-        names: Observables wanted; all that apply if left out.
+        names: Observables wanted; all of the catalogue if left out.
+        catalogue: Name to observable; those of `geometry_observables` if left out.
 
     Returns:
         Values by name, each of shape ``(showers,)``; NaN where a shower has no such number.
 
     Raises:
         ShapeError: Arrays that do not go together.
-        ConfigError: A name that is unknown or does not apply to the geometry.
+        ConfigError: A name that is not in the catalogue, or an observable that is not one number per shower.
     """
-    if cell_energy.ndim != 2 or cell_energy.shape[1] != geometry.n_cells or incident.shape != (len(cell_energy), 5):
-        msg = (
-            f"cell_energy {cell_energy.shape} and incident {incident.shape} do not go together; "
-            f"expected (showers, {geometry.n_cells}) and (showers, 5)"
-        )
-        raise ShapeError(msg)
-    known = observable_names(geometry)
-    wanted = known if names is None else list(names)
+    known = geometry_observables(geometry) if catalogue is None else catalogue
+    wanted = list(known) if names is None else list(names)
     for name in wanted:
         if name not in known:
             msg = f"unknown observable {name!r} for {geometry.n_layers} layer(s); {near_miss(name, known)}"
             raise ConfigError(msg)
     values = {name: np.empty(len(cell_energy)) for name in wanted}
-    step = max(1, _CHUNK_CELLS // geometry.n_cells)
-    for start in range(0, len(cell_energy), step):
-        chunk = slice(start, start + step)
-        energy, particles = cell_energy[chunk].astype(np.float64), incident[chunk].astype(np.float64)
+    for chunk, view in shower_views(cell_energy, incident, geometry):
         for name in wanted:
-            values[name][chunk] = OBSERVABLES[name].function(energy, particles, geometry)
+            values[name][chunk] = _checked(known[name].values(view), len(view), name)
     return values
+
+
+def _checked(values: Any, showers: int, name: str) -> NDArray[Any]:
+    found = np.asarray(values)
+    if found.shape != (showers,) or found.dtype.kind not in "biuf":
+        msg = (
+            f"observable {name!r} returned {found.dtype} of shape {found.shape} for {showers} showers; "
+            "its function must return one number per shower"
+        )
+        raise ConfigError(msg)
+    return found

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calogan.geometry import Geometry
-from calogan.physics.kinematics import slopes
+from calogan.physics.arrays import bin_of, ratio, sum_by
+from calogan.physics.view import shower_views
 
 __all__ = ["cell_spectrum", "radial_profile"]
 
@@ -34,18 +35,12 @@ def radial_profile(
     radii = np.asarray(edges, dtype=np.float64)
     rings = len(radii) - 1
     fractions = np.empty((len(cell_energy), rings))
-    for start in range(0, len(cell_energy), _CHUNK_SHOWERS):
-        energy = cell_energy[start : start + _CHUNK_SHOWERS].astype(np.float64)
-        particles = incident[start : start + _CHUNK_SHOWERS].astype(np.float64)
-        shower, cell = np.nonzero(energy > 0)
-        radius = _distance(particles[shower], cell, geometry)
-        ring = np.searchsorted(radii, radius, side="right") - 1
+    for chunk, view in shower_views(cell_energy, incident, geometry):
+        x, y = view.offsets
+        ring = bin_of(np.hypot(x, y), radii) - 1
         inside = (ring >= 0) & (ring < rings)
-        flat, weights = shower[inside] * rings + ring[inside], energy[shower[inside], cell[inside]]
-        sums = np.bincount(flat, weights, minlength=len(energy) * rings).reshape(-1, rings)
-        total = energy.sum(axis=1, keepdims=True)
-        empty = total <= 0
-        fractions[start : start + _CHUNK_SHOWERS] = np.where(empty, np.nan, sums / np.where(empty, 1.0, total))
+        sums = sum_by(view.shower[inside] * rings + ring[inside], view.energy[inside], len(view) * rings)
+        fractions[chunk] = ratio(sums.reshape(-1, rings), np.repeat(view.total[:, None], rings, axis=1))
     return fractions
 
 
@@ -64,14 +59,3 @@ def cell_spectrum(cell_energy: NDArray[Any], edges: ArrayLike) -> NDArray[np.int
     for start in range(0, len(cell_energy), _CHUNK_SHOWERS):
         counts += np.histogram(cell_energy[start : start + _CHUNK_SHOWERS], bins=energies)[0]
     return counts
-
-
-def _distance(particles: NDArray[np.float64], cell: NDArray[np.int64], geometry: Geometry) -> NDArray[np.float64]:
-    """Distance of single cells from the projected tracks of their showers [mm]."""
-    slope_x, slope_y = slopes(particles)
-    depth = geometry.cell_depth[cell]
-    distance: NDArray[np.float64] = np.hypot(
-        geometry.cell_x[cell] - particles[:, 3] - slope_x * depth,
-        geometry.cell_y[cell] - particles[:, 4] - slope_y * depth,
-    )
-    return distance

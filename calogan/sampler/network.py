@@ -14,7 +14,17 @@ __all__ = ["Network", "OnnxNetwork", "TorchNetwork", "load_network"]
 
 
 class Network(Protocol):
-    """Cell energies from incident particles and noise."""
+    """Cell energies from incident particles and noise.
+
+    Attributes:
+        program: Library that runs it, with its version.
+        device: Device that it runs on.
+        threads: CPU threads; None where the library chooses.
+    """
+
+    program: str
+    device: str
+    threads: int | None
 
     def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """Energies [GeV], shape ``(showers, cells)``.
@@ -31,6 +41,7 @@ class OnnxNetwork:
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
         import onnxruntime
 
+        self.program, self.device, self.threads = f"ONNX Runtime {onnxruntime.__version__}", "cpu", threads
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.inter_op_num_threads = 1
@@ -73,6 +84,9 @@ class TorchNetwork:
             reason = str(error).partition("\n")[0]
             msg = f"device {device!r} cannot be used: {reason}; expected auto, cpu, cuda, cuda:1, ... of this machine"
             raise ConfigError(msg) from error
+        self.program = f"torch {torch.__version__}"
+        self.threads: int | None = torch.get_num_threads()
+        self.device = chosen if chosen == "cpu" else f"{chosen} ({torch.cuda.get_device_name(self._device)})"
         self._generator = bundle.load_generator().to(self._device)
 
     def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:

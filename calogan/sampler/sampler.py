@@ -184,12 +184,13 @@ class ShowerSampler:
             batch = slice(start, start + self._batch_size)
             particles = None if particle is None else particle[batch]
             noise = standard_normal(seed, shower_id[batch], self.bundle.info.noise_size, particles)
-            cells[batch] = self._network(incident[batch], noise)
+            cells[batch] = self.network(incident[batch], noise)
         return cells
 
     @property
-    def _network(self) -> Network:
-        """The network of this process: threads of a session do not survive a fork."""
+    def network(self) -> Network:
+        """The network of this process, started when it is first asked for."""
+        # the threads of a session do not survive a fork
         if self._loaded is None or self._loaded[0] != os.getpid():
             self._loaded = os.getpid(), load_network(self.bundle, self._device, self._threads)
         return self._loaded[1]

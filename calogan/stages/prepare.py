@@ -12,11 +12,13 @@ from typing import Self
 
 import numpy as np
 
-from calogan.config import Config
+from calogan.config import Config, Source
 from calogan.data.files import InputFile, Stamp, expand_files
+from calogan.data.particles import read_simulation_time
 from calogan.data.root import count_showers, fingerprint
 from calogan.data.schema import Schema
 from calogan.data.shards import ShardJob, remove_leftovers
+from calogan.data.simulation_time import SimulationTime
 from calogan.data.store import Manifest, ShardRecord, SkippedFile, Store, open_shard, read_record
 from calogan.errors import CaloganError, DataError, SchemaError, StoreError
 from calogan.geometry import Geometry
@@ -53,17 +55,17 @@ def prepare(config: Config, reporter: Reporter) -> Store:
     shards.mkdir(parents=True, exist_ok=True)
     remove_leftovers(shards)
     reader = _FileReader.open(config, shards)
-    sources = [(Schema.from_source(source), expand_files(source.files)) for source in config.data.sources]
-    for schema, _ in sources:
-        schema.check(reader.geometry)
-    inputs = [(file, schema) for schema, files in sources for file in files]
+    sources = [_Source.from_config(source) for source in config.data.sources]
+    for source in sources:
+        source.schema.check(reader.geometry)
+    inputs = [(file, source) for source in sources for file in source.files]
     outcomes = _read_files(reader, inputs, config, reporter)
     outcomes = _check_events(outcomes, reader, skip=config.data.on_bad_file == "skip")
     manifest = Manifest(
         config_digest=config.digest("data", "geometry", "domain"),
         geometry=reader.geometry,
         domain=reader.domain,
-        schemas={schema.digest: schema for schema, _ in sources},
+        schemas={source.schema.digest: source.schema for source in sources},
         shards=tuple(outcome for outcome in outcomes if isinstance(outcome, ShardRecord)),
         skipped=tuple(outcome for outcome in outcomes if isinstance(outcome, SkippedFile)),
     )
@@ -73,12 +75,26 @@ def prepare(config: Config, reporter: Reporter) -> Store:
 
 
 @dataclass(frozen=True)
+class _Source:
+    """Files of one layout, and the branch of the simulation's time, which is no part of the showers."""
+
+    schema: Schema
+    files: tuple[InputFile, ...]
+    time: str | None
+
+    @classmethod
+    def from_config(cls, source: Source) -> Self:
+        return cls(Schema.from_source(source), tuple(expand_files(source.files)), source.simulation_time)
+
+
+@dataclass(frozen=True)
 class _FileReader:
     """Makes the shard of a file, or finds it made.
 
     Attributes:
         known: Whole shards of earlier runs by folder.
         checksums: Checksums of files of earlier runs, by path and stamp.
+        times: Times of the full simulation that earlier runs have read, by the folder of the shard.
     """
 
     geometry: Geometry
@@ -87,25 +103,29 @@ class _FileReader:
     chunk_showers: int
     known: dict[str, ShardRecord]
     checksums: dict[tuple[str, Stamp], str]
+    times: dict[str, SimulationTime]
 
     @classmethod
     def open(cls, config: Config, shards: Path) -> Self:
         geometry = Geometry.from_dict(config.geometry.to_dict())
         records = [record for child in sorted(shards.iterdir()) if (record := read_record(child)) is not None]
         try:
-            stamped = [*records, *Store.open(shards.parent).manifest.shards]
+            before = Store.open(shards.parent).manifest.shards
         except StoreError:
-            stamped = records
+            before = ()
         checksums = {
             (record.source, Stamp(record.size, record.changed)): record.checksum
-            for record in stamped
+            for record in (*records, *before)
             if record.size is not None and record.changed is not None
         }
         known = {record.folder: record for record in records}
-        return cls(geometry, Domain.from_config(config.domain), shards, config.data.chunk_showers, known, checksums)
+        times = {record.folder: record.simulation_time for record in before if record.simulation_time is not None}
+        domain = Domain.from_config(config.domain)
+        return cls(geometry, domain, shards, config.data.chunk_showers, known, checksums, times)
 
-    def read(self, file: InputFile, schema: Schema, progress: _Progress) -> ShardRecord:
-        stamp = file.stamp()
+    def read(self, file: InputFile, source: _Source, progress: _Progress) -> ShardRecord:
+        """The record of a file's shard, which is made if it is not there yet."""
+        stamp, schema = file.stamp(), source.schema
         checksum = self.checksums.get((file.path, stamp)) if stamp else None
         job = ShardJob(file, schema, self.geometry, self.domain, checksum or fingerprint(file))
         known = self.known.get(job.folder)
@@ -119,8 +139,18 @@ class _FileReader:
         else:
             shutil.rmtree(self.shards / job.folder, ignore_errors=True)
             record = job.build(self.shards, self.chunk_showers, progress.add_showers)
+        time = self._time(job.folder, file, source)
         progress.add_file()
-        return record
+        return replace(record, simulation_time=time)
+
+    def _time(self, folder: str, file: InputFile, source: _Source) -> SimulationTime | None:
+        """The simulation's time, read unless an earlier run has read the same branch for the shard."""
+        if source.time is None:
+            return None
+        known = self.times.get(folder)
+        if known is not None and known.branch == source.time:
+            return known
+        return read_simulation_time(file, source.schema, source.time)
 
     def _is_whole(self, record: ShardRecord) -> bool:
         try:
@@ -156,7 +186,7 @@ class _Progress:
 
 
 def _read_files(
-    reader: _FileReader, inputs: list[tuple[InputFile, Schema]], config: Config, reporter: Reporter
+    reader: _FileReader, inputs: list[tuple[InputFile, _Source]], config: Config, reporter: Reporter
 ) -> list[Outcome]:
     # Threads: ROOT's decompression and most of NumPy run without the interpreter's lock.
     with (
@@ -164,11 +194,11 @@ def _read_files(
         ThreadPoolExecutor(config.data.workers, thread_name_prefix="prepare") as pool,
     ):
         progress = _Progress(task)
-        futures = [pool.submit(reader.read, file, schema, progress) for file, schema in inputs]
+        futures = [pool.submit(reader.read, file, source, progress) for file, source in inputs]
         try:
             return [
-                _outcome(future, file, schema, skip=config.data.on_bad_file == "skip")
-                for future, (file, schema) in zip(futures, inputs, strict=True)
+                _outcome(future, file, source.schema, skip=config.data.on_bad_file == "skip")
+                for future, (file, source) in zip(futures, inputs, strict=True)
             ]
         finally:
             progress.stop.set()

@@ -186,7 +186,9 @@ def _essential(config: Config) -> dict[str, Any]:
 
 
 def _is_free(key: str) -> bool:
-    return key.endswith(".files") or any(key == free or key.startswith(f"{free}.") for free in _FREE)
+    return key.endswith((".files", ".simulation_time")) or any(
+        key == free or key.startswith(f"{free}.") for free in _FREE
+    )
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:

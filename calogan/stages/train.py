@@ -56,7 +56,8 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
 
     Raises:
         StoreError: There are no prepared showers, or they are of another geometry.
-        TrainingError: The run folder holds a training of another configuration, or the device is not there.
+        TrainingError: The run folder holds a training of another configuration, the device is not there, or nothing is
+            left beside the momenta that are held out.
         TrainingInterrupted: A signal asked to stop; the state is saved.
         DivergenceError: The training diverged; the last good checkpoint is kept.
     """
@@ -71,8 +72,7 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
         reporter.message(f"training: {target} is already there for this configuration and data")
         return target
     device = _prepare_device(config)
-    showers = store.load("train", threshold=config.threshold)
-    validation = store.load("validation", max_showers=config.training.evaluate_showers, threshold=config.threshold)
+    showers, validation = _load(config, store)
     reporter.message(f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads")
     incident, cell_energy = (torch.from_numpy(array).to(device) for array in (showers.incident, showers.cell_energy))
     torch.manual_seed(config.seed)
@@ -94,9 +94,25 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     outlet = Outlet(checkpoint, fingerprint, record, PhysicsScore(validation, config.seed), reporter)
     best = Trainer(state, config.training, incident, cell_energy, symmetries, config.seed, outlet).run()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
-    bundle = _write(config, store, state, best, validation, fingerprint, reporter)
+    made = _provenance(config, store, state, best, fingerprint) | {"training_showers": len(showers)}
+    bundle = _write(config, store, state, best, validation, made, reporter)
     reporter.message(f"bundle {bundle.info.id}: {bundle.path}")
     return bundle.path
+
+
+def _load(config: Config, store: Store) -> tuple[Showers, Showers]:
+    """Training and validation showers, without those of the band that is held out."""
+    band = config.training.hold_out_momentum
+    showers = store.load("train", threshold=config.threshold).without_momenta(band)
+    most = config.training.evaluate_showers
+    validation = store.load("validation", max_showers=most, threshold=config.threshold).without_momenta(band)
+    if band is not None and not (len(showers) and len(validation)):
+        msg = (
+            f"training.hold_out_momentum {list(band)} leaves {len(showers)} training and {len(validation)} validation "
+            "showers; choose a narrower band"
+        )
+        raise TrainingError(msg)
+    return showers, validation
 
 
 def fresh_state(config: Config, geometry: Geometry, incident: Tensor, cell_energy: Tensor) -> TrainingState:
@@ -152,7 +168,7 @@ def _write(
     state: TrainingState,
     best: Best,
     validation: Showers,
-    fingerprint: str,
+    provenance: dict[str, Any],
     reporter: Reporter,
 ) -> Bundle:
     generator = state.generator.cpu().eval()
@@ -170,7 +186,7 @@ def _write(
             schema=Schema.from_source(config.data.sources[0]),
             noise_size=generator.noise_size,
             architecture=generator.architecture.to_dict(),
-            provenance=_provenance(config, store, state, best, fingerprint),
+            provenance=provenance,
             files={},
         ),
         {name: value.numpy() for name, value in generator.state_dict().items()},
@@ -199,7 +215,7 @@ def _provenance(config: Config, store: Store, state: TrainingState, best: Best, 
         "config_digest": config.digest(),
         "data_digest": store.digest,
         "seed": config.seed,
-        "training_showers": store.counts()["train"],
+        "hold_out_momentum": list(band) if (band := config.training.hold_out_momentum) else None,
         "pdg": sorted(store.manifest.pdg_counts()),
         "steps": state.step,
         "complete": state.step == config.training.warmup_steps + config.training.steps,
@@ -212,7 +228,8 @@ def _provenance(config: Config, store: Store, state: TrainingState, best: Best, 
 
 def _fingerprint(config: Config, store: Store) -> str:
     """Hash of all that must be the same for a checkpoint or a bundle to be this training's."""
-    training = config.training.model_dump_json(exclude=set(config.training.FREE))
+    # without what is null, so that a setting that a later version adds, and that is not used, changes nothing
+    training = config.training.model_dump_json(exclude=set(config.training.FREE), exclude_none=True)
     text = "\n".join([config.digest(*_SECTIONS), training, store.digest])
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,36 +1,43 @@
-"""Trained bundle or two files -> report on how well generated showers agree with the full simulation."""
+"""Trained bundle or two samples -> report on how well generated showers agree with the full simulation."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 import calogan
 from calogan.config import Config
 from calogan.data.files import InputFile, expand_files
+from calogan.data.fingerprints import shower_fingerprints
 from calogan.data.root import count_showers, read_provenance, read_showers
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.split import Split
-from calogan.data.store import Store
-from calogan.errors import DataError, SchemaError
+from calogan.data.store import Store, is_store
+from calogan.errors import CaloganError, DataError, SchemaError, ShapeError
 from calogan.geometry import Geometry
 from calogan.metrics.binning import logarithmic_edges
 from calogan.progress import Reporter
 from calogan.sampler import ShowerSampler, load_sampler
 from calogan.tracking import Tracker
-from calogan.validation.comparison import compare
+from calogan.validation.comparison import Comparison, Context, compare
 from calogan.validation.criteria import judge
+from calogan.validation.pairing import pair
 from calogan.validation.report import read_report, write_report
+from calogan.validation.sections import report_sections
 from calogan.validation.summary import Verdicts
 
-__all__ = ["Verdicts", "validate_files", "validate_run"]
+__all__ = ["Verdicts", "report_inputs", "validate_files", "validate_run"]
 
 _BATCH = 500
+_MOST_TRAINING = 20_000
+WEIGHTS = "weights.npz"
 
 
 def validate_run(
@@ -44,14 +51,15 @@ def validate_run(
     """Compare the bundle of a run folder with the prepared showers of a split.
 
     For each reference shower one is generated for the same incident particle, its noise keyed by the event's id and
-    the seed of the configuration. The report goes to ``validation/<split>`` in the run folder; one that is there for
-    the same bundle, data and settings is not made again.
+    the seed of the configuration. Reference showers that are training showers, too, are left out with a warning. The
+    report goes to ``validation/<split>`` in the run folder; one that is there for the same bundle, data and settings is
+    not made again.
 
     Args:
         config: Study whose run folder holds ``prepared`` and ``bundle``.
         split: Showers to compare with.
         reporter: Told about the progress.
-        tracker: Gets the figures.
+        tracker: Gets the figures and the verdict.
         force: Make the report again even if it is there.
 
     Raises:
@@ -60,25 +68,29 @@ def validate_run(
     store = Store.open(config.run_dir / "prepared")
     sampler = load_sampler(config.run_dir / "bundle")
     folder = config.run_dir / "validation" / split
-    inputs = {
-        "bundle": sampler.bundle.info.id,
-        "data": store.digest,
-        "split": split,
-        "settings": config.digest("validation", "threshold"),
-        "calogan": calogan.__version__,
-    }
+    inputs = report_inputs(config, split, store, sampler.bundle.info.id)
     verdicts = None if force else read_report(folder, inputs)
     if verdicts is not None:
         reporter.message(f"{verdicts.report} is there already for this bundle, these showers and settings")
     else:
-        reference = store.load(split, max_showers=config.validation.max_showers)
-        generated = _generate(sampler, reference, config, reporter)
-        provenance = _run_provenance(config, split, store, sampler)
-        title = f"{config.name}, {split} showers"
-        verdicts = _report(reference, generated, config, folder, title, inputs, provenance, reporter)
+        verdicts = _compare_run(config, split, store, sampler, folder, inputs, reporter)
     if tracker is not None:
         tracker.log_metrics({f"{split}/{name}": value for name, value in verdicts.figures.items()}, step=0)
+        tracker.set_tags(verdicts.tags(split))
     return verdicts
+
+
+def report_inputs(config: Config, split: Split, store: Store, bundle: str) -> dict[str, str]:
+    """What the report on a bundle, named by its id, and a split of prepared showers is made of."""
+    time = store.manifest.simulation_time()
+    return {
+        "bundle": bundle,
+        "data": store.digest,
+        "split": split,
+        "settings": config.digest("validation", "threshold"),
+        "simulation time": f"{time.mean:.6g} ms" if time else "",
+        "calogan": calogan.__version__,
+    }
 
 
 def validate_files(
@@ -87,27 +99,81 @@ def validate_files(
     config: Config,
     out: str | Path,
     reporter: Reporter,
+    *,
+    split: Split = "test",
 ) -> Verdicts:
-    """Compare two files, or groups of files, whole; no trained model is needed.
+    """Compare two samples, each of ROOT files or of a prepared folder; no trained model is needed.
 
-    Each file is read as the first of the configuration's sources that fits it. With ``validation.max_showers`` only
-    the first showers of each sample are read, in the order of the files. Empty files are named and left out.
+    Each file is read, whole, as the first of the configuration's sources that fits it. With ``validation.max_showers``
+    only the first showers of each sample are read, in the order of the files. Empty files are named and left out. A
+    prepared folder, one with a ``manifest.json``, stands for its showers of one split, of which ``max_showers`` are
+    spread evenly. Where the reference is such a folder, its training showers serve to look for copies, and showers of
+    the split that are training showers, too, are left out with a warning.
 
     Args:
-        reference: Full simulation: a path, a pattern or several of them, as in ``data.sources``.
+        reference: Full simulation: a path, a pattern or several of them, as in ``data.sources``, or a prepared folder.
         generated: Surrogate, likewise.
         config: Sources, geometry, threshold and settings of the comparison.
         out: Folder of the report.
         reporter: Told about the progress.
+        split: Showers of prepared folders that are compared.
 
     Raises:
         CaloganError: A file cannot be read or fits no source, or there are too few showers.
     """
-    first, first_provenance = _read(reference, config, "reference", reporter)
-    second, second_provenance = _read(generated, config, "generated", reporter)
+    first, second = (
+        _read(patterns, config, name, split, reporter)
+        for patterns, name in ((reference, "reference"), (generated, "generated"))
+    )
     settings = {"settings": config.digest("validation", "threshold"), "calogan": calogan.__version__}
-    provenance = {"study": config.name, **first_provenance, **second_provenance, **settings}
-    return _report(first, second, config, Path(out), f"{config.name}, two files", provenance, provenance, reporter)
+    digest = {"digest of the reference": _digest(first.showers), "digest of the generated": _digest(second.showers)}
+    inputs = {"study": config.name, **first.provenance, **second.provenance, **digest, **settings}
+    context, samples = Context(provenance=inputs), (first.showers, second.showers)
+    if first.store is not None and split != "train":
+        kept, left_out = _unseen(first.showers, first.store, split, reporter)
+        samples = _keep(first.showers, second.showers, kept)
+        context = Context(
+            provenance={**inputs, **left_out},
+            training=_training(first.store, config, None),
+            simulation=first.store.manifest.simulation_time(),
+        )
+    return _report(*samples, config, Path(out), f"{config.name}, two samples", inputs, context, reporter)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Showers with where they come from, in words, and as a prepared folder if they are of one."""
+
+    showers: Showers
+    provenance: dict[str, str]
+    store: Store | None = None
+
+
+def _compare_run(
+    config: Config,
+    split: Literal["validation", "test"],
+    store: Store,
+    sampler: ShowerSampler,
+    folder: Path,
+    inputs: Mapping[str, str],
+    reporter: Reporter,
+) -> Verdicts:
+    reference = store.load(split, max_showers=config.validation.max_showers)
+    kept, left_out = _unseen(reference, store, split, reporter)
+    reference = reference[kept]
+    generated = _generate(sampler, reference, config, reporter)
+    band = sampler.bundle.info.provenance.get("hold_out_momentum")
+    hold_out = None if band is None else (float(band[0]), float(band[1]))
+    context = Context(
+        provenance={**_run_provenance(config, split, store, sampler), **left_out},
+        training=_training(store, config, hold_out),
+        sampler=sampler,
+        simulation=store.manifest.simulation_time(),
+        hold_out=hold_out,
+        study=str(config.run_dir / "config.yaml"),
+    )
+    title = f"{config.name}, {split} showers"
+    return _report(reference, generated, config, folder, title, inputs, context, reporter)
 
 
 def _report(
@@ -117,14 +183,41 @@ def _report(
     folder: Path,
     title: str,
     inputs: Mapping[str, str],
-    provenance: Mapping[str, str],
+    context: Context,
     reporter: Reporter,
 ) -> Verdicts:
     bins = config.validation.momentum_bins or logarithmic_edges(*config.domain.momentum)
     settings = config.validation.model_copy(update={"momentum_bins": bins})
-    comparison = compare(reference, generated, settings, config.threshold, reporter, provenance)
+    comparison = compare(reference, generated, settings, config.threshold, reporter, context)
     rows = judge(comparison, config.validation.criteria)
-    return write_report(comparison, rows, folder, title=title, inputs=inputs, reporter=reporter)
+    _write_weights(comparison, pair(reference, generated)[0].event, folder)
+    sections = report_sections(comparison, config.validation.criteria.condition_p)
+    return write_report(comparison, rows, sections, folder, title=title, inputs=inputs, reporter=reporter)
+
+
+def _digest(showers: Showers) -> str:
+    """A name for the very showers, whatever file they come from."""
+    digest = hashlib.sha256()
+    for column in (showers.event, showers.incident, showers.cell_energy):
+        digest.update(np.ascontiguousarray(column).data)
+    return digest.hexdigest()
+
+
+def _write_weights(comparison: Comparison, event: NDArray[np.int64], folder: Path) -> None:
+    """Write event and weight of each generated shower, whole or not at all; without weights remove those of before."""
+    path = folder / WEIGHTS
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        if comparison.weights is None:
+            path.unlink(missing_ok=True)
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            np.savez(stream, event=event, weight=comparison.weights.weight)
+        partial.replace(path)
+    except OSError as error:
+        msg = f"{path}: cannot be written: {error.strerror or error}"
+        raise CaloganError(msg) from error
 
 
 def _generate(sampler: ShowerSampler, reference: Showers, config: Config, reporter: Reporter) -> Showers:
@@ -141,9 +234,35 @@ def _generate(sampler: ShowerSampler, reference: Showers, config: Config, report
     return replace(reference, geometry=sampler.geometry, cell_energy=np.concatenate(pieces))
 
 
+def _unseen(
+    reference: Showers, store: Store, split: Split, reporter: Reporter
+) -> tuple[NDArray[np.bool_], dict[str, str]]:
+    """Which reference showers are no training showers under another event id, and what was left out, in words."""
+    seen = np.isin(shower_fingerprints(reference.cell_energy), store.fingerprints("train"))
+    seen &= np.any(reference.cell_energy, axis=1)
+    count = int(seen.sum())
+    if not count:
+        return ~seen, {}
+    text = f"{count} {split} showers that are equal to training showers in all cells"
+    reporter.warning(f"left out: {text}; are files of one simulation in the data twice?")
+    return ~seen, {"left out": text}
+
+
+def _keep(reference: Showers, generated: Showers, kept: NDArray[np.bool_]) -> tuple[Showers, Showers]:
+    """The reference showers to keep, with their partners where the samples are paired, else with all generated ones."""
+    generated, paired = pair(reference, generated)
+    return reference[kept], generated[kept] if paired else generated
+
+
+def _training(store: Store, config: Config, hold_out: tuple[float, float] | None) -> Showers:
+    most = None if config.validation.full else _MOST_TRAINING
+    return store.load("train", max_showers=most).without_momenta(hold_out)
+
+
 def _run_provenance(config: Config, split: Split, store: Store, sampler: ShowerSampler) -> dict[str, str]:
     count, most = store.counts()[split], config.validation.max_showers
-    compared = f", {_first_only(config)}" if most is not None and most < count else ""
+    compared = f", {most} of them, spread evenly (validation.max_showers)" if most is not None and most < count else ""
+    band = sampler.bundle.info.provenance.get("hold_out_momentum")
     return {
         "study": config.name,
         "split": f"{split} ({count} showers){compared}",
@@ -151,16 +270,41 @@ def _run_provenance(config: Config, split: Split, store: Store, sampler: ShowerS
         "digest of the data": store.digest,
         "bundle": sampler.bundle.info.id,
         "trained on": str(sampler.bundle.info.provenance),
+        "held out of the training": "nothing" if band is None else f"{band[0]:g} to {band[1]:g} GeV",
         "seed of the generated showers": str(config.validation.seed),
         "digest of the settings": config.digest("validation", "threshold"),
         "calogan": calogan.__version__,
     }
 
 
-def _read(
-    patterns: str | Path | Sequence[str], config: Config, name: str, reporter: Reporter
-) -> tuple[Showers, dict[str, str]]:
+def _read(patterns: str | Path | Sequence[str], config: Config, name: str, split: Split, reporter: Reporter) -> _Sample:
     wanted = [str(patterns)] if isinstance(patterns, str | Path) else list(patterns)
+    prepared = [pattern for pattern in wanted if is_store(pattern)]
+    if not prepared:
+        return _read_files(wanted, config, name, reporter)
+    if len(wanted) > 1:
+        msg = f"{name}: {', '.join(wanted)}: a prepared folder goes alone; give {prepared[0]} or the other files"
+        raise DataError(msg)
+    return _read_store(prepared[0], config, name, split)
+
+
+def _read_store(folder: str, config: Config, name: str, split: Split) -> _Sample:
+    store = Store.open(folder)
+    if store.geometry != Geometry.from_dict(config.geometry.to_dict()):
+        msg = f"{folder}: prepared with other cells than those of the configuration; give the one it was prepared with"
+        raise ShapeError(msg)
+    most, total = config.validation.max_showers, store.counts()[split]
+    provenance = {
+        f"{name} folder": folder,
+        f"{name} split": f"{split} ({total} showers)",
+        f"digest of the {name} data": store.digest,
+    }
+    if most is not None and most < total:
+        provenance[f"{name} showers"] = f"{most}, spread evenly (validation.max_showers)"
+    return _Sample(store.load(split, max_showers=most), provenance, store)
+
+
+def _read_files(wanted: Sequence[str], config: Config, name: str, reporter: Reporter) -> _Sample:
     files = expand_files(wanted)
     geometry = Geometry.from_dict(config.geometry.to_dict())
     samples: list[Showers] = []
@@ -182,7 +326,7 @@ def _read(
     made = read_provenance(files[0].path)
     if made:
         provenance[f"{name} made with"] = ", ".join(f"{key} {value}" for key, value in sorted(made.items()))
-    return _join(samples), provenance
+    return _Sample(_join(samples), provenance)
 
 
 def _read_file(file: InputFile, config: Config, geometry: Geometry, most: int | None) -> Showers | None:

@@ -1,37 +1,59 @@
-"""Comparing generated showers with the full simulation: numbers only, nothing is drawn or written."""
+"""Comparing generated showers with the full simulation: all studies of a report; nothing is drawn or written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, fields, is_dataclass
 
 from calogan.config import ValidationConfig
 from calogan.data.showers import Showers
 from calogan.errors import DataError, ShapeError
-from calogan.metrics import resolution
-from calogan.metrics.binning import logarithmic_edges
-from calogan.metrics.classifier import classifier_auc
-from calogan.metrics.crossed import crossed, random_half
-from calogan.metrics.features import cell_features, condition_features, observable_matrix
-from calogan.metrics.frechet import frechet_physics_distance
 from calogan.metrics.metric import Metric
 from calogan.physics.observables import compute_observables
+from calogan.physics.plugins import observable_catalogue
 from calogan.progress import Reporter
-from calogan.validation.condition import ConditionCheck, check_condition
-from calogan.validation.distributions import Distribution, compare_distributions
-from calogan.validation.images import LayerImages, ShowerPair, mean_images, shower_pairs
-from calogan.validation.profiles import Profile, cell_spectrum, occupancy_curve, radial_profile
+from calogan.sampler import ShowerSampler
+from calogan.validation.pairing import groups, pair
+from calogan.validation.samples import Samples
+from calogan.validation.studies.amplification import AmplificationStudy, study_amplification
+from calogan.validation.studies.classifiers import ClassifierStudy, study_classifiers
+from calogan.validation.studies.condition import ConditionCheck, check_condition
+from calogan.validation.studies.conditional import ConditionalStudy, study_conditional
+from calogan.validation.studies.distributions import DistributionsStudy, study_distributions
+from calogan.validation.studies.diversity import DiversityStudy, study_diversity
+from calogan.validation.studies.images import LayerImages, ShowerPair, mean_images, shower_pairs
+from calogan.validation.studies.interpolation import InterpolationStudy, study_interpolation
+from calogan.validation.studies.memorisation import MemorisationStudy, study_memorisation
+from calogan.validation.studies.multivariate import MultivariateStudy, study_multivariate
+from calogan.validation.studies.profiles import Profile, cell_spectrum, occupancy_curve, radial_profile
+from calogan.validation.studies.response import ResponseStudy, study_response
+from calogan.validation.studies.speed import SimulationTime, SpeedStudy, study_speed
+from calogan.validation.studies.weights import WeightStudy, study_weights
 
-__all__ = ["LEAST_SHOWERS", "Comparison", "compare"]
+__all__ = ["LEAST_SHOWERS", "Comparison", "Context", "compare", "make_samples"]
 
 LEAST_SHOWERS = 100  # fewer cannot be split for the classifier tests
-_FAINT = 1e-4  # [GeV] what counts as a faint cell for the classifier where there is no threshold
 
-Observables = Mapping[str, NDArray[np.float64]]
+
+@dataclass(frozen=True)
+class Context:
+    """What is known of a comparison besides the two samples; each part may be missing.
+
+    Attributes:
+        provenance: Where both samples come from, in words.
+        training: Showers that the generator was trained on, to look for copies of them.
+        sampler: Generator, to be timed.
+        simulation: Time that the full simulation took.
+        hold_out: Momentum band [GeV] that was kept from the training.
+        study: Path of the configuration, for commands that the report prints.
+    """
+
+    provenance: Mapping[str, str]
+    training: Showers | None = None
+    sampler: ShowerSampler | None = None
+    simulation: SimulationTime | None = None
+    hold_out: tuple[float, float] | None = None
+    study: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,19 +66,22 @@ class Comparison:
         generated_count: Generated showers.
         threshold: Cells below it [GeV] were set to 0 in both samples.
         condition: Whether the incident particles agree.
+        response: Response, resolution and lit cells, with bins of the momentum and fits.
         distributions: Every observable.
-        momentum_bins: Response and resolution in bins of the incident momentum.
-        reference_outside: Reference showers whose momentum is in no bin.
-        generated_outside: Generated showers whose momentum is in no bin.
-        occupancy: Mean number of lit cells.
+        conditional: Every observable in bins of the incident particle.
+        classifiers: Machines that try to tell the samples apart.
+        multivariate: Distances in many numbers at once.
+        diversity: How much showers of one incident particle differ from one another.
+        memorisation: Whether generated showers are copies.
+        amplification: How many reference showers the generated sample is worth.
+        interpolation: A momentum band that was held out of the training, beside its neighbours.
+        weights: Density ratio as weights of the generated showers, if wanted.
+        speed: Time of a generated shower, if there is a generator.
         radial_profile: Energy fraction against the distance from the projected track.
         cell_spectrum: Cells per shower against their energy.
         occupancy_curve: Cells per shower above a threshold, against the threshold.
         images: Mean energy in each cell.
         pairs: A few single showers of both samples.
-        classifier_low: AUC of a classifier that sees all cells.
-        classifier_high: AUC of a classifier that sees the observables.
-        fpd: Frechet distance of the observables.
     """
 
     provenance: Mapping[str, str]
@@ -64,19 +89,28 @@ class Comparison:
     generated_count: int
     threshold: float
     condition: ConditionCheck
-    distributions: tuple[Distribution, ...]
-    momentum_bins: tuple[resolution.ResponseBin, ...]
-    reference_outside: int
-    generated_outside: int
-    occupancy: resolution.Comparison
+    response: ResponseStudy
+    distributions: DistributionsStudy
+    conditional: ConditionalStudy
+    classifiers: ClassifierStudy
+    multivariate: MultivariateStudy
+    diversity: DiversityStudy
+    memorisation: MemorisationStudy
+    amplification: AmplificationStudy
+    interpolation: InterpolationStudy
+    weights: WeightStudy | None
+    speed: SpeedStudy | None
     radial_profile: Profile
     cell_spectrum: Profile
     occupancy_curve: Profile
     images: tuple[LayerImages, ...]
     pairs: tuple[ShowerPair, ...]
-    classifier_low: Metric
-    classifier_high: Metric
-    fpd: Metric
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Every metric of every study, by unique names."""
+        studies = [getattr(self, field.name) for field in fields(self)]
+        return tuple(metric for study in studies if is_dataclass(study) for metric in getattr(study, "metrics", ()))
 
 
 def compare(
@@ -85,20 +119,19 @@ def compare(
     settings: ValidationConfig,
     threshold: float,
     reporter: Reporter,
-    provenance: Mapping[str, str] | None = None,
+    context: Context | None = None,
 ) -> Comparison:
     """Compare two samples of showers.
 
     Args:
-        reference: Full simulation. Where each generated shower has the particle of the reference shower in the same
-            place, the samples count as paired: see `crossed` and `resolution.compare`. One and the same event in both
-            samples stays in one part of the classifiers' splits.
-        generated: Surrogate, in the same cells.
+        reference: Full simulation.
+        generated: Surrogate, in the same cells. Where both have the same incident particles, in whatever order, they
+            are compared as pairs.
         settings: How the comparison is made; its seed fixes every random choice. Without momentum bins there are
             four over the range of the reference.
         threshold: Cells below it [GeV] are set to 0 in both samples first.
         reporter: Told about each piece of the work.
-        provenance: Where both samples come from, in words.
+        context: What else is known.
 
     Returns:
         All numbers of a report.
@@ -106,42 +139,77 @@ def compare(
     Raises:
         ShapeError: The samples have different cells.
         DataError: A sample of fewer than 100 showers.
+        ConfigError: An observable of the settings cannot be had.
+
+    Example:
+        A sample compared with itself is found to be made of copies, and passes nothing that looks for them::
+
+            comparison = compare(reference, generated, config.validation, config.threshold, SilentReporter())
+            for metric in comparison.metrics:
+                print(metric.name, metric.value, metric.error, metric.floor)
     """
-    _check(reference, generated)
-    reference, generated = reference.above(threshold), generated.above(threshold)
-    with reporter.task("observables", total=2, unit="samples") as task:
-        observables = []
-        for sample in (reference, generated):
-            observables.append(compute_observables(sample.cell_energy, sample.incident, sample.geometry))
-            task.advance()
-    first, second = observables
-    condition = check_condition(reference, generated)
-    bins = _momentum_bins(reference, generated, (first, second), settings, paired=condition.paired)
-    half = random_half(len(reference), _rng(settings, "halves")) if condition.paired else None
+    known = context or Context(provenance={})
+    samples = make_samples(reference, generated, settings, threshold, reporter)
+    reference, generated = samples.reference, samples.generated
+    condition = check_condition(samples)
+    reporter.message(condition.sentence)
+    distributions = study_distributions(samples, reporter)
+    classifiers = study_classifiers(samples, reporter)
     return Comparison(
-        provenance=dict(provenance or {}),
+        provenance=dict(known.provenance),
         reference_count=len(reference),
         generated_count=len(generated),
         threshold=threshold,
         condition=condition,
-        distributions=_distributions(first, second, half, settings, reporter),
-        momentum_bins=bins,
-        reference_outside=len(reference) - sum(one.n_reference for one in bins),
-        generated_outside=len(generated) - sum(one.n_generated for one in bins),
-        occupancy=resolution.compare(
-            first["occupancy"],
-            second["occupancy"],
-            resolution.mean,
-            rng=_rng(settings, "occupancy"),
-            resamplings=settings.bootstrap,
-            paired=condition.paired,
-        ),
+        response=study_response(samples, reporter),
+        distributions=distributions,
+        conditional=study_conditional(samples, reporter),
+        classifiers=classifiers,
+        multivariate=study_multivariate(samples, reporter),
+        diversity=study_diversity(samples, reporter),
+        memorisation=study_memorisation(samples, known.training, reporter, hold_out=known.hold_out),
+        amplification=study_amplification(samples, reporter),
+        interpolation=study_interpolation(samples, known.hold_out, known.study, reporter),
+        weights=study_weights(samples, classifiers.low, reporter) if settings.weights else None,
+        speed=study_speed(known.sampler, reference.incident, known.simulation, reporter) if known.sampler else None,
         radial_profile=radial_profile(reference, generated),
         cell_spectrum=cell_spectrum(reference, generated),
         occupancy_curve=occupancy_curve(reference, generated),
         images=mean_images(reference, generated),
         pairs=shower_pairs(reference, generated),
-        **_multivariate(reference, generated, (first, second), half, settings, threshold or _FAINT, reporter),
+    )
+
+
+def make_samples(
+    reference: Showers, generated: Showers, settings: ValidationConfig, threshold: float, reporter: Reporter
+) -> Samples:
+    """Cut both samples at the threshold [GeV], pair them where they can be, and compute their observables.
+
+    Raises:
+        ShapeError: The samples have different cells.
+        DataError: A sample of fewer than 100 showers.
+        ConfigError: An observable of the settings cannot be had.
+    """
+    _check(reference, generated)
+    reference, (generated, paired) = reference.above(threshold), pair(reference, generated.above(threshold))
+    catalogue = observable_catalogue(reference.geometry, settings.observables)
+    values = []
+    with reporter.task("observables", total=2, unit="samples") as task:
+        for sample in (reference, generated):
+            values.append(
+                compute_observables(sample.cell_energy, sample.incident, sample.geometry, catalogue=catalogue)
+            )
+            task.advance()
+    return Samples(
+        reference=reference,
+        generated=generated,
+        threshold=threshold,
+        observables=catalogue,
+        reference_values=values[0],
+        generated_values=values[1],
+        paired=paired,
+        **dict(zip(("reference_group", "generated_group"), groups(reference, generated), strict=True)),
+        settings=settings,
     )
 
 
@@ -156,81 +224,3 @@ def _check(reference: Showers, generated: Showers) -> None:
         if len(showers) < LEAST_SHOWERS:
             msg = f"the {name} sample has {len(showers)} showers; a comparison needs at least {LEAST_SHOWERS}"
             raise DataError(msg)
-
-
-def _momentum_bins(
-    reference: Showers,
-    generated: Showers,
-    observables: tuple[Observables, Observables],
-    settings: ValidationConfig,
-    *,
-    paired: bool,
-) -> tuple[resolution.ResponseBin, ...]:
-    momentum = reference.momentum
-    return resolution.response_by_momentum(
-        observables[0]["response"],
-        observables[1]["response"],
-        momentum,
-        generated.momentum,
-        settings.momentum_bins or logarithmic_edges(float(momentum.min()), float(momentum.max())),
-        rng=_rng(settings, "momentum bins"),
-        resamplings=settings.bootstrap,
-        paired=paired,
-    )
-
-
-def _distributions(
-    reference: Observables,
-    generated: Observables,
-    half: NDArray[np.bool_] | None,
-    settings: ValidationConfig,
-    reporter: Reporter,
-) -> tuple[Distribution, ...]:
-    rng = _rng(settings, "distributions")
-    found = []
-    with reporter.task("distributions", total=len(reference), unit="observables") as task:
-        for name, values in reference.items():
-            found.append(compare_distributions(name, values, generated[name], settings.bootstrap, rng, half))
-            task.advance(note=name)
-    return tuple(found)
-
-
-def _multivariate(
-    reference: Showers,
-    generated: Showers,
-    observables: tuple[Observables, Observables],
-    half: NDArray[np.bool_] | None,
-    settings: ValidationConfig,
-    faint: float,
-    reporter: Reporter,
-) -> dict[str, Metric]:
-    """Classifier tests and Frechet distance."""
-    samples = reference, generated
-    tables = [observable_matrix(values) for values in observables]
-    high = [
-        np.concatenate([table, condition_features(sample.incident)], axis=1)
-        for table, sample in zip(tables, samples, strict=True)
-    ]
-    low = [cell_features(sample.cell_energy, sample.incident, sample.geometry, scale=faint) for sample in samples]
-    events, repeats = (reference.event, generated.event), settings.classifier_repeats
-    found = {}
-    with reporter.task("classifiers", total=3, unit="tests") as task:
-        rng = _rng(settings, "classifiers")
-        found["fpd"] = crossed(
-            partial(frechet_physics_distance, rng=rng, resamplings=settings.bootstrap), tables[0], tables[1], half
-        )
-        task.advance(note=f"FPD {found['fpd'].value:.3g}")
-        found["classifier_high"] = classifier_auc(
-            high[0], high[1], *events, rng=rng, kind="trees", repeats=repeats, name="high-level AUC"
-        )
-        task.advance(note=f"high-level AUC {found['classifier_high'].value:.3f}")
-        found["classifier_low"] = classifier_auc(
-            low[0], low[1], *events, rng=rng, kind="network", repeats=repeats, name="low-level AUC"
-        )
-        task.advance(note=f"low-level AUC {found['classifier_low'].value:.3f}")
-    return found
-
-
-def _rng(settings: ValidationConfig, piece: str) -> np.random.Generator:
-    """A stream of its own for each piece of the work, so that no piece changes another's figures."""
-    return np.random.default_rng([settings.seed, *piece.encode()])

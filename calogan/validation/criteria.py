@@ -1,21 +1,35 @@
-"""Verdicts: is a measured difference, less what chance alone makes, below its bound within the errors?"""
+"""Verdicts: is a difference, less what chance alone makes, surely smaller than the effect size that matters?"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from scipy.stats import norm
 
 from calogan.config import CriteriaConfig
 from calogan.metrics.metric import Metric
 from calogan.metrics.resolution import Comparison as Compared
-from calogan.validation.comparison import Comparison
 
-__all__ = ["SEPARATION", "Outcome", "Verdict", "judge", "needed_showers", "outcome", "overall"]
+if TYPE_CHECKING:
+    from calogan.validation.comparison import Comparison
+
+__all__ = [
+    "SEPARATION",
+    "Difference",
+    "Outcome",
+    "Verdict",
+    "judge",
+    "judge_tests",
+    "needed_showers",
+    "outcome",
+    "overall",
+]
 
 SEPARATION = "separation power"  # group of the observables' criteria
-_SIGMAS = 2.0
 
 
 class Outcome(StrEnum):
@@ -27,18 +41,40 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One criterion with all that it rests on.
+class Difference:
+    """A difference and the effect size that it is held against.
 
     Attributes:
         group: Heading that the criterion belongs to.
         criterion: What is compared.
         reference: Value of the reference sample; NaN where a metric compares the samples as a whole.
         generated: Value of the generated sample; NaN likewise.
-        difference: Relative difference or metric: what is held against the bound, before the floor is taken off.
-        error: Its standard error.
-        floor: What reference against reference of the same sizes gives.
-        bound: Largest difference beyond the floor that passes.
+        difference: Absolute relative difference, or metric.
+        error: Standard error of the difference beyond the floor.
+        floor: What reference against reference gives; 0 for a difference that has a sign.
+        bound: Effect size: the smallest difference beyond the floor that matters.
+        showers: Showers of the smaller sample.
+        skewness: That of the difference for samples of one distribution; 0 for a normal one.
+    """
+
+    group: str
+    criterion: str
+    reference: float
+    generated: float
+    difference: float
+    error: float
+    floor: float
+    bound: float
+    showers: int
+    skewness: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One criterion with all that it rests on; see `Difference` for the first eight.
+
+    Attributes:
+        limit: Upper confidence limit of the difference less the floor.
         outcome: Pass, fail or undecided.
         note: What an undecided criterion needs; else empty.
     """
@@ -51,47 +87,50 @@ class Verdict:
     error: float
     floor: float
     bound: float
+    limit: float
     outcome: Outcome
     note: str = ""
 
 
-def outcome(difference: float, error: float, floor: float, bound: float) -> Outcome:
-    r"""Judge one difference.
+def outcome(excess: float, error: float, bound: float, confidence_z: float, failure_z: float) -> Outcome:
+    r"""Judge one difference by an equivalence test.
 
-    Fails where :math:`d - f > b + 2\sigma`, whatever the size of the error. Passes where :math:`d - f \le b` and
-    :math:`\sigma \le b/2`. Everything else is undecided: the error is too large, or the difference is above its bound
-    by less than two errors.
+    Passes where the confidence limit :math:`x + z_c \sigma` of the excess x lies at or under the bound b. Fails where
+    it does not although the sample is large enough, :math:`(z_c + z_f) \sigma \le b`, or where the excess is above
+    the bound beyond doubt, :math:`x - z_f \sigma > b`. Undecided else. For samples of one distribution the excess
+    would have to come out above :math:`z_f \sigma` to fail.
 
     Args:
-        difference: Absolute difference or metric, d.
+        excess: Difference less the floor, x.
         error: Its standard error, :math:`\sigma`.
-        floor: Value expected for two reference samples, f.
-        bound: Bound, b.
+        bound: Effect size, b.
+        confidence_z: Normal quantile of the confidence, :math:`z_c`.
+        failure_z: Normal quantile of the chance of a false failure, :math:`z_f`.
+
+    Source:
+        Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657; all criteria together pass at the same confidence
+        (intersection-union test: Berger and Hsu, Statist. Sci. 11 (1996) 283).
 
     Example:
-        >>> outcome(0.015, 0.004, 0.003, 0.02), outcome(0.06, 0.004, 0.003, 0.02), outcome(0.01, 0.02, 0.003, 0.02)
-        (<Outcome.PASS: 'pass'>, <Outcome.FAIL: 'fail'>, <Outcome.UNDECIDED: 'undecided'>)
+        >>> [outcome(x, error, 0.02, 1.6, 3.5).value for x, error in ((0.01, 0.003), (0.03, 0.003), (0.01, 0.02))]
+        ['pass', 'fail', 'undecided']
     """
-    if not all(math.isfinite(value) for value in (difference, error, floor)):
+    if not (math.isfinite(excess) and math.isfinite(error)):
         return Outcome.UNDECIDED
-    if difference - floor > bound + _SIGMAS * error:
-        return Outcome.FAIL
-    return Outcome.PASS if error <= bound / 2 and difference - floor <= bound else Outcome.UNDECIDED
+    if excess + confidence_z * error <= bound:
+        return Outcome.PASS
+    decidable = (confidence_z + failure_z) * error <= bound
+    return Outcome.FAIL if decidable or excess - failure_z * error > bound else Outcome.UNDECIDED
 
 
-def needed_showers(excess: float, error: float, bound: float, count: int) -> int:
-    """Showers that would decide: their error is half the bound or, above the bound, half the distance from it.
-
-    Errors fall with the square root of the number; rounded up to two digits.
+def needed_showers(error: float, bound: float, count: int, quantiles: float) -> int:
+    """Showers with which the criterion can be decided, as errors fall with the root of their number; two digits.
 
     Example:
-        >>> needed_showers(excess=0.01, error=0.02, bound=0.02, count=1000)
-        4000
-        >>> needed_showers(excess=0.03, error=0.01, bound=0.02, count=1000)
+        >>> needed_showers(error=0.02, bound=0.05, count=1000, quantiles=5.0)
         4000
     """
-    wanted = (excess - bound) / _SIGMAS if excess > bound else bound / 2
-    exact = count * (error / min(wanted, bound / 2)) ** 2
+    exact = count * (quantiles * error / bound) ** 2
     digit = int(10 ** max(0, math.floor(math.log10(exact)) - 1))
     return math.ceil(exact / digit - 1e-9) * digit
 
@@ -104,83 +143,106 @@ def overall(verdicts: Sequence[Verdict]) -> Outcome:
 
 def judge(comparison: Comparison, criteria: CriteriaConfig) -> tuple[Verdict, ...]:
     """Verdicts of a comparison, one a criterion: incident particles first, then physics, then classifiers."""
-    return (
-        _condition(comparison, criteria.condition_p),
-        *_momentum_bins(comparison, criteria),
-        _relative(
-            "occupancy: relative difference",
-            "mean number of lit cells",
-            comparison.occupancy,
-            min(comparison.reference_count, comparison.generated_count),
-            criteria.occupancy,
-        ),
-        *_classifiers(comparison, criteria),
-        *_separations(comparison, criteria.separation),
-    )
+    tests = [*_response(comparison, criteria), *_classifiers(comparison, criteria), *_separations(comparison, criteria)]
+    return (_condition(comparison.condition.lowest_p, criteria.condition_p), *judge_tests(tests, criteria))
 
 
-def _condition(comparison: Comparison, bound: float) -> Verdict:
-    p_value = 1.0 if comparison.condition.paired else comparison.condition.lowest_p
-    return Verdict(
-        group="incident particles",
-        criterion="same distributions: p-value, at least",
-        reference=math.nan,
-        generated=p_value,
-        difference=math.nan,
-        error=math.nan,
-        floor=math.nan,
-        bound=bound,
-        outcome=Outcome.PASS if p_value >= bound else Outcome.FAIL,
-        note="" if p_value >= bound else "the samples were made for different particles",
-    )
+def judge_tests(tests: Sequence[Difference], criteria: CriteriaConfig) -> tuple[Verdict, ...]:
+    """Verdicts of several differences that together fail falsely with the chance of the configuration.
+
+    That chance, less the share of the test of the incident particles, is divided by the number of tests (Bonferroni)
+    and between both signs.
+    """
+    confidence = float(norm.ppf(criteria.confidence))
+    chance = (criteria.false_failures - criteria.condition_p) / max(len(tests), 1)
+    failure = float(norm.isf(chance / 2))
+    return tuple(_verdict(test, confidence, failure) for test in tests)
 
 
-def _momentum_bins(comparison: Comparison, criteria: CriteriaConfig) -> list[Verdict]:
-    verdicts = []
-    for name, bound in (("response", criteria.response), ("resolution", criteria.resolution)):
-        for one in comparison.momentum_bins:
-            criterion = f"{name}, {one.low:g} to {one.high:g} GeV"
-            count = min(one.n_reference, one.n_generated)
-            verdicts.append(_relative(f"{name}: relative difference", criterion, getattr(one, name), count, bound))
-    return verdicts
-
-
-def _relative(group: str, criterion: str, compared: Compared, count: int, bound: float) -> Verdict:
-    difference, error = abs(compared.difference.value), compared.difference.error
-    floor = math.sqrt(2 / math.pi) * error  # mean of |x| of a normal number x of that width
-    values = compared.reference.value, compared.generated.value
-    return _verdict(group, criterion, values, (difference, error, floor, bound), count)
-
-
-def _separations(comparison: Comparison, bound: float) -> list[Verdict]:
-    return [_metric(SEPARATION, one.name, one.separation, bound) for one in comparison.distributions]
-
-
-def _classifiers(comparison: Comparison, criteria: CriteriaConfig) -> list[Verdict]:
-    # a bound on the AUC of samples without end, whose floor is 0.5
-    tests = (
-        ("low-level classifier (cells)", comparison.classifier_low, criteria.classifier_low - 0.5),
-        ("high-level classifier (observables)", comparison.classifier_high, criteria.classifier_high - 0.5),
-    )
-    return [_metric("classifier AUC", name, test, bound) for name, test, bound in tests]
-
-
-def _metric(group: str, criterion: str, metric: Metric, bound: float) -> Verdict:
-    judged = (metric.value, metric.excess_error, metric.floor, bound)
-    return _verdict(group, criterion, (math.nan, math.nan), judged, min(metric.n_reference, metric.n_generated))
-
-
-def _verdict(
-    group: str,
-    criterion: str,
-    values: tuple[float, float],
-    judged: tuple[float, float, float, float],
-    count: int,
-) -> Verdict:
-    difference, error, floor, bound = judged
-    found = outcome(difference, error, floor, bound)
+def _verdict(test: Difference, confidence: float, failure: float) -> Verdict:
+    # Cornish and Fisher's first correction of a normal quantile for skewness
+    failure += test.skewness * (failure**2 - 1) / 6
+    excess = test.difference - test.floor
+    found = outcome(excess, test.error, test.bound, confidence, failure)
     note = ""
     if found is Outcome.UNDECIDED:
-        needed = needed_showers(difference - floor, error, bound, count) if math.isfinite(error) and error > 0 else None
-        note = f"needs {needed} showers" if needed else f"not measurable with {count} showers"
-    return Verdict(group, criterion, *values, difference, error, floor, bound, found, note)
+        note = f"not measurable with {test.showers} showers"
+        if math.isfinite(excess) and math.isfinite(test.error) and test.error > 0:
+            needed = needed_showers(test.error, test.bound, test.showers, confidence + failure)
+            note = f"needs about {max(needed, test.showers + 1)} showers"
+    return Verdict(
+        test.group,
+        test.criterion,
+        test.reference,
+        test.generated,
+        test.difference,
+        test.error,
+        test.floor,
+        test.bound,
+        excess + confidence * test.error,
+        found,
+        note,
+    )
+
+
+def _condition(p_value: float, bound: float) -> Verdict:
+    passed = p_value >= bound
+    unknown = math.nan
+    names = "incident particles", "same distributions: p-value, at least"
+    nothing = Difference(*names, unknown, unknown, unknown, unknown, unknown, bound, 0)
+    verdict = _verdict(nothing, 0.0, 0.0)
+    return replace(
+        verdict,
+        generated=p_value,
+        outcome=Outcome.PASS if passed else Outcome.FAIL,
+        note="" if passed else "the samples were made for different particles",
+    )
+
+
+def _response(comparison: Comparison, criteria: CriteriaConfig) -> Iterator[Difference]:
+    study = comparison.response
+    showers = min(comparison.reference_count, comparison.generated_count)
+    for name, bound, bin_bound in (
+        ("response", criteria.response, criteria.response_bin),
+        ("resolution", criteria.resolution, criteria.resolution_bin),
+    ):
+        group = f"{name}: relative difference"
+        yield _relative(group, f"{name}, all momenta", getattr(study, name), showers, bound)
+        for one in study.momentum_bins:
+            criterion = f"{name}, {one.low:g} to {one.high:g} GeV"
+            yield _relative(group, criterion, getattr(one, name), min(one.n_reference, one.n_generated), bin_bound)
+    group = "occupancy: relative difference"
+    yield _relative(group, "mean number of lit cells", study.occupancy, showers, criteria.occupancy)
+
+
+def _relative(group: str, criterion: str, compared: Compared, showers: int, bound: float) -> Difference:
+    difference, error = abs(compared.difference.value), compared.difference.error
+    return Difference(
+        group, criterion, compared.reference.value, compared.generated.value, difference, error, 0.0, bound, showers
+    )
+
+
+def _classifiers(comparison: Comparison, criteria: CriteriaConfig) -> Iterator[Difference]:
+    # an effect size of the AUC of samples without end, whose floor is 0.5
+    yield _metric(
+        "classifier AUC", "low-level classifier (cells)", comparison.classifiers.low.auc, criteria.classifier_low - 0.5
+    )
+    yield _metric(
+        "classifier AUC",
+        "high-level classifier (observables)",
+        comparison.classifiers.high.auc,
+        criteria.classifier_high - 0.5,
+    )
+
+
+def _separations(comparison: Comparison, criteria: CriteriaConfig) -> Iterator[Difference]:
+    for one in comparison.distributions.distributions:
+        test = _metric(SEPARATION, one.name, one.separation, criteria.separation)
+        # that of a chi-squared distribution
+        yield replace(test, skewness=math.sqrt(8 / max(len(one.edges) - 2, 1)))
+
+
+def _metric(group: str, criterion: str, metric: Metric, bound: float) -> Difference:
+    showers = min(metric.n_reference, metric.n_generated)
+    judged = metric.value, metric.excess_error, metric.floor, bound
+    return Difference(group, criterion, math.nan, math.nan, *judged, showers)

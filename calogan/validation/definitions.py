@@ -1,4 +1,4 @@
-"""What the report's figures mean, and where their formulas come from."""
+"""What the report's words and figures mean, and where their formulas come from."""
 
 from __future__ import annotations
 
@@ -28,23 +28,40 @@ DEFINITIONS = (
         "Cells below the read-out threshold are set to 0 in both samples before anything is computed.",
     ),
     Definition(
+        "Error",
+        "Standard error of the value: its spread when showers are drawn again from the samples, in pairs where both "
+        "samples have the same particles.",
+    ),
+    Definition(
         "Floor",
-        "What a metric gives when reference showers are compared with other reference showers, in samples as large as "
-        "those of the report or scaled to them. No surrogate can be expected to come below it.",
+        "What a metric gives for two samples of one distribution, as large as those of the report or scaled to them. "
+        "No surrogate can be expected to come below it but by chance.",
     ),
     Definition(
-        "Response and resolution",
-        "Mean of E_visible / |p| over the showers of a momentum bin, and its standard deviation over its mean. "
-        "Differences are relative to the reference; all errors come from resampling the showers, in pairs where "
-        "both samples have the same particles.",
+        "p-value",
+        "Chance of such a value, or a larger one, for two samples of one distribution. Where both samples have the "
+        "same particles it comes from exchanging the two showers of a pair (Fisher's randomisation), else from "
+        "sharing out all showers anew.",
     ),
     Definition(
-        "Paired samples",
-        "Where each generated shower has the very particle of a reference shower, the samples are not independent, as "
-        "floors, errors and p-values of the distances below assume. Separation power, χ², KS, Wasserstein and Fréchet "
-        "distances are then the mean of two comparisons: the reference showers of a random half of the particles with "
-        "the generated showers of the other half, and the other way round. Floors hold for these halves; errors are "
-        "not divided for taking two, and a p-value is twice the smaller one.",
+        "Effect size and limit",
+        "A criterion is a test of equivalence: it passes when the upper confidence limit of the difference, less the "
+        "floor, is at or under the effect size, so that a sample too small to tell does not pass.",
+        "J. Pharmacokinet. Biopharm. 15 (1987) 657",
+    ),
+    Definition(
+        "Response, linearity, resolution",
+        "Mean of E_visible / |p| over the showers of a momentum bin, the same against |p|, and its standard deviation "
+        "over its mean. Differences are relative to the reference.",
+    ),
+    Definition(
+        "Resolution fit",
+        "σ / E = a / √E ⊕ c, the two terms added in squares: a is the sampling term, c the constant term.",
+        "R. Wigmans, Calorimetry, section 4.8",
+    ),
+    Definition(
+        "Effective width",
+        "Half the central 68.27% interval of E_visible / |p| over its median: the resolution without the tails.",
     ),
     Definition(
         "Separation power",
@@ -54,39 +71,74 @@ DEFINITIONS = (
     ),
     Definition(
         "χ²/ndf",
-        "Chi-squared test of two histograms being drawn from one distribution, per degree of freedom. Neighbouring "
-        "bins are merged until at least 10 showers of each sample are expected in each.",
-        "arXiv:0804.0380",
+        "Chi-squared test of two histograms being drawn from one distribution, per degree of freedom.",
+        "arXiv:0804.0380; of paired samples Biometrika 42 (1955) 412",
     ),
     Definition(
         "KS",
         "Kolmogorov-Smirnov test: the largest difference of the two cumulative distributions. Only for continuous "
-        "observables, since its p-value is too large for whole numbers.",
+        "observables.",
     ),
     Definition(
         "Wasserstein",
         "Area between the two cumulative distributions, over the standard deviation of the reference: how far values "
-        "have to be moved, in widths of the distribution. Its error comes from resampling the showers, its floor from "
-        "random partitions of both samples together.",
+        "have to be moved, in widths of the distribution.",
         "arXiv:1509.02237",
     ),
     Definition(
-        "Effective width",
-        "Half the central 68.27% interval of E_visible / |p| over its median: the resolution without the tails.",
+        "Fréchet physics distance (FPD)",
+        "Squared Fréchet distance of two normal distributions with the means and covariances of the observables, at "
+        "one fixed number of showers, and extrapolated to infinitely many where there are enough.",
+        "arXiv:2211.10295",
+    ),
+    Definition(
+        "Kernel physics distance (KPD)",
+        "Maximum mean discrepancy of the observables with a polynomial kernel: sees differences beyond means and "
+        "covariances.",
+        "arXiv:2211.10295",
+    ),
+    Definition(
+        "PRD-AUC",
+        "Both samples together are sorted into clusters; the curve of precision against recall follows from the two "
+        "histograms of clusters, and the area under it is 1 for equal samples.",
+        "arXiv:1806.00035",
+    ),
+    Definition(
+        "Precision, recall",
+        "Share of generated showers that lie among the reference showers, and share of reference showers that lie "
+        "among the generated ones. A shower lies among others if it is nearer to one of them than that one's k-th "
+        "neighbour is.",
+        "arXiv:1904.06991",
+    ),
+    Definition(
+        "Density, coverage",
+        "The same, less sensitive to single outlying showers: how crowded the surroundings of the reference showers "
+        "are with generated ones, and the share of reference showers that have a generated one near.",
+        "arXiv:2002.09797",
     ),
     Definition(
         "Classifier AUC",
-        "Area under the ROC curve of a classifier that learns on 60% of the events, is stopped on 20% and judged on "
-        "20%: 0.5 when the samples cannot be told apart, 1 when they always can. Low level: a network that sees all "
-        "cells and the incident particle; high level: boosted trees that see the observables and the particle. The "
-        "mean over several splits; its floor is the same on two halves of the reference.",
+        "Area under the ROC curve of a classifier that was trained on other showers: 0.5 when the samples cannot be "
+        "told apart, 1 when they always can. Low level: a network that sees all cells and the incident particle; high "
+        "level: boosted trees that see the observables and the particle. All showers of one incident particle stay in "
+        "one part of each split.",
         "arXiv:1610.06545, arXiv:2410.21611",
     ),
     Definition(
-        "Fréchet physics distance",
-        "Squared Fréchet distance of two normal distributions with the means and covariances of the observables, in "
-        "widths of the reference, at the size of these samples. Its floor comes from halves of the reference, scaled "
-        "to that size.",
-        "arXiv:2211.10295",
+        "Jensen-Shannon divergence (JSD)",
+        "Of the calibrated classifier: 0 when the samples cannot be told apart, 1 when they always can.",
+        "arXiv:2410.21611",
+    ),
+    Definition(
+        "Weights",
+        "Ratio of the densities of reference and generated showers at a generated shower, from the calibrated "
+        "classifier. The effective sample size is (Σ w)² / Σ w².",
+        "arXiv:1907.08209",
+    ),
+    Definition(
+        "Amplification",
+        "Number of reference showers that would know a histogram as well as the generated sample does. It cannot grow "
+        "beyond what the difference of the two distributions allows.",
+        "arXiv:2008.06545, arXiv:2202.07352",
     ),
 )

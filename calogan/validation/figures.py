@@ -1,28 +1,22 @@
-"""The figures of a report: which there are, in which section, and their pictures as PNG."""
+"""The figures of a page as PNG."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 
 from calogan.progress import Reporter
-from calogan.validation import plots
-from calogan.validation.comparison import Comparison
+from calogan.validation.page import Drawing, Section
+from calogan.validation.plots.style import STYLE
 
-__all__ = ["Picture", "draw"]
+__all__ = ["Picture", "draw", "file_name"]
 
-_PROFILES = {
-    "radial_profile": ("Radial profile", "distance from the projected track [mm]", "fraction of visible energy", False),
-    "cell_spectrum": ("Cell spectrum", "cell energy [GeV]", "cells per shower", True),
-    "occupancy_curve": ("Occupancy against threshold", "threshold [GeV]", "cells per shower above it", True),
-}
-_IMAGES = {"reference": "", "generated": "", "ratio": f"grey: uncertain by more than {plots.KNOWN_RATIO:.0%}"}
 _DPI = 144
+_HEADER = 8 + 8  # bytes of a PNG before its width: signature, length and type of the first chunk
 
 
 @dataclass(frozen=True)
@@ -31,73 +25,57 @@ class Picture:
 
     Attributes:
         name: File name without its ending.
-        section: Section of the report that it belongs to.
+        section: Id of the section that it belongs to.
         title: What it shows, for those who do not see it.
         png: The picture.
-        width: Its width in pixels.
-        height: Its height in pixels.
         caption: What its own title and labels do not say.
+        key: Whether it is among the few that are shown right below the verdicts.
     """
 
     name: str
     section: str
     title: str
     png: bytes
-    width: int
-    height: int
     caption: str = ""
+    key: bool = False
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as the PNG itself says."""
+        width, height = (int.from_bytes(self.png[_HEADER + at : _HEADER + at + 4], "big") for at in (0, 4))
+        return width, height
 
 
-@dataclass(frozen=True)
-class _Plan:
-    name: str
-    section: str
-    title: str
-    make: Callable[[], Figure]
-    caption: str = ""
+def draw(sections: Sequence[Section], reporter: Reporter) -> tuple[Picture, ...]:
+    """Draw all figures of all sections, in their order; no two get one name."""
+    plans = [(section.id, drawing) for section in sections for drawing in section.drawings]
+    pictures: list[Picture] = []
+    taken: set[str] = set()
+    with reporter.task("draw", total=len(plans), unit="figures") as task, rc_context(STYLE):
+        for section, drawing in plans:
+            name = file_name(drawing.name, taken)
+            taken.add(name)
+            pictures.append(Picture(name, section, drawing.title, _png(drawing), drawing.caption, drawing.key))
+            task.advance(note=name)
+    return tuple(pictures)
 
 
-def draw(comparison: Comparison, reporter: Reporter) -> list[Picture]:
-    """Draw all figures of a report."""
-    plans = [*_curves(comparison), *_images(comparison)]
-    pictures = []
-    with reporter.task("draw", total=len(plans), unit="figures") as task, rc_context(plots.STYLE):
-        for plan in plans:
-            pictures.append(_picture(plan))
-            task.advance(note=plan.name)
-    return pictures
+def file_name(name: str, taken: set[str] | frozenset[str] = frozenset()) -> str:
+    """Make a name of letters, digits and underscores that is not taken, whatever an observable may be called.
+
+    Example:
+        >>> file_name("../E / p"), file_name("energy", {"energy", "energy_2"})
+        ('E_p', 'energy_3')
+    """
+    plain = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "figure"
+    unique, number = plain, 1
+    while unique in taken:
+        number += 1
+        unique = f"{plain}_{number}"
+    return unique
 
 
-def _curves(comparison: Comparison) -> Iterator[_Plan]:
-    for which in ("response", "resolution"):
-        make = partial(plots.momentum_trend, comparison.momentum_bins, which)
-        yield _Plan(which, "momentum", f"{which} in bins of |p|", make)
-    for one in comparison.distributions:
-        yield _Plan(
-            f"observable_{one.name}", "observables", f"distribution of {one.name}", partial(plots.histogram, one)
-        )
-    for name, (title, x_label, y_label, log_x) in _PROFILES.items():
-        make = partial(plots.profile_curve, getattr(comparison, name), title, x_label, y_label, log_x=log_x)
-        yield _Plan(name, "profiles", title, make)
-    yield _Plan("classifiers", "classifiers", "AUC of the tests", partial(plots.classifier_summary, comparison))
-
-
-def _images(comparison: Comparison) -> Iterator[_Plan]:
-    for images in comparison.images:
-        for which, caption in _IMAGES.items():
-            title = f"mean energy of the cells of layer {images.layer}, {which}"
-            yield _Plan(
-                f"layer{images.layer}_{which}", "images", title, partial(plots.layer_image, images, which), caption
-            )
-    for number, pair in enumerate(comparison.pairs):
-        make = partial(plots.shower_pair, pair)
-        caption = f"layer {pair.layer}; events {pair.reference_event} and {pair.generated_event}"
-        yield _Plan(f"shower_{number}", "showers", "a reference shower and a generated one", make, caption)
-
-
-def _picture(plan: _Plan) -> Picture:
+def _png(drawing: Drawing) -> bytes:
     buffer = io.BytesIO()
-    figure = plan.make()
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    width, height = (int(side * _DPI) for side in figure.get_size_inches())
-    return Picture(plan.name, plan.section, plan.title, buffer.getvalue(), width, height, plan.caption)
+    drawing.make().savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    return buffer.getvalue()

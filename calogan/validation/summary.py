@@ -1,17 +1,22 @@
-"""What a report comes to: its verdicts, and the few figures worth keeping beside a model."""
+"""What a report comes to: its verdicts, and the figures worth keeping beside a model."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calogan.validation.comparison import Comparison
-from calogan.validation.criteria import SEPARATION, Outcome, Verdict, overall
+from calogan.metrics.metric import Metric
+from calogan.validation.criteria import Outcome, Verdict, overall
 from calogan.validation.numbers import number, with_error
 
-__all__ = ["Verdicts", "summarise"]
+__all__ = ["Verdicts", "figures_of", "obstacles", "sentence", "tally"]
+
+_MOST_OF_A_GROUP = 5
+_MOST_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Verdicts:
 
     Attributes:
         rows: One verdict a criterion.
-        figures: Name to number: the differences and metrics, as for tracking a run.
+        figures: Name to number: metrics and their floors, as for tracking a run.
         showers: Reference showers compared.
         report: Path of the page.
     """
@@ -35,50 +40,92 @@ class Verdicts:
         """Every criterion passes; an undecided one does not."""
         return overall(self.rows) is Outcome.PASS
 
+    def tags(self, split: str) -> dict[str, object]:
+        """Tags for the record of a run: the verdict and how many criteria say what.
+
+        Example:
+            >>> Verdicts((), {}, 0, Path("report.html")).tags("test")
+            {'calogan.verdict': 'pass', 'calogan.verdict.tally': '0 pass, 0 fail, 0 undecided'}
+        """
+        name = "calogan.verdict" if split == "test" else f"calogan.verdict.{split}"
+        return {name: overall(self.rows).value, f"{name}.tally": tally(self.rows)}
+
     def table(self) -> list[tuple[str, ...]]:
-        """Header and rows of text; of the separation powers the worst one and those that do not pass."""
-        header = ("criterion", "reference", "generated", "difference", "floor", "bound", "verdict")
+        """Header and rows of text; of a group of many criteria, the worst and those that do not pass."""
+        header = ("criterion", "reference", "generated", "difference", "floor", "effect size", "verdict")
         return [header, *(_text(row) for row in _shortened(self.rows))]
 
 
-def summarise(comparison: Comparison) -> dict[str, float]:
-    """Figures of a comparison by name; those that could not be measured are left out."""
-    figures = {
-        "occupancy_difference": comparison.occupancy.difference.value,
-        "separation_mean": sum(one.separation.value for one in comparison.distributions)
-        / len(comparison.distributions),
-    }
-    for one in comparison.momentum_bins:
-        place = f"{one.low:g}_to_{one.high:g}_gev"
-        figures[f"response_difference_{place}"] = one.response.difference.value
-        figures[f"resolution_difference_{place}"] = one.resolution.difference.value
-    for distribution in comparison.distributions:
-        figures[f"separation_{distribution.name}"] = distribution.separation.value
-    for name, metric in (
-        ("auc_low", comparison.classifier_low),
-        ("auc_high", comparison.classifier_high),
-        ("fpd", comparison.fpd),
-    ):
+def figures_of(metrics: Iterable[Metric]) -> dict[str, float]:
+    """Value and floor of each metric by a name of small letters, digits and underscores; those not finite left out.
+
+    Example:
+        >>> figures_of([Metric("KS |p|", 0.1, 0.01, float("nan"), 0.0, 9, 9, "")])
+        {'ks_p': 0.1}
+    """
+    figures = {}
+    for metric in metrics:
+        name = re.sub(r"[\W_]+", "_", metric.name.lower(), flags=re.ASCII).strip("_")
         figures[name], figures[f"{name}_floor"] = metric.value, metric.floor
-    return {name: value for name, value in figures.items() if math.isfinite(value)}
+    return {name: float(value) for name, value in figures.items() if math.isfinite(value)}
+
+
+def tally(rows: Sequence[Verdict]) -> str:
+    """How many criteria say what."""
+    counts = Counter(row.outcome for row in rows)
+    return ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
+
+
+def sentence(rows: Sequence[Verdict]) -> str:
+    """Say in one sentence what the verdict on the whole means."""
+    counts, every = Counter(row.outcome for row in rows), len(rows)
+    failed, open_ = counts[Outcome.FAIL], counts[Outcome.UNDECIDED]
+    if failed:
+        also = f"; {open_} more cannot be decided with so few showers" if open_ else ""
+        verb = "fails" if failed == 1 else "fail"
+        return f"The samples differ by more than the study allows: {failed} of {every} criteria {verb}{also}."
+    if open_:
+        return (
+            f"No criterion fails, but {open_} of {every} criteria cannot be decided with so few showers; "
+            "the notes say how many would do."
+        )
+    return (
+        f"All {every} criteria pass: whatever difference there is beyond chance, each is smaller than the study allows."
+    )
+
+
+def obstacles(rows: Sequence[Verdict], outcome: Outcome) -> str:
+    """Names of the criteria of one outcome, the first few of them; empty if there are none."""
+    names = [_name(row) for row in rows if row.outcome is outcome]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return "; ".join(names[:_MOST_NAMED]) + more
 
 
 def _shortened(rows: Sequence[Verdict]) -> list[Verdict]:
-    separations = [row for row in rows if row.group == SEPARATION]
-    worst = max(separations, key=lambda row: row.difference - row.floor, default=None)
-    return [row for row in rows if row.group != SEPARATION or row is worst or row.outcome is not Outcome.PASS]
+    sizes = Counter(row.group for row in rows)
+    long = {group for group, size in sizes.items() if size > _MOST_OF_A_GROUP}
+    worst = {group: max((row for row in rows if row.group == group), key=_excess) for group in long}
+    return [row for row in rows if row.group not in long or row is worst[row.group] or row.outcome is not Outcome.PASS]
+
+
+def _excess(row: Verdict) -> float:
+    excess = row.difference - row.floor
+    return excess if math.isfinite(excess) else -math.inf
+
+
+def _name(row: Verdict) -> str:
+    """Criterion with the first words of its group, unless it begins with them."""
+    group = row.group.partition(":")[0]
+    return row.criterion if row.criterion.startswith(f"{group},") else f"{group}: {row.criterion}"
 
 
 def _text(row: Verdict) -> tuple[str, ...]:
-    name = f"{row.criterion} (separation power)" if row.group == SEPARATION else row.criterion
-    verdict = f"{row.outcome.value}, {row.note}" if row.note else row.outcome.value
-    difference = with_error(row.difference, row.error)
     return (
-        name,
+        _name(row),
         number(row.reference),
         number(row.generated),
-        difference,
+        with_error(row.difference, row.error),
         number(row.floor, 2),
         number(row.bound),
-        verdict,
+        f"{row.outcome.value}, {row.note}" if row.note else row.outcome.value,
     )

@@ -9,8 +9,9 @@ import pytest
 import uproot
 
 from calogan.data.files import InputFile
-from calogan.data.particles import iterate_particles, read_event_ids
-from calogan.errors import SchemaError
+from calogan.data.particles import iterate_particles, read_event_ids, read_simulation_time
+from calogan.data.simulation_time import SimulationTime
+from calogan.errors import DataError, SchemaError
 
 COUNT = 10
 INCIDENT = ("px", "py", "pz", "x", "y")
@@ -62,3 +63,25 @@ def test_event_ids_without_a_branch_are_the_entries(file, schema):
 def test_branches_that_particles_need_must_be_there(file, schema):
     with pytest.raises(SchemaError, match="no branch 'p_z'"):
         read_event_ids(file, replace(schema, momentum=("px", "py", "p_z")))
+
+
+def timed(path, times, tree="showers"):
+    with uproot.recreate(path) as file:
+        file[tree] = {"event": np.arange(len(times)), "time": np.asarray(times)}
+    return InputFile(str(path))
+
+
+def test_simulation_time_is_the_mean_of_its_branch(toy, tmp_path):
+    file = timed(tmp_path / "a.root", [1.0, 2.0, 6.0])
+
+    assert read_simulation_time(file, toy.schema("dense"), "time") == SimulationTime("time", 3, 3.0)
+
+
+def test_bad_simulation_times_are_named(toy, tmp_path):
+    schema = toy.schema("dense")
+    with pytest.raises(DataError, match=r"a\.root:showers, branch 'time', entry 1: -2 is no time"):
+        read_simulation_time(timed(tmp_path / "a.root", [1.0, -2.0]), schema, "time")
+    with pytest.raises(DataError, match="entry 0: nan is no time"):
+        read_simulation_time(timed(tmp_path / "b.root", [np.nan]), schema, "time")
+    with pytest.raises(SchemaError, match="no branch 'tine'; did you mean 'time'"):
+        read_simulation_time(timed(tmp_path / "c.root", [1.0]), schema, "tine")

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from calogan.config import Config
+from calogan.data.fingerprints import shower_fingerprints
 from calogan.data.root import ShowerWriter
 from calogan.data.split import SPLITS, assign_splits
-from calogan.data.store import Manifest, Store
+from calogan.data.store import Manifest, Store, is_store
 from calogan.errors import StoreError
 from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare
@@ -107,3 +108,32 @@ def _cut(path):
 
 def _replace(path):
     np.save(path, np.zeros(3, dtype=np.int32))
+
+
+def test_fingerprints_are_those_of_the_splits_showers_with_energy(toy, tmp_path):
+    dark = toy.showers.cell_energy.copy()
+    dark[::2] = 0
+    file = toy.write(tmp_path / "a.root", "dense", replace(toy.showers, cell_energy=dark))
+    store = prepare(toy.config(tmp_path / "run", "dense", files=[str(file)]), SilentReporter())
+
+    found = store.fingerprints("train")
+
+    showers = store.load("train")
+    assert np.array_equal(found, shower_fingerprints(showers.cell_energy[showers.cell_energy.any(axis=1)]))
+    assert 0 < len(found) < len(showers)
+
+
+def test_a_manifest_without_simulation_times_is_read(store):
+    path = store.folder / "manifest.json"
+    values = json.loads(path.read_text())
+    for shard in values["shards"]:
+        del shard["simulation_time"]
+    path.write_text(json.dumps(values))
+
+    assert Store.open(store.folder).manifest.simulation_time() is None
+
+
+def test_a_prepared_folder_is_told_from_others(store):
+    assert is_store(store.folder)
+    assert not is_store(store.folder.parent)
+    assert not is_store("data/*.root")

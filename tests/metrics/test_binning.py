@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from calogan.errors import DataError
-from calogan.metrics.binning import count, logarithmic_edges, make_edges, observable_edges
+from calogan.errors import DataError, ShapeError
+from calogan.metrics.binning import count, joint_count, logarithmic_edges, make_edges, observable_edges, quantile_edges
+from calogan.physics.observables import OBSERVABLES
 
 
 def test_edges_cover_the_central_quantiles_with_a_margin():
@@ -41,7 +42,7 @@ def test_constant_values_and_no_values_still_give_bins(scale):
 
 
 def test_registered_observables_bring_their_own_spacing():
-    assert observable_edges("occupancy", np.arange(30.0))[0] == -0.5
+    assert observable_edges(OBSERVABLES["occupancy"], np.arange(30.0))[0] == -0.5
 
 
 @given(arrays(np.float64, st.integers(1, 50), elements=st.floats(allow_nan=True, allow_infinity=True)))
@@ -60,3 +61,27 @@ def test_logarithmic_edges_ascend():
     assert logarithmic_edges(1.0, 64.0) == [1.0, 2.8, 8.0, 23.0, 64.0]
     assert logarithmic_edges(50.0, 51.0) == [50.0, 51.0]
     assert logarithmic_edges(50.0, 50.0) == [49.5, 50.5]
+
+
+def test_joint_counts_have_both_histograms_as_margins():
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(size=(2, 300))
+    second[:7] = np.nan
+    edges = np.linspace(-1, 1, 6)
+    joint = joint_count(first, second, edges)
+    np.testing.assert_array_equal(joint.sum(axis=1), count(first, edges))
+    np.testing.assert_array_equal(joint.sum(axis=0), count(second, edges))
+    with pytest.raises(ShapeError, match="300 reference and 299 generated showers are no pairs"):
+        joint_count(first, second[1:], edges)
+
+
+def test_quantile_edges_make_bins_of_equal_numbers():
+    values = np.random.default_rng(2).normal(size=1000)
+    edges = np.concatenate([[-np.inf], quantile_edges(values, 8), [np.inf]])
+    assert count(values, edges)[1:-2].tolist() == [125] * 8
+
+
+def test_quantile_edges_of_frequent_values_leave_no_bin_empty():
+    assert quantile_edges(np.array([0.0] * 99 + [1.0]), 4).tolist() == [1.0]
+    assert quantile_edges(np.zeros(5), 4).size == 0
+    assert quantile_edges(np.full(5, np.nan), 4).size == 0

@@ -2,89 +2,88 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from calogan.errors import DataError, ShapeError
-from calogan.metrics.classifier import _split_events, classifier_auc
-from calogan.metrics.labelled import area_under_curve, cross_entropy
+from calogan.metrics.classifier import classifier_test, fit_trees
+from calogan.metrics.labelled import LabelledFeatures
+from calogan.metrics.network import NetworkSettings, fit_network
 
 pytest.importorskip("sklearn")
 pytest.importorskip("torch")
+SMALL = NetworkSettings(hidden=(8,), epochs=6, learning_rate=0.01, weight_decay=0.0, input_dropout=0.0, dropout=0.0)
+FITS = {"network": partial(fit_network, settings=SMALL), "trees": fit_trees}
 
 
-def _samples(shift, showers=1500, seed=1):
+def samples(shift, showers=900, seed=1):
     rng = np.random.default_rng(seed)
     first, second = rng.normal(size=(2, showers, 3))
-    return first, second + np.array([shift, 0, 0]), np.arange(showers)
+    return first, second + np.array([shift, 0, 0]), np.arange(showers), np.arange(showers, 2 * showers)
 
 
-def _best(shift):
+def best(shift):
     return NormalDist().cdf(shift / 2**0.5)
 
 
-@pytest.mark.parametrize("kind", ["network", "trees"])
+@pytest.mark.parametrize("kind", FITS)
 def test_area_of_shifted_gaussians(kind):
-    first, second, event = _samples(1.0)
-    found = classifier_auc(first, second, event, event, rng=np.random.default_rng(2), kind=kind, repeats=2)
-    assert found.value == pytest.approx(_best(1.0), abs=0.05)
-    assert abs(found.floor - 0.5) < 4 * found.floor_error
-    assert "halves of 750" in found.floor_note
-
-
-@pytest.mark.parametrize("kind", ["network", "trees"])
-def test_equal_distributions_cannot_be_told_apart_and_seeds_repeat(kind):
-    first, second, event = _samples(0.0, showers=600)
-    found, again = (
-        classifier_auc(first, second, event, event, rng=np.random.default_rng(3), kind=kind, repeats=1) for _ in "12"
+    areas = []
+    found = classifier_test(
+        *samples(1.0), rng=np.random.default_rng(2), fit=FITS[kind], repeats=3, name="low", done=areas.append
     )
-    assert abs(found.value - 0.5) < 4 * found.error
-    assert found == again
+    assert found.auc.value == pytest.approx(best(1.0), abs=0.04)
+    assert abs(found.auc.floor - 0.5) < 4 * found.auc.floor_error
+    assert found.auc.p_value < 1e-6
+    assert found.jsd.value == pytest.approx(0.162, abs=0.06)  # by integration
+    assert [metric.name for metric in found.metrics] == ["low AUC", "low JSD"]
+    assert "halves of 450" in found.auc.floor_note
+    assert (*found.areas, *found.floor_areas) == tuple(areas)
+    assert found.generated_score.mean() > found.reference_score.mean() + 0.1
+    assert np.trapezoid(found.true_positive, found.false_positive) == pytest.approx(found.auc.value, abs=0.01)
 
 
-def test_network_leaves_the_global_random_state():
-    import torch
-
-    first, second, event = _samples(0.0, showers=50)
-    before = torch.random.get_rng_state()
-    classifier_auc(first, second, event, event, rng=np.random.default_rng(0), repeats=1)
-    assert torch.equal(torch.random.get_rng_state(), before)
-
-
-def test_memorised_twins_give_no_advantage():
-    """Generated copies of the reference, event by event: no split may tell them apart."""
-    first, _, event = _samples(0.0, showers=400)
-    found = classifier_auc(first, first, event, event, rng=np.random.default_rng(4), kind="trees")
-    assert found.value == pytest.approx(0.5, abs=1e-12)
+@pytest.mark.parametrize("kind", FITS)
+def test_equal_distributions_cannot_be_told_apart_and_seeds_repeat(kind):
+    found, again = (
+        classifier_test(*samples(0.0, 300), rng=np.random.default_rng(3), fit=FITS[kind], repeats=3) for _ in "12"
+    )
+    assert abs(found.auc.value - 0.5) < 4 * found.auc.error
+    assert found.auc.p_value > 1e-3
+    assert found.metrics == again.metrics
 
 
-def test_events_stay_together_in_parts_of_60_20_20():
-    event = np.repeat(np.arange(100), 3)
-    parts = _split_events(event, np.random.default_rng(0))
-    assert [len(part) for part in parts] == [180, 60, 60]
-    assert not set(event[parts[0]]) & set(event[parts[1]]) | set(event[parts[1]]) & set(event[parts[2]])
+def test_a_classifier_that_memorises_particles_learns_nothing_about_partners():
+    """It takes the partner of a reference shower for a reference shower: below 0.5 if partners were split."""
 
+    def memorise(training, validation, seed):
+        known = dict(zip(training.features[:, 0].tolist(), (2.0 * training.label - 1).tolist(), strict=True))
+        return lambda features: np.array([known.get(particle, 0.0) for particle in features[:, 0].tolist()])
 
-def test_area_and_its_error_agree_with_simulation():
+    particles = np.random.default_rng(4).normal(size=(400, 1))
+    group = np.arange(400)
     rng = np.random.default_rng(5)
-    label = np.repeat([0, 1], [200, 300])
-    found = [area_under_curve(rng.normal(size=500) + 0.8 * label, label) for _ in range(300)]
-    assert np.mean([area for area, _ in found]) == pytest.approx(_best(0.8), abs=0.01)
-    assert np.mean([error for _, error in found]) == pytest.approx(np.std([area for area, _ in found]), rel=0.15)
-    assert area_under_curve(np.zeros(500), label)[0] == 0.5
+    together = classifier_test(particles, particles, group, group, rng=rng, fit=memorise)
+    apart = classifier_test(particles, particles, group, group + 400, rng=rng, fit=memorise)
+    assert together.auc.value == together.auc.floor == 0.5
+    assert apart.auc.value < 0.4
 
 
-def test_cross_entropy_of_indifferent_and_of_certain_scores():
-    label = np.array([0, 1])
-    assert cross_entropy(np.zeros(2), label) == pytest.approx(np.log(2))
-    assert cross_entropy(np.array([-1e3, 1e3]), label) == 0.0
+def test_trees_give_weighted_showers_their_weight():
+    first, second, *_ = samples(0.0, 600)
+    features, label = np.concatenate([first, second]), np.repeat([0, 1], 600)
+    weight = np.where((label == 1) & (features[:, 0] > 0), 5.0, 1.0)  # as if label 1 were mostly above 0
+    scores = fit_trees(LabelledFeatures(features, label, weight), LabelledFeatures(features, label, weight), 0)
+    above = features[:, 0] > 0
+    assert scores(features[above]).mean() - scores(features[~above]).mean() == pytest.approx(np.log(5), abs=0.5)
 
 
-def test_mismatched_arrays_and_few_events_are_refused():
-    rng = np.random.default_rng(0)
+def test_mismatched_arrays_and_few_groups_are_refused():
+    test = partial(classifier_test, rng=np.random.default_rng(0), fit=fit_trees)
     with pytest.raises(ShapeError, match="do not go together"):
-        classifier_auc(np.zeros((30, 2)), np.zeros((30, 3)), np.arange(30), np.arange(30), rng=rng)
+        test(np.zeros((30, 2)), np.zeros((30, 3)), np.arange(30), np.arange(30))
     with pytest.raises(DataError, match="generated has 1"):
-        classifier_auc(np.zeros((30, 2)), np.zeros((30, 2)), np.arange(30), np.zeros(30, int), rng=rng)
+        test(np.zeros((30, 2)), np.zeros((30, 2)), np.arange(30), np.zeros(30, int))

@@ -7,7 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from calogan.metrics.resolution import compare, mean, relative_width, response_by_momentum, sigma_effective
+from calogan.metrics.resampling import Resampling
+from calogan.metrics.resolution import (
+    averaged,
+    compare,
+    linearity,
+    mean,
+    momentum_bin,
+    relative_width,
+    response_by_momentum,
+    sigma_effective,
+)
 
 
 def test_gaussian_responses_are_found_within_their_errors():
@@ -72,3 +82,52 @@ def test_momenta_at_the_ends_are_in_a_bin_whatever_their_rounding():
     momentum = np.array([0.999999, 1.0, 64.0, 64.00001, 65.0])
     found = response_by_momentum(momentum, momentum, momentum, momentum, [1, 8, 64], rng=np.random.default_rng(0))
     assert [part.n_reference for part in found] == [2, 2]
+
+
+def test_average_over_bins_has_no_part_of_the_momenta():
+    """Response falls with the momentum; the generated showers have 1% more of it, and other momenta."""
+    rng = np.random.default_rng(4)
+    pulls = []
+    for _ in range(30):
+        momenta = rng.uniform(1, 4, size=600), rng.uniform(1, 4, size=400) ** 0.9
+        reference, generated = (
+            rng.normal(scale / size.round(), 0.05) for size, scale in zip(momenta, (1, 1.01), strict=True)
+        )
+        bins = response_by_momentum(reference, generated, *momenta, [1.0, 1.5, 2.5, 3.4], rng=rng, resamplings=20)
+        found = averaged(bins, "response").difference
+        pulls.append((found.value - 0.01) / found.error)
+    assert abs(np.mean(pulls)) < 0.5
+    assert 0.7 < np.std(pulls) < 1.3
+
+
+def test_average_without_a_full_bin_is_nan():
+    one = np.ones(1)
+    bins = response_by_momentum(one, one, one, one, [1, 2], rng=np.random.default_rng(0))
+    assert math.isnan(averaged(bins, "resolution").difference.value)
+
+
+def test_linearity_is_the_largest_deviation_of_the_relative_response():
+    """Responses 1, 1 and 1 against 1.1, 1.1 and 0.8, whose mean is 1: the last bin is 20% low."""
+    momentum = np.repeat([1.0, 2.0, 3.0], 5)
+    generated = np.repeat([1.1, 1.1, 0.8], 5)
+    found = linearity(np.ones(15), generated, momentum, momentum, [0.5, 1.5, 2.5, 3.5], Resampling(15, 15, True, 20, 1))
+    assert found.value == pytest.approx(0.2)
+    assert linearity(
+        np.ones(15), 2 * np.ones(15), momentum, momentum, [0.5, 1.5, 2.5, 3.5], Resampling(15, 15, True, 20, 1)
+    ).value == pytest.approx(0.0)
+
+
+def test_linearity_of_one_distribution_is_about_its_floor():
+    rng = np.random.default_rng(5)
+    found = []
+    for seed in range(40):
+        momenta = rng.uniform(1, 4, size=(2, 400))
+        responses = rng.normal(1, 0.1, size=(2, 400))
+        found.append(linearity(*responses, *momenta, [1, 2, 3, 4], Resampling(400, 400, False, 30, seed)))
+    assert np.mean([one.value for one in found]) == pytest.approx(np.mean([one.floor for one in found]), rel=0.15)
+    assert 0.35 < np.mean([one.p_value for one in found]) < 0.65
+
+
+def test_momentum_bins_have_their_lower_edge():
+    found = momentum_bin(np.array([0.5, 1.0, 2.0, 3.9, 4.0, 4.1]), [1.0, 2.0, 4.0])
+    assert found.tolist() == [-1, 0, 1, 1, 1, -1]

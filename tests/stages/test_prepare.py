@@ -15,6 +15,7 @@ import uproot
 
 from calogan.config import Config
 from calogan.data.root import ShowerWriter
+from calogan.data.simulation_time import SimulationTime
 from calogan.data.split import SPLITS, assign_splits
 from calogan.data.store import Store
 from calogan.errors import DataError, SchemaError, StoreError
@@ -396,3 +397,52 @@ def test_shipped_showers(ecal30_store, ecal30_showers):
     assert np.array_equal(test.event, ecal30_showers.event[assign_splits(ecal30_showers.event) == 2])
     # Geant4's visible fraction, flat within 0.2%, from the sample's description; 7.6%/sqrt(E) scatters a mean of 80.
     assert np.mean(test.total_energy / test.momentum) == pytest.approx(0.171, abs=0.002)
+
+
+def add_times(path, times, tree="hits"):
+    """The same file with another branch, the time of each shower."""
+    with uproot.open(path) as file:
+        branches = file[tree].arrays()
+    columns = {name: branches[name] for name in branches.fields if not name.startswith("n")}
+    with uproot.recreate(path) as file:
+        file[tree] = {**columns, "time": np.asarray(times, dtype=np.float32)}
+
+
+def test_simulation_times_are_summed_over_all_files(toy, tmp_path, parts, listener):
+    for number, part in enumerate(parts[:2]):
+        add_times(part, np.full(50, number + 1.0))
+    config = config_of(toy, tmp_path, parts[:2])
+    values = config.model_dump()
+    values["data"]["sources"][0]["simulation_time"] = "time"
+
+    store = prepare(Config.model_validate(values), listener)
+
+    assert store.manifest.simulation_time() == SimulationTime("time", 100, 1.5)
+    assert Store.open(store.folder) == store
+
+
+def test_naming_the_simulation_time_later_reads_no_showers_again(toy, tmp_path, parts, listener, monkeypatch):
+    add_times(parts[0], np.full(50, 3.0))
+    config = config_of(toy, tmp_path, parts[:1])
+    before = prepare(config, listener)
+    values = config.model_dump()
+    values["data"]["sources"][0]["simulation_time"] = "time"
+    config = Config.model_validate(values)
+    monkeypatch.setattr("calogan.data.shards.iterate_chunks", lambda *arguments: pytest.fail("showers were read"))
+
+    after = prepare(config, listener)
+
+    assert before.manifest.simulation_time() is None
+    assert after.manifest.simulation_time() == SimulationTime("time", 50, 3.0)
+    assert after.digest == before.digest
+    monkeypatch.setattr("calogan.stages.prepare.read_simulation_time", lambda *arguments: pytest.fail("read again"))
+    assert prepare(config, listener) == after
+    assert "up to date" in listener.messages[-1]
+
+
+def test_a_missing_branch_of_the_simulation_time_is_a_bad_file(toy, tmp_path, parts):
+    values = config_of(toy, tmp_path, parts[:1]).model_dump()
+    values["data"]["sources"][0]["simulation_time"] = "time"
+
+    with pytest.raises(SchemaError, match="no branch 'time'"):
+        prepare(Config.model_validate(values), SilentReporter())

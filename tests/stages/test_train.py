@@ -11,6 +11,7 @@ from calogan.config import Config
 from calogan.data.store import Store
 from calogan.errors import StoreError, TrainingError
 from calogan.progress import SilentReporter
+from calogan.stages import train as train_stage
 from calogan.stages.prepare import prepare
 from calogan.stages.train import train
 
@@ -26,6 +27,7 @@ TRAINING = {
     "device": "cpu",
     "symmetries": ["flip_x", "flip_y", "swap_xy"],
 }
+SHORT = {**TRAINING, "warmup_steps": 2, "steps": 0}
 MODEL = {"latent_size": 4, "generator_hidden": [16], "critic_hidden": [16]}
 
 
@@ -164,3 +166,49 @@ def test_training_stopped_by_the_clock_goes_on_without_the_limit(config, without
     provenance = Bundle.load(train(config, SilentReporter())).info.provenance
     assert provenance["complete"] is True
     assert provenance["steps"] == 26
+
+
+def test_a_held_out_band_is_seen_by_no_part_of_the_training(config, without_onnx, monkeypatch):
+    seen = []
+    fresh_state, score = train_stage.fresh_state, train_stage.PhysicsScore
+
+    def spied_state(config, geometry, incident, cell_energy):
+        seen.append(incident.numpy())
+        return fresh_state(config, geometry, incident, cell_energy)
+
+    def spied_score(showers, seed):
+        seen.append(showers.incident)
+        return score(showers, seed)
+
+    monkeypatch.setattr(train_stage, "fresh_state", spied_state)
+    monkeypatch.setattr(train_stage, "PhysicsScore", spied_score)
+
+    made = Bundle.load(train(changed(config, training={**SHORT, "hold_out_momentum": [4, 16]}), SilentReporter())).info
+
+    momenta = [np.linalg.norm(incident[:, :3], axis=1) for incident in seen]
+    known = Store.open(config.run_dir / "prepared").load("train").momentum
+    assert not any(((momentum > 4) & (momentum < 16)).any() for momentum in momenta)
+    assert len(momenta[0]) == ((known < 4) | (known > 16)).sum() < len(known)
+    assert made.provenance["hold_out_momentum"] == [4, 16]
+    assert made.provenance["training_showers"] == len(momenta[0])
+    assert made.domain.momentum == (1, 64)
+
+
+def test_a_band_that_leaves_nothing_is_refused(config):
+    band = changed(config, training={**TRAINING, "hold_out_momentum": [1.0000001, 63.999]})
+
+    with pytest.raises(TrainingError, match="leaves 0 training and 0 validation showers; choose a narrower band"):
+        train(band, SilentReporter())
+
+
+@pytest.mark.parametrize("band", [[0.5, 4], [16, 4], [16, 64]])
+def test_a_band_that_is_not_inside_of_the_domain_is_refused(config, band):
+    with pytest.raises(ValueError, match=r"must be a band inside of domain\.momentum"):
+        changed(config, training={**TRAINING, "hold_out_momentum": band})
+
+
+def test_a_training_without_the_band_is_another_one(config, without_onnx):
+    train(changed(config, training=SHORT), SilentReporter())
+
+    with pytest.raises(TrainingError, match="another"):
+        train(changed(config, training={**SHORT, "hold_out_momentum": [4, 16]}), SilentReporter())

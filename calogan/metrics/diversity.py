@@ -1,0 +1,215 @@
+"""Diversity at a fixed condition: how much showers of nearly the same incident particle differ."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.errors import DataError, ShapeError
+from calogan.geometry import Geometry
+from calogan.metrics.metric import Estimate
+from calogan.metrics.resampling import Resampling
+from calogan.metrics.resolution import Comparison
+from calogan.physics.kinematics import momentum, slopes, track_position
+
+__all__ = [
+    "NeighbourPairs",
+    "compare_spreads",
+    "condition_coordinates",
+    "half_squared_differences",
+    "neighbour_pairs",
+    "without_trend",
+]
+
+_NEIGHBOURS = 12  # looked at in the search for a partner
+_PHASE_WEIGHT = 0.5  # of the place in a cell beside conditions of width 1
+_LEAST_WIDTH = 1e-9
+_BLOCK = 1000  # pairs worked on at a time
+
+
+@dataclass(frozen=True)
+class NeighbourPairs:
+    """Disjoint pairs of points that lie near each other.
+
+    Attributes:
+        first: Place of one point of each pair, shape ``(pairs,)``.
+        second: Place of the other, same shape.
+        distance: Distance of the two, same shape.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    distance: NDArray[np.float64]
+
+
+def condition_coordinates(
+    incident: NDArray[Any], geometry: Geometry, *, up_to_whole_cells: bool
+) -> NDArray[np.float64]:
+    """Coordinates in which incident particles that make alike showers lie near each other.
+
+    ln |p| and the slopes, each of width 1, and where the particle goes: its entry point, of width 1 too, or, up to
+    whole cells, where its projected track meets the layer with the smallest cells, as cosine and sine of the place in
+    the cell. What is the same for all particles is left out.
+
+    Args:
+        incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+        geometry: Cells.
+        up_to_whole_cells: For numbers that stay the same if particle and shower are moved by a cell, which most
+            observables are; partners are then found much nearer.
+
+    Returns:
+        Coordinates, shape ``(showers, coordinates)``.
+    """
+    particles = np.asarray(incident, dtype=np.float64)
+    columns = [np.log(momentum(particles)), *slopes(particles)]
+    if not up_to_whole_cells:
+        columns += [particles[:, 3], particles[:, 4]]
+    scaled = _of_width_1(np.stack(columns, axis=1))
+    return (
+        np.concatenate([scaled, _PHASE_WEIGHT * _phases(particles, geometry)], axis=1) if up_to_whole_cells else scaled
+    )
+
+
+def without_trend(values: NDArray[Any], incident: NDArray[Any]) -> NDArray[np.float64]:
+    """Values less their dependence on the incident particle, a polynomial of second degree by least squares.
+
+    Args:
+        values: A number of each shower, shape ``(showers,)``; NaN where there is none.
+        incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+
+    Returns:
+        Residuals, same shape, widened by what the fit has taken from their spread; NaN where there is no value, and
+        everywhere if there are not more values than terms of the polynomial.
+    """
+    known = np.isfinite(values)
+    particles = np.asarray(incident, dtype=np.float64)[known]
+    residual = np.full(len(values), np.nan)
+    if not known.any():
+        return residual
+    columns = [np.log(momentum(particles)), *slopes(particles), particles[:, 3], particles[:, 4]]
+    conditions = _of_width_1(np.stack(columns, axis=1))
+    products = itertools.combinations_with_replacement(range(conditions.shape[1]), 2)
+    terms = np.stack(
+        [np.ones(len(conditions)), *conditions.T, *(conditions[:, i] * conditions[:, j] for i, j in products)], axis=1
+    )
+    if len(terms) <= terms.shape[1]:
+        return residual
+    coefficients, _, rank, _ = np.linalg.lstsq(terms, values[known], rcond=None)
+    residual[known] = (values[known] - terms @ coefficients) * math.sqrt(len(terms) / (len(terms) - rank))
+    return residual
+
+
+def neighbour_pairs(coordinates: NDArray[np.float64]) -> NeighbourPairs:
+    """Join points to pairs, nearest first, each point in one pair at most.
+
+    Points whose twelve nearest neighbours all have nearer partners stay alone; they are a few per cent.
+
+    Args:
+        coordinates: Points, shape ``(points, coordinates)``.
+
+    Raises:
+        DataError: Fewer than two points.
+    """
+    from scipy.spatial import cKDTree
+
+    if len(coordinates) < 2:
+        msg = f"{len(coordinates)} showers make no pairs; give at least 2"
+        raise DataError(msg)
+    wanted = min(_NEIGHBOURS + 1, len(coordinates))
+    distance, place = cKDTree(coordinates).query(coordinates, k=wanted)
+    first = np.repeat(np.arange(len(coordinates)), wanted)
+    second, apart = place.ravel().astype(np.int64), distance.ravel()
+    once = np.flatnonzero(first < second)
+    once = once[np.argsort(apart[once], kind="stable")]
+    free, kept = [True] * len(coordinates), []
+    for edge, one, other in zip(once.tolist(), first[once].tolist(), second[once].tolist(), strict=True):
+        if free[one] and free[other]:
+            free[one] = free[other] = False
+            kept.append(edge)
+    return NeighbourPairs(first[kept], second[kept], apart[kept])
+
+
+def half_squared_differences(values: NDArray[Any], pairs: NeighbourPairs) -> NDArray[np.float64]:
+    """Half the squared difference of each pair, whose mean is the variance at a fixed condition.
+
+    Args:
+        values: Numbers of each shower, shape ``(showers,)``, or vectors, shape ``(showers, numbers)``, whose
+            components are added.
+        pairs: Pairs of showers.
+
+    Returns:
+        Halves of the squares, shape ``(pairs,)``; NaN where a shower has no such number.
+    """
+    halves = np.empty(len(pairs.first))
+    for start in range(0, len(halves), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        difference = np.asarray(values[pairs.first[part]], dtype=np.float64) - values[pairs.second[part]]
+        squares = difference**2
+        halves[part] = (squares if squares.ndim == 1 else squares.sum(axis=1)) / 2
+    return halves
+
+
+def compare_spreads(
+    reference: NDArray[np.float64], generated: NDArray[np.float64], resampling: Resampling
+) -> Comparison:
+    """Spreads at a fixed condition of both samples and ``generated / reference - 1``.
+
+    What remains of the distance in condition within a pair adds as much to both samples if these have the same
+    particles, so samples of one distribution are at 0; a generator that makes the mean shower of each condition is
+    then somewhat above -1.
+
+    Args:
+        reference: `half_squared_differences` of the reference's pairs, shape ``(n,)``.
+        generated: The same of the generated sample, shape ``(m,)``.
+        resampling: How pairs of neighbours are drawn for the errors; `n` and `m` count these pairs.
+
+    Raises:
+        ShapeError: Numbers of pairs other than those of the resampling.
+    """
+    if (len(reference), len(generated)) != (resampling.n, resampling.m):
+        msg = (
+            f"{len(reference)} and {len(generated)} pairs for draws of {resampling.n} and {resampling.m}; give as many"
+        )
+        raise ShapeError(msg)
+    drawn = np.array([[_spread(reference[i]), _spread(generated[j])] for i, j in resampling.bootstrap()])
+    errors = drawn.std(axis=0, ddof=1)
+    first, second = _spread(reference), _spread(generated)
+    return Comparison(
+        Estimate(first, float(errors[0])),
+        Estimate(second, float(errors[1])),
+        Estimate(_relative(second, first), float(np.std([_relative(*pair[::-1]) for pair in drawn], ddof=1))),
+    )
+
+
+def _spread(halves: NDArray[np.float64]) -> float:
+    known = halves[np.isfinite(halves)]
+    return math.sqrt(known.mean()) if known.size else math.nan
+
+
+def _relative(generated: float, reference: float) -> float:
+    return generated / reference - 1 if reference > 0 else math.nan
+
+
+def _of_width_1(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Columns of mean 0 and width 1, without those that have no width."""
+    width = columns.std(axis=0)
+    wide = width > _LEAST_WIDTH
+    scaled: NDArray[np.float64] = (columns[:, wide] - columns[:, wide].mean(axis=0)) / width[wide]
+    return scaled
+
+
+def _phases(incident: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:
+    """Cosine and sine of the place in the cell, along x and y, where the track meets the finest layer."""
+    finest = min(
+        geometry.layers, key=lambda layer: (np.diff(layer.x_edges).min() * np.diff(layer.y_edges).min(), layer.depth)
+    )
+    columns = []
+    for position, edges in zip(track_position(incident, finest.depth), (finest.x_edges, finest.y_edges), strict=True):
+        places = np.interp(position, edges, np.arange(len(edges))) * 2 * np.pi
+        columns += [np.cos(places), np.sin(places)]
+    return np.stack(columns, axis=1)

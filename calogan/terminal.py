@@ -1,0 +1,34 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["print_table"]
+
+_WIDTH = 120  # in files and batch logs
+_COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
+
+
+def print_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = (0,), title: str = ""
+) -> None:
+    """Print a table; a row has the colour of its last cell that begins with a verdict.
+
+    Args:
+        header: Heads of the columns.
+        rows: Cells.
+        left: Columns, counted from 0, that are aligned to the left.
+        title: What stands above the table.
+    """
+    table = Table(title=title or None, title_justify="left")
+    for column, name in enumerate(header):
+        table.add_column(name, justify="left" if column in left else "right")
+    for row in rows:
+        colours = [_COLOURS[word] for cell in row if (word := cell.partition(",")[0]) in _COLOURS]
+        table.add_row(*row, style=colours[-1] if colours else None)
+    Console(width=None if sys.stdout.isatty() else _WIDTH, markup=False, highlight=False).print(table)

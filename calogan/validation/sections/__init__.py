@@ -1,0 +1,54 @@
+"""The parts of the report: a module a section, from numbers to texts, tables and drawings."""
+
+from __future__ import annotations
+
+from calogan.validation.comparison import Comparison
+from calogan.validation.page import Section
+from calogan.validation.sections.amplification import amplification_section
+from calogan.validation.sections.classifiers import classifiers_section
+from calogan.validation.sections.condition import condition_section
+from calogan.validation.sections.conditional import conditional_section
+from calogan.validation.sections.distributions import distributions_section
+from calogan.validation.sections.diversity import diversity_section
+from calogan.validation.sections.images import images_section
+from calogan.validation.sections.interpolation import interpolation_section
+from calogan.validation.sections.memorisation import memorisation_section
+from calogan.validation.sections.multivariate import multivariate_section
+from calogan.validation.sections.profiles import profiles_section
+from calogan.validation.sections.response import response_section
+from calogan.validation.sections.speed import speed_section
+from calogan.validation.sections.weights import weights_section
+
+__all__ = ["report_sections"]
+
+# Distributions that are shown right below the verdicts, besides the worst one.
+_KEY = ("response", "occupancy", "radial_width")
+
+
+def report_sections(comparison: Comparison, least_p: float) -> list[Section]:
+    """The sections of a report in reading order: physics first, then machines that judge, then what is for some.
+
+    Args:
+        comparison: Numbers.
+        least_p: p-value of the incident particles below which the report begins with a warning.
+    """
+    worst = max(comparison.distributions.distributions, key=lambda one: one.separation.excess).name
+    sections = [
+        condition_section(comparison.condition, least_p),
+        response_section(comparison.response),
+        distributions_section(comparison.distributions, key={*_KEY, worst}),
+        profiles_section(comparison.radial_profile, comparison.cell_spectrum, comparison.occupancy_curve),
+        images_section(comparison.images, comparison.pairs, paired=comparison.condition.paired),
+        conditional_section(comparison.conditional),
+        interpolation_section(comparison.interpolation),
+        classifiers_section(comparison.classifiers),
+        multivariate_section(comparison.multivariate),
+        diversity_section(comparison.diversity),
+        memorisation_section(comparison.memorisation),
+        amplification_section(comparison.amplification),
+    ]
+    if comparison.weights is not None:
+        sections.append(weights_section(comparison.weights))
+    if comparison.speed is not None:
+        sections.append(speed_section(comparison.speed))
+    return sections

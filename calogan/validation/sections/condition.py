@@ -1,0 +1,49 @@
+"""Whether both samples were made for the same incident particles."""
+
+from __future__ import annotations
+
+from calogan.validation.numbers import number
+from calogan.validation.page import Section, Table
+from calogan.validation.studies.condition import ConditionCheck
+
+__all__ = ["condition_section"]
+
+_HEADER = ("property", "test", "mean, reference", "mean, generated", "distance", "p-value")
+_PAIRED = (
+    "Each generated shower was made for the very particle of one reference shower. Errors therefore come from drawing "
+    "such pairs again and again, floors and p-values from exchanging the two showers of a pair."
+)
+_UNPAIRED = (
+    "The samples have particles of their own. Errors come from drawing the showers of each sample again and again, "
+    "floors and p-values from sharing out all showers anew."
+)
+
+
+def condition_section(check: ConditionCheck, least_p: float = 1e-3) -> Section:
+    """Tests of the incident particles; a warning where they do not agree.
+
+    Args:
+        check: Result of the tests.
+        least_p: Smallest p-value, corrected for the number of tests, that counts as agreement.
+    """
+    rows = tuple(
+        (
+            test.name,
+            test.method,
+            number(test.reference_mean),
+            number(test.generated_mean),
+            number(test.distance, 3),
+            number(test.p_value, 2),
+        )
+        for test in check.tests
+    )
+    warning = ""
+    if check.lowest_p < least_p:
+        warning = (
+            f"The samples were made for different incident particles, most of all in {check.worst.name} "
+            f"(p = {number(check.lowest_p, 2)}). Differences below may come from the particles and not from the "
+            "showers: no number of this report says how good the surrogate is."
+        )
+    table = Table(_HEADER, rows, "Properties of the incident particles in both samples", left=(0, 1))
+    text = (_PAIRED if check.paired else _UNPAIRED,)
+    return Section("condition", "Incident particles", text, (table,), warning=warning)

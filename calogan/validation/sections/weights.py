@@ -1,0 +1,75 @@
+"""Section on weights of the generated showers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from calogan.validation.numbers import number, with_error
+from calogan.validation.page import Drawing, Section, Table
+from calogan.validation.plots import weights as plots
+from calogan.validation.studies.weights import WeightStudy
+
+__all__ = ["weights_section"]
+
+
+def weights_section(study: WeightStudy) -> Section:
+    """What weights are worth, and the figures before and after."""
+    made = (
+        "Each generated shower gets the density ratio (1 − p) / p as a weight, where p is the calibrated probability "
+        "of being generated, by a low-level classifier that has not seen the shower (arXiv:1907.08209). Ratios above "
+        f"{number(study.limit, 3)} were clipped ({100 * study.clipped:.1f}% of the showers), then all were brought to "
+        f"mean 1; their mean was {number(study.mean_ratio, 3)}."
+    )
+    worth = (
+        f"The {study.n_generated} weighted showers are worth {study.effective:.0f} without weights, (Σw)² / Σw². "
+        "Errors are those for given weights; separation powers are those of independent samples."
+    )
+    return Section(
+        "weights",
+        "Weighted showers",
+        (made, worth),
+        (_moments(study), _areas(study), _separations(study)),
+        _drawings(study),
+    )
+
+
+def _moments(study: WeightStudy) -> Table:
+    rows = [
+        (moment.name, *(with_error(one.value, one.error) for one in (moment.reference, moment.before, moment.after)))
+        for moment in study.moments
+    ]
+    return Table(("", "reference", "before", "after"), tuple(rows))
+
+
+def _areas(study: WeightStudy) -> Table:
+    entry = study.high
+    values = (with_error(one.value, one.error) for one in (entry.before, entry.after))
+    return Table(("", "before", "after"), ((entry.name, *values),))
+
+
+def _separations(study: WeightStudy) -> Table:
+    rows = [
+        (
+            entry.name,
+            with_error(entry.before.excess, entry.before.excess_error),
+            with_error(entry.after.excess, entry.after.excess_error),
+        )
+        for entry in study.separation
+    ]
+    return Table(
+        ("separation power", "before", "after"),
+        tuple(rows),
+        "Less the floor, which is higher with weights, since they leave fewer effective showers.",
+    )
+
+
+def _drawings(study: WeightStudy) -> tuple[Drawing, ...]:
+    return (
+        Drawing("weights", "Histogram of the weights of the generated showers", partial(plots.weight_histogram, study)),
+        Drawing(
+            "weights_separation",
+            "Separation power of the observables before and after weighting",
+            partial(plots.separations, study),
+            "0: as two samples of one distribution.",
+        ),
+    )

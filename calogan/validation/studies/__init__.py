@@ -1,0 +1,1 @@
+"""What is measured: a module a study, from two samples to numbers; nothing is drawn or written."""

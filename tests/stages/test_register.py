@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calogan.bundle import Bundle, BundleInfo, write_bundle
+from calogan.data.store import Store
+from calogan.errors import BundleError, CaloganError, StoreError
+from calogan.physics.kinematics import Domain
+from calogan.progress import SilentReporter
+from calogan.stages.prepare import prepare
+from calogan.stages.register import register_run
+from calogan.stages.validate import report_inputs
+from calogan.tracking import make_tracker
+from calogan.validation.criteria import Outcome, Verdict
+from calogan.validation.document import Document
+
+mlflow = pytest.importorskip("mlflow")
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory):
+    """MLflow's tables, made once: it takes seconds."""
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_registered_models()
+    return path
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory, toy):
+    """Prepared showers, and a bundle of weights that nobody runs."""
+    config = toy.config(tmp_path_factory.mktemp("register") / "run", "dense")
+    prepare(config, SilentReporter())
+    info = BundleInfo(
+        id="",
+        calogan_version="0",
+        condition=("momentum",),
+        geometry=toy.geometry,
+        domain=Domain.from_config(config.domain),
+        threshold=0.0,
+        schema=toy.schema("dense"),
+        noise_size=1,
+        architecture={},
+        provenance={},
+        files={},
+    )
+    write_bundle(config.run_dir / "bundle", info, {"weight": np.zeros(2, np.float32)}, None)
+    return config.run_dir
+
+
+@pytest.fixture
+def study(tmp_path, run_dir, toy, empty_registry, monkeypatch):
+    """A run folder with prepared showers and a bundle, and its finished run in MLflow."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_registry, tmp_path / "mlflow.db")
+    shutil.copytree(run_dir, tmp_path / "run")
+    config = toy.config(tmp_path / "run", "dense")
+    make_tracker(config, SilentReporter()).finish("FINISHED")
+    return config
+
+
+@pytest.fixture
+def report(study):
+    """Writes report.json on the test showers with criteria of given outcomes."""
+
+    def write(*outcomes, **changed):
+        store = Store.open(study.run_dir / "prepared")
+        inputs = report_inputs(study, "test", store, Bundle.load(study.run_dir / "bundle").info.id)
+        criteria = tuple(
+            Verdict("response", f"criterion {number}", *[0.1] * 7, Outcome(outcome), "note")
+            for number, outcome in enumerate(outcomes)
+        )
+        document = Document("t", {**inputs, **changed}, {}, 100, 100, 3e-4, criteria, (), {}, {})
+        folder = study.run_dir / "validation" / "test"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "report.json").write_text(document.to_json())
+
+    return write
+
+
+def _registered():
+    client = mlflow.MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
+    return {model.name: model.aliases for model in client.search_registered_models()}
+
+
+def test_a_bundle_that_passes_becomes_the_champion(study, report):
+    report("pass", "pass")
+
+    decision = register_run(study, SilentReporter())
+
+    assert decision.in_the_way == ()
+    assert decision.registration.uri == "models:/calogan-toy@champion"
+    assert {name: str(aliases["champion"]) for name, aliases in _registered().items()} == {"calogan-toy": "1"}
+
+
+def test_the_name_can_be_chosen(study, report):
+    report("pass")
+
+    assert register_run(study, SilentReporter(), "mine").registration.name == "mine"
+
+
+def test_a_criterion_that_does_not_pass_stands_in_the_way(study, report):
+    report("pass", "fail", "undecided")
+
+    decision = register_run(study, SilentReporter())
+
+    assert decision.registration is None
+    assert [(row.criterion, row.outcome) for row in decision.in_the_way] == [
+        ("criterion 1", "fail"),
+        ("criterion 2", "undecided"),
+    ]
+    assert _registered() == {}
+
+
+@pytest.mark.parametrize("name", ["bundle", "data", "split", "settings", "calogan"])
+def test_a_report_of_something_else_does_not_count(study, report, name):
+    report("pass", **{name: "other"})
+
+    with pytest.raises(StoreError, match=f"out of date: its {name} is other, that of the study"):
+        register_run(study, SilentReporter())
+    assert _registered() == {}
+
+
+def test_a_report_without_criteria_passes_nothing(study, report):
+    report()
+
+    with pytest.raises(StoreError, match="has no criteria"):
+        register_run(study, SilentReporter())
+
+
+def test_without_report_bundle_or_record_it_is_said_what_to_do(study, report):
+    with pytest.raises(StoreError, match=r"no report there .*calogan validate"):
+        register_run(study, SilentReporter())
+    report("pass")
+    (study.run_dir / "mlflow.json").write_text(json.dumps({"run_id": "0" * 32}))
+    with pytest.raises(CaloganError, match="has no run of"):
+        register_run(study, SilentReporter())
+    shutil.rmtree(study.run_dir / "bundle")
+    with pytest.raises(BundleError, match="not a bundle"):
+        register_run(study, SilentReporter())

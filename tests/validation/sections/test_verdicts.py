@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from calogan.validation.sections.verdicts import verdicts_section
+
+
+def test_criteria_stand_under_the_headings_of_their_groups(make_verdict):
+    rows = [make_verdict("a", group="response"), make_verdict("b", "fail"), make_verdict("c", note="more showers")]
+
+    (table,) = verdicts_section(rows).tables
+
+    assert [row[0] for row in table.rows] == ["response", "a", "separation power", "b", "c"]
+    assert [len(row) for row in table.rows] == [1, 9, 1, 9, 9]
+    assert table.rows[3] == ("b", "fail", "0.0100 ± 0.0020", "0.003", "0.01", "0.02", "–", "–", "")
+    assert table.rows[4][-1] == "more showers"

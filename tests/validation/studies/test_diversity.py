@@ -1,0 +1,88 @@
+"""Diversity of generators that fluctuate as the reference does, less, or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calogan.config import ValidationConfig
+from calogan.data.showers import Showers
+from calogan.data.toy import toy_geometry, toy_showers
+from calogan.physics.observables import OBSERVABLES, compute_observables
+from calogan.progress import SilentReporter
+from calogan.validation.samples import Samples
+from calogan.validation.studies.diversity import study_diversity
+
+NAMES = ("response", "radial_width", "occupancy")
+COUNT = 900
+
+
+def showers(rng, incident, fluctuation):
+    """Blobs along the tracks whose cells and width fluctuate by a factor."""
+    geometry = toy_geometry()
+    slope = incident[:, :2] / incident[:, 2:3]
+    at = incident[:, None, 3:] + slope[:, None] * geometry.cell_depth[None, :, None]
+    distance = (geometry.cell_x - at[..., 0]) ** 2 + (geometry.cell_y - at[..., 1]) ** 2
+    width = 25.0 * (1 + fluctuation * 0.2 * rng.normal(size=(len(incident), 1)).clip(-2, 2))
+    share = np.exp(-distance / (2 * width**2)) * np.exp(fluctuation * rng.normal(size=distance.shape))
+    energy = np.linalg.norm(incident[:, :3], axis=1, keepdims=True) * share / 300
+    event = np.arange(len(incident))
+    pdg = np.full(len(incident), 11, dtype=np.int32)
+    return Showers(geometry, event, incident.astype(np.float32), energy.astype(np.float32), pdg).above(1e-3)
+
+
+def study(reference, generated, *, paired):
+    values = [
+        compute_observables(side.cell_energy, side.incident, side.geometry, NAMES) for side in (reference, generated)
+    ]
+    groups = np.arange(len(reference)), np.arange(len(generated))
+    observables = {name: OBSERVABLES[name] for name in NAMES}
+    settings = ValidationConfig(bootstrap=30)
+    samples = Samples(reference, generated, 1e-3, observables, *values, paired, *groups, settings)
+    return study_diversity(samples, SilentReporter())
+
+
+@pytest.fixture(scope="module")
+def incident():
+    rng = np.random.default_rng(1)
+    return [toy_showers(rng, toy_geometry(), COUNT).incident.astype(np.float64) for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def reference(incident):
+    return showers(np.random.default_rng(2), incident[0], 0.5)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_truth_against_truth_has_equal_spreads(incident, reference, paired):
+    found = study(reference, showers(np.random.default_rng(3), incident[0 if paired else 1], 0.5), paired=paired)
+    assert [metric.name for metric in found.metrics] == ["diversity cells", *(f"diversity {name}" for name in NAMES)]
+    for metric in found.metrics:
+        assert metric.value == pytest.approx(0, abs=4 * metric.error)
+        assert 0 < metric.error < 0.2
+    assert found.momentum_gap < 0.6
+
+
+def test_the_mean_shower_again_and_again_has_no_spread(incident, reference):
+    found = study(reference, showers(np.random.default_rng(4), incident[0], 0.0), paired=True)
+    differences = {metric.name: metric.value for metric in found.metrics}
+    assert differences["diversity response"] < -0.85
+    assert differences["diversity radial_width"] < -0.7
+    assert differences["diversity cells"] < -0.3  # entry points of partners are some way apart
+
+
+def test_half_the_fluctuation_is_seen(incident, reference):
+    found = study(reference, showers(np.random.default_rng(5), incident[0], 0.25), paired=True)
+    for spread in found.spreads:
+        if spread.name in {"response", "radial_width"}:
+            assert spread.spread.difference.value == pytest.approx(-0.5, abs=0.15)
+
+
+def test_an_observable_that_no_shower_has_is_no_number(incident, reference):
+    empty = Showers(
+        reference.geometry, reference.event, reference.incident, np.zeros_like(reference.cell_energy), reference.pdg
+    )
+    found = study(reference, empty, paired=True)
+    width = next(spread for spread in found.spreads if spread.name == "radial_width")
+    assert np.isnan(width.spread.difference.value)
+    assert width.pairs_generated == 0

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from calogan.validation.criteria import Outcome
+from calogan.validation.summary import Verdicts, obstacles, sentence, tally
+
+
+def test_sentence_says_what_the_verdict_means(make_verdict):
+    good, open_, bad = (make_verdict(outcome, outcome) for outcome in ("pass", "undecided", "fail"))
+
+    assert sentence([good, good]).startswith("All 2 criteria pass")
+    assert sentence([good, open_]).startswith("No criterion fails, but 1 of 2 criteria cannot be decided")
+    assert "1 of 3 criteria fails; 1 more cannot be decided" in sentence([good, open_, bad])
+    assert "2 of 2 criteria fail." in sentence([bad, bad])
+    assert tally([good, open_, bad, bad]) == "1 pass, 2 fail, 1 undecided"
+
+
+def test_obstacles_name_the_first_few(make_verdict):
+    rows = [make_verdict(f"c{number}", "fail") for number in range(8)]
+
+    assert obstacles(rows, Outcome.FAIL).endswith("separation power: c5 and 2 more")
+    assert obstacles(rows, Outcome.UNDECIDED) == ""
+
+
+def test_table_of_a_large_group_shows_its_worst_and_what_does_not_pass(make_verdict):
+    rows = (
+        make_verdict("alone", group="response"),
+        *(make_verdict(f"c{number}", difference=0.02 + 0.001 * number) for number in range(6)),
+        make_verdict("open", "undecided"),
+    )
+
+    header, *shown = Verdicts(rows, {}, 100, Path("report.html")).table()
+
+    assert all(len(row) == len(header) for row in shown)
+    assert [row[0].split(": ")[1] for row in shown] == ["alone", "c5", "open"]
+
+
+def test_tags_of_a_run(make_verdict):
+    verdicts = Verdicts((make_verdict("a"), make_verdict("b", "fail")), {}, 100, Path("report.html"))
+
+    assert verdicts.tags("test") == {"calogan.verdict": "fail", "calogan.verdict.tally": "1 pass, 1 fail, 0 undecided"}
+    assert verdicts.tags("validation")["calogan.verdict.validation"] == "fail"
+    assert not verdicts.passed
