@@ -15,10 +15,10 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -69,9 +69,9 @@ def full_simulation() -> Showers:
     return read_showers([pattern], schema, geometry).above(config.threshold)
 
 
-def found(label: str, reference: Showers, generated: Showers, seed: int) -> Found:
-    """Run the default protocol."""
-    settings = ValidationConfig(seed=seed, momentum_bins=BINS)
+def found(label: str, reference: Showers, generated: Showers, seed: int, *, quick: bool) -> Found:
+    """Run the default protocol, or a quick one without classifiers."""
+    settings = ValidationConfig(seed=seed, momentum_bins=BINS, classifiers=not quick)
     start = time.perf_counter()
     threshold = load_config(CONFIG).threshold
     comparison = compare(reference, generated, settings, threshold, SilentReporter())
@@ -80,39 +80,40 @@ def found(label: str, reference: Showers, generated: Showers, seed: int) -> Foun
     return Found(label, metrics, verdicts, time.perf_counter() - start)
 
 
-def with_defect(name: str, showers: int) -> Found:
+def with_defect(name: str, *, showers: int, quick: bool) -> Found:
     """Truth against truth with a defect, or without one for the name ``none``."""
     everything = full_simulation()
     order = np.random.default_rng(7).permutation(len(everything))
     reference, other = everything[order[:showers]], everything[order[showers : 2 * showers]]
     generated = other if name == "none" else DEFECTS[name](other, np.random.default_rng(8))
-    return found(name, reference, generated, seed=1)
+    return found(name, reference, generated, seed=1, quick=quick)
 
 
-def truth(number: int, showers: int) -> Found:
+def truth(number: int, *, showers: int, quick: bool) -> Found:
     """Truth against truth, resampled."""
     everything = full_simulation()
     order = np.random.default_rng([11, number]).permutation(len(everything))
     reference, other = everything[order[:showers]], everything[order[showers : 2 * showers]]
-    return found(f"resampling {number}", reference, other, seed=number)
+    return found(f"resampling {number}", reference, other, seed=number, quick=quick)
 
 
-def seeded(number: int, showers: int) -> Found:
+def seeded(number: int, *, showers: int, quick: bool) -> Found:
     """The shipped surrogate with a seed of its own against showers that no other seed is compared with."""
     everything = full_simulation()
     order = np.random.default_rng(13).permutation(len(everything))
     reference = everything[order[number * showers : (number + 1) * showers]]
     sampler = load_sampler(BUNDLE, threads=1)
     sample = sampler.sample(*reference.incident.T, seed=number, shower_id=reference.event)
-    return found(f"seed {number}", reference, replace(reference, cell_energy=sample.cell_energy), seed=number)
+    return found(
+        f"seed {number}", reference, replace(reference, cell_energy=sample.cell_energy), seed=number, quick=quick
+    )
 
 
-def run(kind: str, showers: int, repeats: int, workers: int, defects: list[str]) -> Iterator[Found]:
+def run(kind: str, showers: int, cases: Sequence[str | int], workers: int, *, quick: bool) -> Iterator[Found]:
     """All comparisons of a kind, in order."""
-    arguments = defects if kind == "defects" else range(repeats)
     function = {"defects": with_defect, "truth": truth, "pulls": seeded}[kind]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(function, arguments, [showers] * len(arguments))
+        yield from pool.map(partial(function, showers=showers, quick=quick), cases)
 
 
 def defects_table(results: list[Found]) -> Table:
@@ -167,14 +168,15 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20, help="resamplings, or seeds")
     known = ["none", *DEFECTS]
     parser.add_argument("--only", nargs="+", default=known, choices=known, help="defects", metavar="DEFECT")
+    parser.add_argument("--quick", action="store_true", help="without classifiers, which take most of the time")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path, help="file for all numbers")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     start = time.perf_counter()
     results = []
-    given = (arguments.kind, arguments.showers, arguments.repeats, arguments.workers, arguments.only)
-    for one in run(*given):
+    cases = arguments.only if arguments.kind == "defects" else range(arguments.repeats)
+    for one in run(arguments.kind, arguments.showers, cases, arguments.workers, quick=arguments.quick):
         results.append(one)
         print(
             f"{one.label}: {one.count('fail')} fail, {one.count('undecided')} undecided, {one.seconds:.0f} s",

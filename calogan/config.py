@@ -246,10 +246,13 @@ class CriteriaConfig(_Section):
 
     response: float = Field(default=0.004, gt=0, description="|relative difference of the response|, all momenta")
     response_bin: float = Field(default=0.02, gt=0, description="the same in each momentum bin")
-    resolution: float = Field(default=0.04, gt=0, description="|relative difference of the resolution|, all momenta")
+    resolution: float = Field(default=0.045, gt=0, description="|relative difference of the resolution|, all momenta")
     resolution_bin: float = Field(default=0.15, gt=0, description="the same in each momentum bin")
     occupancy: float = Field(default=0.02, gt=0, description="|relative difference of the mean number of lit cells|")
     separation: float = Field(default=0.01, gt=0, description="separation power minus floor, each observable")
+    copies: float = Field(
+        default=0.005, gt=0, description="share of generated showers that are equal to another shower"
+    )
     classifier_low: float = Field(default=0.6, gt=0.5, le=1, description="low-level classifier AUC")
     classifier_high: float = Field(default=0.6, gt=0.5, le=1, description="high-level classifier AUC")
     condition_p: float = Field(
@@ -287,6 +290,9 @@ class ValidationConfig(_Section):
         description="observables of your own: name to 'package.module:attribute', a function or an Observable",
     )
     bootstrap: int = Field(default=100, ge=20, description="resamplings for errors, and as many for floors")
+    classifiers: bool = Field(
+        default=True, description="train classifiers; a quick report without them has no criteria on them"
+    )
     classifier_repeats: int = Field(
         default=5, ge=3, le=20, description="parts of the showers, each tested once by a classifier trained on others"
     )
@@ -299,6 +305,13 @@ class ValidationConfig(_Section):
     )
     seed: int = Field(default=20260101, ge=0, description="seed of resampling, splits and generated showers")
     criteria: CriteriaConfig = CriteriaConfig()
+
+    @model_validator(mode="after")
+    def _weights_need_classifiers(self) -> Self:
+        if self.weights and not self.classifiers:
+            msg = "weights come from the low-level classifier: set classifiers to true"
+            raise ValueError(msg)
+        return self
 
     @field_validator("momentum_bins")
     @classmethod

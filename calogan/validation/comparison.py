@@ -69,7 +69,7 @@ class Comparison:
         response: Response, resolution and lit cells, with bins of the momentum and fits.
         distributions: Every observable.
         conditional: Every observable in bins of the incident particle.
-        classifiers: Machines that try to tell the samples apart.
+        classifiers: Machines that try to tell the samples apart, if wanted.
         multivariate: Distances in many numbers at once.
         diversity: How much showers of one incident particle differ from one another.
         memorisation: Whether generated showers are copies.
@@ -92,7 +92,7 @@ class Comparison:
     response: ResponseStudy
     distributions: DistributionsStudy
     conditional: ConditionalStudy
-    classifiers: ClassifierStudy
+    classifiers: ClassifierStudy | None
     multivariate: MultivariateStudy
     diversity: DiversityStudy
     memorisation: MemorisationStudy
@@ -154,7 +154,7 @@ def compare(
     condition = check_condition(samples)
     reporter.message(condition.sentence)
     distributions = study_distributions(samples, reporter)
-    classifiers = study_classifiers(samples, reporter)
+    classifiers = study_classifiers(samples, reporter) if settings.classifiers else None
     return Comparison(
         provenance=dict(known.provenance),
         reference_count=len(reference),
@@ -170,7 +170,7 @@ def compare(
         memorisation=study_memorisation(samples, known.training, reporter, hold_out=known.hold_out),
         amplification=study_amplification(samples, reporter),
         interpolation=study_interpolation(samples, known.hold_out, known.study, reporter),
-        weights=study_weights(samples, classifiers.low, reporter) if settings.weights else None,
+        weights=study_weights(samples, classifiers.low, reporter) if settings.weights and classifiers else None,
         speed=study_speed(known.sampler, reference.incident, known.simulation, reporter) if known.sampler else None,
         radial_profile=radial_profile(reference, generated),
         cell_spectrum=cell_spectrum(reference, generated),

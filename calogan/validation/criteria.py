@@ -143,7 +143,12 @@ def overall(verdicts: Sequence[Verdict]) -> Outcome:
 
 def judge(comparison: Comparison, criteria: CriteriaConfig) -> tuple[Verdict, ...]:
     """Verdicts of a comparison, one a criterion: incident particles first, then physics, then classifiers."""
-    tests = [*_response(comparison, criteria), *_classifiers(comparison, criteria), *_separations(comparison, criteria)]
+    tests = [
+        *_response(comparison, criteria),
+        _metric("copies", "share of generated showers", comparison.memorisation.copies, criteria.copies),
+        *_classifiers(comparison, criteria),
+        *_separations(comparison, criteria),
+    ]
     return (_condition(comparison.condition.lowest_p, criteria.condition_p), *judge_tests(tests, criteria))
 
 
@@ -223,6 +228,8 @@ def _relative(group: str, criterion: str, compared: Compared, showers: int, boun
 
 
 def _classifiers(comparison: Comparison, criteria: CriteriaConfig) -> Iterator[Difference]:
+    if comparison.classifiers is None:
+        return
     # an effect size of the AUC of samples without end, whose floor is 0.5
     yield _metric(
         "classifier AUC", "low-level classifier (cells)", comparison.classifiers.low.auc, criteria.classifier_low - 0.5

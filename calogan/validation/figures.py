@@ -30,6 +30,7 @@ class Picture:
         png: The picture.
         caption: What its own title and labels do not say.
         key: Whether it is among the few that are shown right below the verdicts.
+        folded: Whether it is shown only when asked for, and on paper.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Picture:
     png: bytes
     caption: str = ""
     key: bool = False
+    folded: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -55,7 +57,8 @@ def draw(sections: Sequence[Section], reporter: Reporter) -> tuple[Picture, ...]
         for section, drawing in plans:
             name = file_name(drawing.name, taken)
             taken.add(name)
-            pictures.append(Picture(name, section, drawing.title, _png(drawing), drawing.caption, drawing.key))
+            shown = drawing.caption, drawing.key, drawing.folded
+            pictures.append(Picture(name, section, drawing.title, _png(drawing), *shown))
             task.advance(note=name)
     return tuple(pictures)
 

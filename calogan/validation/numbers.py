@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["number", "with_error"]
+__all__ = ["number", "probability", "sigmas", "with_error"]
 
 _MOST_DECIMALS = 6
+_LEAST_PROBABILITY = 1e-6  # below which tails are those of no known distribution
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -36,3 +37,27 @@ def with_error(value: float, error: float) -> str:
     if decimals > _MOST_DECIMALS:
         return f"{value:.1e} ± {error:.1e}"
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def probability(value: float | None) -> str:
+    """A p-value with two digits; very small ones as a bound.
+
+    Example:
+        >>> probability(0.0312), probability(1e-40), probability(None)
+        ('0.031', '< 1e-6', '–')
+    """
+    small = value is not None and value < _LEAST_PROBABILITY
+    return "< 1e-6" if small else number(value, 2)
+
+
+def sigmas(value: float, error: float) -> str:
+    """A difference in units of its standard error; a dash where it has none.
+
+    Example:
+        >>> sigmas(0.03, 0.02), sigmas(-0.5, 0.01), sigmas(1.0, 0.0)
+        ('+1.5 σ', '-50 σ', '–')
+    """
+    if not (math.isfinite(value) and math.isfinite(error) and error > 0):
+        return "–"
+    ratio = value / error
+    return f"{ratio:+.0f} σ" if abs(ratio) >= 10 else f"{ratio:+.1f} σ"

@@ -21,12 +21,14 @@ class Table:
         rows: Cells, as many a row as the header has; a row of a single cell is a heading of the rows below it.
         caption: What the table shows; the title of its section if left out.
         left: Columns, counted from 0, that are aligned to the left and may break their lines; the others hold numbers.
+        folded: Whether it is shown only when asked for, and on paper.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
     left: tuple[int, ...] = (0,)
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Drawing:
         make: Draws it.
         caption: What its own title and labels do not say.
         key: Whether it is among the few that are shown right below the verdicts.
+        folded: Whether it is shown only when asked for, and on paper.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Drawing:
     make: Callable[[], Figure]
     caption: str = ""
     key: bool = False
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Section:
         tables: Tables.
         drawings: Figures.
         warning: What a reader must know before any number; shown above everything else, with a link to the section.
+        finding: What the section comes to, in a sentence or two; shown before its text.
     """
 
     id: str
@@ -67,3 +72,4 @@ class Section:
     tables: tuple[Table, ...] = ()
     drawings: tuple[Drawing, ...] = ()
     warning: str = ""
+    finding: str = ""

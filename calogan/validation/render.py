@@ -31,10 +31,11 @@ class Headline:
         kind: What sort of page it is.
         title: What it is about.
         sentence: What a reader should take home.
-        details: Short facts: tally, sizes.
+        details: Short facts, shown in a line: tally, sizes.
         outcome: Verdict shown as a badge, if there is one.
         numbers: File beside the page that holds every number.
         in_pairs: Whether the key figures come in pairs.
+        obstacles: Outcome and the names of the criteria that have it, a line each.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Headline:
     outcome: Outcome | None = None
     numbers: str = "report.json"
     in_pairs: bool = False
+    obstacles: tuple[tuple[Outcome, str], ...] = ()
 
 
 def render(headline: Headline, sections: Sequence[Section], pictures: Sequence[Picture], digest: str) -> str:

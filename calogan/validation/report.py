@@ -168,13 +168,12 @@ def _headline(document: Document) -> Headline:
         document.title,
         sentence(document.criteria),
         (
-            *(f"{outcome.value}: {names}" for outcome, names in named if names),
             f"{tally(document.criteria)}, of {len(document.criteria)} criteria",
-            f"{document.reference_count} showers of the full simulation (reference)",
-            f"{document.generated_count} generated showers",
+            f"{document.reference_count} reference and {document.generated_count} generated showers",
             f"cells below {number(document.threshold)} GeV count as 0 in both",
         ),
         document.outcome,
+        obstacles=tuple((outcome, names) for outcome, names in named if names),
     )
 
 

@@ -37,6 +37,12 @@ def electrons():
 
 
 @pytest.fixture(scope="session")
+def full_simulation():
+    """7,500 electrons of the full simulation."""
+    return read_showers(["calogan://ecal30_electron/hits_*.root"], Schema.from_source(HITS), ECAL).above(THRESHOLD)
+
+
+@pytest.fixture(scope="session")
 def make_samples():
     """Function from two samples of showers to `Samples` with the observables of given names."""
 

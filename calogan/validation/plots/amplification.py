@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from calogan.validation.plots.style import GENERATED, REFERENCE, WIDTH
+from calogan.validation.plots.style import GENERATED, REFERENCE, WIDTH, log_ticks
 from calogan.validation.studies.amplification import AmplificationStudy
 
 __all__ = ["worth_chart"]
@@ -35,6 +35,7 @@ def worth_chart(study: AmplificationStudy) -> Figure:
     axes.plot([], [], "s-", color=REFERENCE, label="an endless one")
     axes.plot([], [], ">", color=REFERENCE, label="at least")
     axes.set_xscale("log")
+    log_ticks(axes.xaxis, *axes.get_xlim())
     axes.set_yticks(places, [worth.name for worth in study.worths], fontsize=9)
     axes.set_ylim(-0.6, len(study.worths) - 0.4)
     axes.grid(visible=False, axis="y")

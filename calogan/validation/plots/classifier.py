@@ -126,10 +126,10 @@ def importances(found: Sequence[Importance]) -> Figure:
 def surest_showers(showers: Sequence[SureShower], title: str) -> Figure:
     """Single showers in the layer with most energy, in common logarithmic colours."""
     rows = (len(showers) + 1) // 2
-    figure = Figure(figsize=(WIDTH, 0.95 + 2.45 * rows))
+    figure = Figure(figsize=(WIDTH, 1.2 + 2.45 * rows))
     height = figure.get_figheight()
     grid = figure.subplots(rows, 2, squeeze=False)
-    figure.subplots_adjust(left=0.13, right=0.97, top=1 - 0.62 / height, bottom=0.95 / height, wspace=0.3, hspace=0.35)
+    figure.subplots_adjust(left=0.16, right=0.97, top=1 - 0.62 / height, bottom=1.2 / height, wspace=0.2, hspace=0.2)
     figure.suptitle(title, x=0.02, ha="left", fontsize=12)
     norm = _energy_norm(showers)
     for axes in grid.flat[len(showers) :]:
@@ -142,7 +142,10 @@ def surest_showers(showers: Sequence[SureShower], title: str) -> Figure:
         axes.set_title(f"{shower.momentum:.3g} GeV, p = {shower.score:.3g}", fontsize=10)
         axes.tick_params(labelsize=8)
         axes.set_aspect("equal")
-    place = (0.13, 0.5 / height, 0.84, 0.11 / height)
+        axes.set_xlabel("x [mm]", fontsize=10)
+        axes.set_ylabel("y [mm]", fontsize=10)
+        axes.label_outer()
+    place = (0.16, 0.5 / height, 0.81, 0.11 / height)
     figure.colorbar(mesh, cax=figure.add_axes(place), location="bottom", label="cell energy [GeV]")
     return figure
 

@@ -37,4 +37,7 @@ def histogram(distribution: Distribution) -> Figure:
     ratio.set_xlabel(distribution.axis_label)
     if distribution.scale == "log":
         ratio.set_xscale("log")
+    else:
+        ratio.locator_params(axis="x", nbins=6)
+        ratio.ticklabel_format(axis="x", scilimits=(-2, 4), useMathText=True)
     return figure

@@ -12,7 +12,7 @@ from calogan.metrics.prd import ClusterComparison
 from calogan.validation.plots.style import GENERATED, REFERENCE, WIDTH, FloatArray
 from calogan.validation.studies.multivariate import Coverage
 
-__all__ = ["correlation_matrices", "coverage_against_threshold", "precision_recall_curves"]
+__all__ = ["correlation_differences", "correlation_matrices", "coverage_against_threshold", "precision_recall_curves"]
 
 _LABEL_SIZE = 6.5  # points, of the names along a matrix
 _ROW = 0.105  # inches a name needs
@@ -21,29 +21,26 @@ _ZOOM = 5.0  # times the distance of the curve from its corner
 
 
 def correlation_matrices(comparison: CorrelationComparison) -> Figure:
-    """Correlations of the reference, of the generated showers and their difference, below each other."""
-    side = max(2.2, _ROW * len(comparison.names))
-    height = 3 * (side + 0.6) + 0.35
-    figure = Figure(figsize=(WIDTH, height))
+    """Correlations of the reference below the diagonal and of the generated showers above it."""
+    matrix = np.tril(comparison.reference) + np.triu(comparison.generated, 1)
+    return _matrix(matrix, comparison.names, 1.0, "Rank correlations", "reference below, generated above the diagonal")
+
+
+def correlation_differences(comparison: CorrelationComparison) -> Figure:
+    """Correlations of the generated showers less those of the reference."""
     difference = comparison.generated - comparison.reference
     reach = max(_LEAST_RANGE, float(np.nanmax(np.abs(difference), initial=0.0)))
-    panels = (
-        ("reference", comparison.reference, 1.0),
-        ("generated", comparison.generated, 1.0),
-        ("generated - reference", difference, reach),
-    )
-    for number, (title, matrix, limit) in enumerate(panels):
-        bottom = height - (number + 1) * (side + 0.6)
-        axes = figure.add_axes((1.75 / WIDTH, bottom / height, (WIDTH - 2.2) / WIDTH, side / height))
-        _draw_matrix(figure, axes, matrix, comparison.names, limit, title)
-    return figure
+    return _matrix(difference, comparison.names, reach, "Differences of rank correlations", "generated less reference")
 
 
-def _draw_matrix(
-    figure: Figure, axes: Axes, matrix: FloatArray, names: tuple[str, ...], limit: float, title: str
-) -> None:
+def _matrix(matrix: FloatArray, names: tuple[str, ...], limit: float, title: str, label: str) -> Figure:
+    side = max(2.2, _ROW * len(names))
+    height = side + 0.95
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.add_axes((1.75 / WIDTH, 0.6 / height, (WIDTH - 2.2) / WIDTH, side / height))
     image = axes.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
-    axes.set_title(title)
+    axes.set_title(title, x=-0.55)
+    axes.set_xlabel(label)
     axes.grid(visible=False)
     # columns have the numbers of the rows: names do not fit beside each other
     rows = [f"{name}  {number}" for number, name in enumerate(names, start=1)]
@@ -53,6 +50,7 @@ def _draw_matrix(
     axes.set_xticks(list(columns), [str(column + 1) for column in columns], fontsize=8)
     axes.tick_params(length=0, pad=2)
     figure.colorbar(image, ax=axes, pad=0.03, fraction=0.06).ax.tick_params(labelsize=8)
+    return figure
 
 
 def precision_recall_curves(comparison: ClusterComparison) -> Figure:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
+
+from calogan.validation.numbers import number
 
 __all__ = [
     "GENERATED",
@@ -18,6 +23,7 @@ __all__ = [
     "centres_of",
     "draw_band",
     "draw_ratio",
+    "log_ticks",
     "with_ratio",
 ]
 
@@ -41,6 +47,7 @@ STYLE: Any = {  # of rc_context, whose keys have a type of their own
 }
 WIDTH = 5.0  # inches: 360 points, so that a figure fits a narrow screen with its letters at full size
 _RATIO_RANGE = (0.4, 1.6)
+_MOST_TICKS = 6  # that fit beside each other
 _MOST_UNCERTAIN = 0.5  # relative error of the reference, above which a bin's ratio says nothing
 
 
@@ -96,3 +103,14 @@ def _ratio_range(ratio: FloatArray, band: FloatArray) -> tuple[float, float]:
 def centres_of(edges: FloatArray) -> FloatArray:
     """Middles of bins."""
     return (edges[:-1] + edges[1:]) / 2
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Round numbers, written out and few enough not to overlap, on a logarithmic axis from `low` to `high`."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for digits in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        ticks = [digit * 10.0**power for power in powers for digit in digits if low <= digit * 10.0**power <= high]
+        if len(ticks) <= _MOST_TICKS:
+            break
+    axis.set_ticks(ticks, [number(tick) for tick in ticks])
+    axis.set_minor_locator(NullLocator())

@@ -16,6 +16,7 @@ from calogan.validation.plots.style import (
     FloatArray,
     draw_band,
     draw_ratio,
+    log_ticks,
     with_ratio,
 )
 
@@ -73,20 +74,13 @@ def resolution_curves(fit: ResolutionFit) -> Figure:
     main.legend(loc="upper right")
     low, high = (float(extreme(np.append(fit.reference, fit.generated))) for extreme in (np.min, np.max))
     main.set_ylim(0.8 * low, 1.25 * high)
-    _plain_value_ticks(main, 0.8 * low, 1.25 * high)
+    log_ticks(main.yaxis, 0.8 * low, 1.25 * high)
     reference, generated = (fit.reference, fit.reference_error), (fit.generated, fit.generated_error)
     draw_ratio(ratio, points, reference, generated, points, fit_range=True)
     ratio.set_xscale("log")
     ratio.set_xlabel("$|p|$ [GeV]")
     _plain_log_ticks(ratio, np.array([float(f"{point:.2g}") for point in points]))
     return figure
-
-
-def _plain_value_ticks(axes: Axes, low: float, high: float) -> None:
-    ticks = [digit * 10.0**power for power in range(-4, 1) for digit in (1, 2, 3, 5)]
-    inside = [tick for tick in ticks if low <= tick <= high]
-    axes.set_yticks(inside, [f"{tick:g}" for tick in inside])
-    axes.minorticks_off()
 
 
 def _plain_log_ticks(axes: Axes, edges: FloatArray) -> None:

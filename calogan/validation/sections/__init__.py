@@ -41,7 +41,7 @@ def report_sections(comparison: Comparison, least_p: float) -> list[Section]:
         images_section(comparison.images, comparison.pairs, paired=comparison.condition.paired),
         conditional_section(comparison.conditional),
         interpolation_section(comparison.interpolation),
-        classifiers_section(comparison.classifiers),
+        *(() if comparison.classifiers is None else (classifiers_section(comparison.classifiers),)),
         multivariate_section(comparison.multivariate),
         diversity_section(comparison.diversity),
         memorisation_section(comparison.memorisation),

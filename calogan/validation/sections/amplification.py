@@ -40,7 +40,15 @@ def amplification_section(study: AmplificationStudy) -> Section:
         "amplification", "Reference showers that the generated sample is worth", partial(worth_chart, study)
     )
     table = Table(_HEADER, tuple(_row(one) for one in study.worths), "Worth in reference showers")
-    return Section("amplification", "Statistical amplification", text, (table,), (drawing,))
+    return Section("amplification", "Statistical amplification", text, (table,), (drawing,), finding=_finding(study))
+
+
+def _finding(study: AmplificationStudy) -> str:
+    least, most = (choose(study.worths, key=lambda one: one.sample) for choose in (min, max))
+    return (
+        f"The {study.n_generated} generated showers are worth {_showers(least.sample)} ({least.name}) to "
+        f"{_showers(most.sample)} ({most.name}) of the reference."
+    )
 
 
 def _row(one: Worth) -> tuple[str, ...]:

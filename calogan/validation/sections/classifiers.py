@@ -6,7 +6,7 @@ from functools import partial
 
 from calogan.metrics.classifier import ClassifierTest
 from calogan.metrics.metric import Metric
-from calogan.validation.numbers import number, with_error
+from calogan.validation.numbers import number, probability, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots import classifier as plots
 from calogan.validation.studies.classifiers import ClassifierStudy, Importance, SureShower
@@ -36,12 +36,31 @@ def classifiers_section(study: ClassifierStudy) -> Section:
     """Both tests, what they go by, and single showers."""
     method = _CHALLENGE if study.protocol == "calochallenge" else _DEFAULT
     tables = (_tests(study), _importance(study.importance), _surest(study))
-    return Section("classifiers", "Classifier tests", (method, _NUMBERS), tables, _drawings(study))
+    return Section(
+        "classifiers", "Classifier tests", (method, _NUMBERS), tables, _drawings(study), finding=_finding(study)
+    )
+
+
+def _finding(study: ClassifierStudy) -> str:
+    low, high = study.low.auc, study.high.auc
+    told = f"AUC {_with_floor(low)} of the low-level test, {_with_floor(high)} of the high-level one."
+    if not study.importance:
+        return told
+    return f"{told} The latter goes most by {study.importance[0].name}."
+
+
+def _with_floor(metric: Metric) -> str:
+    return f"{with_error(metric.value, metric.error)} (floor {with_error(metric.floor, metric.floor_error)})"
 
 
 def _tests(study: ClassifierStudy) -> Table:
     rows = [
-        (metric.name, with_error(metric.value, metric.error), with_error(metric.floor, metric.floor_error), _p(metric))
+        (
+            metric.name,
+            with_error(metric.value, metric.error),
+            with_error(metric.floor, metric.floor_error),
+            probability(metric.p_value),
+        )
         for metric in study.metrics
     ]
     details = "; ".join(
@@ -62,12 +81,6 @@ def _detail(test: ClassifierTest, seconds: float) -> str:
     )
 
 
-def _p(metric: Metric) -> str:
-    if metric.p_value is None:
-        return "–"
-    return "< 1e-6" if metric.p_value < 1e-6 else number(metric.p_value, 2)
-
-
 def _importance(found: tuple[Importance, ...]) -> Table:
     rows = [
         (entry.name, with_error(entry.lost.value, entry.lost.error), with_error(entry.own.value, entry.own.error))
@@ -78,6 +91,7 @@ def _importance(found: tuple[Importance, ...]) -> Table:
         tuple(rows),
         "What the high-level classifier loses when an observable is shuffled among the showers, and the AUC of the "
         "observable alone (below 0.5: smaller in generated showers). Observables that say the same share what is lost.",
+        folded=True,
     )
 
 
@@ -91,6 +105,7 @@ def _surest(study: ClassifierStudy) -> Table:
         ("surest showers", "event", "|p| [GeV]", "p(generated)"),
         tuple(rows),
         "Showers that the low-level classifier is surest about, and right.",
+        folded=True,
     )
 
 
@@ -98,7 +113,10 @@ def _drawings(study: ClassifierStudy) -> tuple[Drawing, ...]:
     found = [
         Drawing(
             name="classifier_areas",
-            title="Areas under the curve of both classifier tests beside those of reference against reference",
+            title=(
+                "Areas under the curve of both classifier tests beside those of reference against reference: low level "
+                f"{study.low.auc.value:.2f}, high level {study.high.auc.value:.2f}"
+            ),
             make=partial(plots.areas, study),
             caption="Strokes: single repeats. Points: their mean and its error.",
             key=True,
@@ -106,7 +124,7 @@ def _drawings(study: ClassifierStudy) -> tuple[Drawing, ...]:
         Drawing("classifier_roc", "ROC curves of both classifier tests", partial(plots.receiver_curves, study)),
         Drawing(
             name="classifier_importance",
-            title="Bars: importance of the observables for the high-level classifier",
+            title=f"Bars: what the high-level classifier goes by, {_named(study.importance)} most of all",
             make=partial(plots.importances, study.importance),
         ),
         *(_pictures(kind, showers) for kind, showers in _kinds(study)),
@@ -130,6 +148,10 @@ def _drawings(study: ClassifierStudy) -> tuple[Drawing, ...]:
     return tuple(found)
 
 
+def _named(found: tuple[Importance, ...]) -> str:
+    return " and ".join(entry.name for entry in found[:2]) or "nothing"
+
+
 def _kinds(study: ClassifierStudy) -> tuple[tuple[str, tuple[SureShower, ...]], ...]:
     return ("reference", study.surest_reference), ("generated", study.surest_generated)
 
@@ -139,5 +161,5 @@ def _pictures(kind: str, showers: tuple[SureShower, ...]) -> Drawing:
         name=f"surest_{kind}",
         title=f"Four {kind} showers that the low-level classifier is surest are {kind}",
         make=partial(plots.surest_showers, showers, f"Surest {kind} showers"),
-        caption="p: probability of being generated, by a classifier that has not seen the shower; axes in mm.",
+        caption="p: probability of being generated, by a classifier that has not seen the shower.",
     )

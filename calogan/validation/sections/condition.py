@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calogan.validation.numbers import number
+from calogan.validation.numbers import number, probability
 from calogan.validation.page import Section, Table
 from calogan.validation.studies.condition import ConditionCheck
 
@@ -33,7 +33,7 @@ def condition_section(check: ConditionCheck, least_p: float = 1e-3) -> Section:
             number(test.reference_mean),
             number(test.generated_mean),
             number(test.distance, 3),
-            number(test.p_value, 2),
+            probability(test.p_value),
         )
         for test in check.tests
     )
@@ -41,9 +41,19 @@ def condition_section(check: ConditionCheck, least_p: float = 1e-3) -> Section:
     if check.lowest_p < least_p:
         warning = (
             f"The samples were made for different incident particles, most of all in {check.worst.name} "
-            f"(p = {number(check.lowest_p, 2)}). Differences below may come from the particles and not from the "
+            f"(p = {probability(check.lowest_p)}). Differences below may come from the particles and not from the "
             "showers: no number of this report says how good the surrogate is."
         )
-    table = Table(_HEADER, rows, "Properties of the incident particles in both samples", left=(0, 1))
+    caption = "Properties of the incident particles in both samples"
+    table = Table(_HEADER, rows, caption, left=(0, 1), folded=check.paired and not warning)
     text = (_PAIRED if check.paired else _UNPAIRED,)
-    return Section("condition", "Incident particles", text, (table,), warning=warning)
+    return Section("condition", "Incident particles", text, (table,), warning=warning, finding=_finding(check, least_p))
+
+
+def _finding(check: ConditionCheck, least_p: float) -> str:
+    if check.paired:
+        return "Both samples have the same incident particles."
+    verb = "differ" if check.lowest_p < least_p else "agree"
+    return (
+        f"The incident particles {verb}: the lowest p-value, {probability(check.lowest_p)}, is of {check.worst.name}."
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from calogan.validation.numbers import number, with_error
 from calogan.validation.page import Drawing, Section, Table
-from calogan.validation.plots.conditional import condition_map
+from calogan.validation.plots.conditional import condition_map, shown_observables
 from calogan.validation.sections.response import comparison_cells
 from calogan.validation.studies.conditional import Condition, ConditionalStudy, EdgeRegion
 
@@ -29,6 +29,7 @@ _TEXT = (
     "Of many numbers some are large by chance, but few that agree are above 3 errors.",
 )
 _WORST = 10
+_SURE = 3  # standard errors
 _WORST_HEADER = ("observable", "bin", "separation above floor", "in errors", "shift of the mean [σ]")
 _EDGES_HEADER = ("showers", "range", "ref.", "gen.", "response [%]", "resolution [%]", "lit cells [%]")
 _NAMES = {"momentum": "|p| {} to {} GeV", "angle": "angle {} to {} degrees", "entry_point": "entry {} to {} mm"}
@@ -55,28 +56,56 @@ def conditional_section(study: ConditionalStudy) -> Section:
                 f"conditional_{one.name}",
                 f"Separation power above its floor of every observable in bins of the {_TITLES[one.name]}",
                 partial(condition_map, one),
-                "Separation power above its floor in standard errors.",
+                _caption(one),
             )
             for one in study.conditions
         ),
+        finding=_finding(study.conditions),
     )
 
 
+def _finding(conditions: tuple[Condition, ...]) -> str:
+    ranked = _ranked(conditions)
+    if not ranked:
+        return ""
+    significance, one, row, column = ranked[0]
+    sure = sum(entry[0] > _SURE for entry in ranked)
+    return (
+        f"Worst: {one.observables[row]} at {_bin_name(one, column)}, {significance:+.1f} σ from the floor. "
+        f"Of {len(ranked)} numbers {sure} are more than three standard errors above their floors."
+    )
+
+
+def _caption(one: Condition) -> str:
+    shown = len(shown_observables(one))
+    if shown == len(one.observables):
+        return "Separation power above its floor in standard errors."
+    return f"Separation power above its floor in standard errors: the {shown} observables with the largest ones."
+
+
 def _worst(conditions: tuple[Condition, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(_row(*entry) for entry in _ranked(conditions)[:_WORST])
+
+
+def _ranked(conditions: tuple[Condition, ...]) -> list[tuple[float, Condition, int, int]]:
+    """Every known significance with its property, observable and bin; the largest first."""
     found = [
         (float(one.significance[row, column]), one, int(row), int(column))
         for one in conditions
         for row, column in np.argwhere(np.isfinite(one.significance))
     ]
-    found.sort(key=lambda entry: -entry[0])
-    return tuple(_row(*entry) for entry in found[:_WORST])
+    return sorted(found, key=lambda entry: -entry[0])
+
+
+def _bin_name(one: Condition, column: int) -> str:
+    low, high = (f"{edge:.3g}" for edge in one.edges[column : column + 2])
+    return _NAMES[one.name].format(low, high)
 
 
 def _row(significance: float, one: Condition, row: int, column: int) -> tuple[str, ...]:
-    low, high = (f"{edge:.3g}" for edge in one.edges[column : column + 2])
     return (
         one.observables[row],
-        _NAMES[one.name].format(low, high),
+        _bin_name(one, column),
         with_error(float(one.separation[row, column]), float(one.separation_error[row, column])),
         f"{significance:+.1f}",
         with_error(float(one.shift[row, column]), float(one.shift_error[row, column])),

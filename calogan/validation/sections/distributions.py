@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from calogan.metrics.metric import Metric
-from calogan.validation.numbers import number, with_error
+from calogan.validation.numbers import number, probability, sigmas, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots.histogram import histogram
 from calogan.validation.studies.distributions import Distribution, DistributionsStudy
@@ -25,6 +26,9 @@ _TEXT = (
         "every distance of histograms."
     ),
 )
+_WORST = 10  # observables whose distances are shown first
+_OPEN = 6  # figures beside the key ones
+_SURE = 3  # standard errors
 _DISTANCES = ("observable", "separation power", "chi2/ndf", "p", "KS", "p", "Wasserstein", "p")
 _COUNTS = ("observable", "unit", "reference mean", "generated mean", "outside, ref.", "gen.", "none, ref.", "gen.")
 
@@ -36,16 +40,38 @@ def distributions_section(study: DistributionsStudy, key: Collection[str] = ()) 
         study: All observables.
         key: Names of those that are shown right below the verdicts.
     """
+    ranked = sorted(study.distributions, key=lambda one: -one.separation.excess)
+    shown = {one.name for one in [one for one in ranked if one.name not in key][:_OPEN]}
     return Section(
         id="distributions",
         title="Distributions",
         text=_TEXT,
-        tables=(
-            Table(_DISTANCES, tuple(_distances(one) for one in study.distributions), "Distances"),
-            Table(_COUNTS, tuple(_counts(one) for one in study.distributions), "Means and showers out of range"),
+        tables=tuple(_tables(study.distributions, ranked)),
+        drawings=tuple(
+            _drawing(one, key=one.name in key, folded=one.name not in {*key, *shown}) for one in study.distributions
         ),
-        drawings=tuple(_drawing(one, key=one.name in key) for one in study.distributions),
+        finding=_finding(ranked) if ranked else "",
     )
+
+
+def _finding(ranked: Sequence[Distribution]) -> str:
+    worst = ranked[0].separation
+    sure = sum(one.separation.excess > _SURE * one.separation.excess_error for one in ranked)
+    return (
+        f"Worst: {ranked[0].name}, separation power {with_error(worst.value, worst.error)}, "
+        f"{sigmas(worst.excess, worst.excess_error)} from its floor of {number(worst.floor, 2)}. "
+        f"Of {len(ranked)} observables {sure} are more than three standard errors above their floors."
+    )
+
+
+def _tables(every: Sequence[Distribution], ranked: Sequence[Distribution]) -> Iterator[Table]:
+    distances = Table(_DISTANCES, tuple(_distances(one) for one in every), f"Distances of all {len(every)} observables")
+    long = len(every) > _WORST
+    if long:
+        worst = tuple(_distances(one) for one in ranked[:_WORST])
+        yield Table(_DISTANCES, worst, f"The {_WORST} observables that differ most")
+    yield replace(distances, folded=long)
+    yield Table(_COUNTS, tuple(_counts(one) for one in every), "Means and showers out of range", folded=long)
 
 
 def _distances(one: Distribution) -> tuple[str, ...]:
@@ -53,11 +79,11 @@ def _distances(one: Distribution) -> tuple[str, ...]:
         one.name,
         _text(one.separation),
         _text(one.chi2),
-        number(one.chi2.p_value, 2),
+        probability(one.chi2.p_value),
         _text(one.ks),
-        number(one.ks.p_value, 2),
+        probability(one.ks.p_value),
         _text(one.wasserstein),
-        number(one.wasserstein.p_value, 2),
+        probability(one.wasserstein.p_value),
     )
 
 
@@ -71,12 +97,17 @@ def _counts(one: Distribution) -> tuple[str, ...]:
     return one.name, one.unit or "–", *means, *(str(count) for count in counts)
 
 
-def _drawing(one: Distribution, *, key: bool) -> Drawing:
-    caption = f"separation power {_text(one.separation)}, chi2/ndf {_text(one.chi2)}"
+def _drawing(one: Distribution, *, key: bool, folded: bool) -> Drawing:
+    power = one.separation
+    caption = f"separation power {_text(power)}, chi2/ndf {_text(one.chi2)}"
     return Drawing(
         name=f"histogram_{one.name}",
-        title=f"Histograms of {one.name} of reference and generated showers, and their ratio",
+        title=(
+            f"Histograms of {one.name} of reference and generated showers, and their ratio: separation power "
+            f"{sigmas(power.excess, power.excess_error)} from its floor"
+        ),
         make=partial(histogram, one),
         caption=caption,
         key=key,
+        folded=folded,
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from calogan.metrics.metric import Estimate
-from calogan.validation.numbers import number, with_error
+from calogan.validation.numbers import number, sigmas, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots.diversity import diversity_bars
 from calogan.validation.studies.diversity import DiversityStudy, Spread
 
 __all__ = ["diversity_section"]
 
+_SURE = 3  # standard errors
 _HEADER = ("number", "reference", "generated", "difference [%]")
 _INTRODUCTION = (
     "Showers of one particle differ, and a generator that makes the same shower again and again would still agree in "
@@ -31,8 +32,28 @@ def diversity_section(study: DiversityStudy) -> Section:
         id="diversity",
         title="Diversity at a fixed condition",
         text=(_INTRODUCTION, _GAP.format(number(100 * study.momentum_gap, 2))),
-        tables=(Table(_HEADER, tuple(_row(spread) for spread in study.spreads)),),
-        drawings=(Drawing("diversity", "Spread of observables at a fixed condition", partial(diversity_bars, main)),),
+        tables=(Table(_HEADER, tuple(_row(spread) for spread in study.spreads), "Spreads", folded=True),),
+        drawings=(
+            Drawing(
+                "diversity",
+                "Bars: spread of observables at a fixed condition, generated over reference",
+                partial(diversity_bars, main),
+            ),
+        ),
+        finding=_finding(study.spreads),
+    )
+
+
+def _finding(spreads: tuple[Spread, ...]) -> str:
+    found = [(one.name, one.spread.difference) for one in spreads if one.spread.difference.error > 0]
+    if not found:
+        return ""
+    name, worst = max(found, key=lambda entry: abs(entry[1].value / entry[1].error))
+    sure = sum(abs(one.value) > _SURE * one.error for _, one in found)
+    return (
+        f"Furthest from the reference's spread: {name}, {with_error(100 * worst.value, 100 * worst.error)}% "
+        f"({sigmas(worst.value, worst.error)}). Of {len(found)} spreads {sure} differ by more than three standard "
+        "errors."
     )
 
 

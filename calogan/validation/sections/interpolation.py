@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from calogan.metrics.metric import Estimate
-from calogan.validation.numbers import number, with_error
+from calogan.validation.numbers import number, sigmas, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots.interpolation import zone_differences
 from calogan.validation.studies.interpolation import InterpolationStudy, Zone
@@ -19,6 +19,7 @@ def interpolation_section(study: InterpolationStudy) -> Section:
         return Section(
             id="interpolation",
             title="Interpolation and edges",
+            finding="No momentum band was held out of the training.",
             text=(_how_to(study, study.suggested), _edges(study)),
             tables=(_table(study.edges, "Edges of the momentum range; a dash for fewer than 50 showers."),),
         )
@@ -39,10 +40,18 @@ def interpolation_section(study: InterpolationStudy) -> Section:
     return Section(
         id="interpolation",
         title="Interpolation and edges",
+        finding=_finding(study),
         text=(_held_out(study.hold_out), _how_to(study, study.hold_out), _edges(study)),
         tables=tables,
         drawings=(drawing,),
     )
+
+
+def _finding(study: InterpolationStudy) -> str:
+    told = (
+        f"{one.name} {with_error(one.value, one.error)} ({sigmas(one.value, one.error)})" for one in study.contrasts
+    )
+    return f"Held-out band less the mean of its neighbours: {', '.join(told)}."
 
 
 def _held_out(band: tuple[float, float]) -> str:
@@ -57,7 +66,7 @@ def _how_to(study: InterpolationStudy, band: tuple[float, float]) -> str:
     command = f"calogan run {study.study or 'CONFIG'}"
     options = f"--set 'training.hold_out_momentum=[{band[0]:g},{band[1]:g}]' --set run_dir=runs/holdout"
     if study.hold_out is None:
-        return f"No momentum band was held out of the training. To train and judge without one: {command} {options}"
+        return f"To train and judge without one: {command} {options}"
     return f"The command that prepares, trains without the band and validates: {command} {options}"
 
 

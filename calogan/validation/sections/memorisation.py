@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from calogan.metrics.metric import Metric
-from calogan.validation.numbers import number, with_error
+from calogan.validation.numbers import number, probability, sigmas, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots.memorisation import training_distances
 from calogan.validation.studies.memorisation import Duplicates, MemorisationStudy, NearestTraining
@@ -25,6 +25,7 @@ def memorisation_section(study: MemorisationStudy) -> Section:
         return Section(
             id="memorisation",
             title="Memorisation",
+            finding=_copied(study.duplicates),
             text=(
                 "There are no training showers to look for copies of; --reference FOLDER, a prepared folder, has them.",
             ),
@@ -33,6 +34,7 @@ def memorisation_section(study: MemorisationStudy) -> Section:
     return Section(
         id="memorisation",
         title="Memorisation",
+        finding=f"{_copied(study.duplicates)} {_near(nearest)}",
         text=(_share(nearest), _DISTANCE),
         tables=(_duplicates(study.duplicates), _metrics(nearest), _closest(nearest)),
         drawings=(
@@ -43,6 +45,19 @@ def memorisation_section(study: MemorisationStudy) -> Section:
                 caption=f"{nearest.queries} showers of each sample, spread evenly; s = {number(nearest.scale)} GeV.",
             ),
         ),
+    )
+
+
+def _copied(found: Duplicates) -> str:
+    copies = found.within_generated + found.between + (found.generated_training or 0)
+    return "Some generated showers are copies, see the table." if copies else "No generated shower is a copy."
+
+
+def _near(nearest: NearestTraining) -> str:
+    share = nearest.share
+    return (
+        f"For {100 * share.value:.1f} ± {100 * share.error:.1f}% the nearest is a training shower, "
+        f"{100 * share.floor:.1f}% would be by chance ({sigmas(share.excess, share.excess_error)})."
     )
 
 
@@ -79,7 +94,7 @@ def _row(metric: Metric, before: str) -> tuple[str, ...]:
         f"{before}{metric.name}",
         with_error(metric.value, metric.error),
         number(metric.floor),
-        number(metric.p_value, 2),
+        probability(metric.p_value),
     )
 
 
@@ -95,4 +110,4 @@ def _closest(nearest: NearestTraining) -> Table:
         )
         for pair in nearest.closest
     )
-    return Table(header, rows)
+    return Table(header, rows, "Generated showers nearest to a training shower", folded=True)

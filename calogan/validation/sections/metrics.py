@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from calogan.metrics.metric import Metric
-from calogan.validation.numbers import number, with_error
+from calogan.validation.numbers import probability, sigmas, with_error
 from calogan.validation.page import Section, Table
 
 __all__ = ["metrics_section", "significance"]
@@ -25,7 +25,10 @@ def metrics_section(metrics: Sequence[Metric]) -> Section:
     notes = {key: str(index) for index, key in enumerate(dict.fromkeys(map(_note, metrics)), 1)}
     rows = tuple(_row(metric, notes[_note(metric)]) for metric in metrics)
     told = tuple((index, *(text or "–" for text in key)) for key, index in notes.items())
-    tables = Table(_HEADER, rows, "All metrics"), Table(_NOTES, told, "Notes on the metrics", left=(0, 1, 2))
+    tables = (
+        Table(_HEADER, rows, "All metrics", folded=True),
+        Table(_NOTES, told, "Notes on the metrics", left=(0, 1, 2), folded=True),
+    )
     return Section("metrics", "All metrics", (_TEXT,), tables)
 
 
@@ -40,13 +43,12 @@ def _note(metric: Metric) -> tuple[str, str]:
 
 
 def _row(metric: Metric, note: str) -> tuple[str, ...]:
-    sigmas = significance(metric)
     return (
         metric.name,
         with_error(metric.value, metric.error),
         with_error(metric.floor, metric.floor_error),
-        f"{sigmas:+.1f} σ" if math.isfinite(sigmas) else "–",
-        number(metric.p_value, 2),
+        sigmas(metric.excess, metric.excess_error),
+        probability(metric.p_value),
         f"{metric.n_reference} / {metric.n_generated}",
         note,
     )

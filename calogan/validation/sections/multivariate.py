@@ -8,9 +8,10 @@ import numpy as np
 
 from calogan.metrics.correlation import SIGNIFICANT, CorrelationComparison
 from calogan.metrics.metric import Metric
-from calogan.validation.numbers import number, with_error
+from calogan.validation.numbers import number, probability, sigmas, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots.multivariate import (
+    correlation_differences,
     correlation_matrices,
     coverage_against_threshold,
     precision_recall_curves,
@@ -43,8 +44,13 @@ def multivariate_section(study: MultivariateStudy) -> Section:
         drawings=(
             Drawing(
                 "correlations",
-                "Matrices of rank correlations: reference, generated, difference",
+                "Matrix of the observables' rank correlations: reference below, generated above the diagonal",
                 partial(correlation_matrices, study.correlation),
+            ),
+            Drawing(
+                "correlation_differences",
+                "Matrix of the differences of the rank correlations, generated less reference",
+                partial(correlation_differences, study.correlation),
             ),
             Drawing(
                 "precision_recall",
@@ -58,6 +64,20 @@ def multivariate_section(study: MultivariateStudy) -> Section:
                 partial(coverage_against_threshold, study.coverage),
             ),
         ),
+        finding=_finding(study),
+    )
+
+
+def _finding(study: MultivariateStudy) -> str:
+    found = study.correlation
+    told = (
+        f"{one.name} {with_error(one.value, one.error)}, floor {with_error(one.floor, one.floor_error)} "
+        f"({sigmas(one.excess, one.excess_error)})"
+        for one in (study.fpd, study.kpd, study.prd.area)
+    )
+    return (
+        f"{'; '.join(told)}. Correlations that differ: {found.significant} of {found.entries}, "
+        f"{number(found.expected, 2)} by chance."
     )
 
 
@@ -82,7 +102,7 @@ def _correlation_text(comparison: CorrelationComparison) -> str:
 
 def _row(metric: Metric) -> tuple[str, ...]:
     floor = with_error(metric.floor, metric.floor_error)
-    return metric.name, with_error(metric.value, metric.error), floor, number(metric.p_value, 2)
+    return metric.name, with_error(metric.value, metric.error), floor, probability(metric.p_value)
 
 
 def _distances(study: MultivariateStudy) -> Table:
@@ -92,7 +112,7 @@ def _distances(study: MultivariateStudy) -> Table:
 
 def _neighbours(study: MultivariateStudy) -> Table:
     rows = [_row(metric)[:3] for entry in study.coverage for metric in entry.metrics]
-    return Table(_HEADER[:3], tuple(rows), "Neighbours among the cells")
+    return Table(_HEADER[:3], tuple(rows), "Neighbours among the cells", folded=True)
 
 
 def _entries(comparison: CorrelationComparison) -> Table:

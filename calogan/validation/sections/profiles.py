@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from calogan.validation.page import Drawing, Section
 from calogan.validation.plots.profile import profile_curve
 from calogan.validation.studies.profiles import Profile
 
 __all__ = ["profiles_section"]
+
+_KNOWN = 0.5  # largest relative error of the reference where a difference counts
+_SURE = 3  # standard errors
 
 
 def profiles_section(radial_profile: Profile, cell_spectrum: Profile, occupancy_curve: Profile) -> Section:
@@ -41,4 +46,19 @@ def profiles_section(radial_profile: Profile, cell_spectrum: Profile, occupancy_
         )
         for name, profile, title, x_label, y_label, log_x in curves
     )
-    return Section("profiles", "Profiles", ("Means over the showers of each sample.",), (), drawings)
+    text = ("Means over the showers of each sample, with their standard errors.",)
+    told = "; ".join(_differing(title.lower(), profile) for _, profile, title, *_ in curves)
+    finding = f"Differences of more than three standard errors: {told}."
+    return Section("profiles", "Profiles", text, (), drawings, finding=finding)
+
+
+def _differing(name: str, profile: Profile) -> str:
+    """How many points differ surely, and by how much at most, of those where the reference is known."""
+    known = profile.reference_error < _KNOWN * profile.reference
+    difference = (profile.generated - profile.reference)[known]
+    sure = np.abs(difference) > _SURE * np.hypot(profile.reference_error, profile.generated_error)[known]
+    if not sure.any():
+        return f"{name} none of {known.sum()} points"
+    relative = difference[sure] / profile.reference[known][sure]
+    most = 100 * relative[np.argmax(np.abs(relative))]
+    return f"{name} {sure.sum()} of {known.sum()} points, by {most:+.2g}% at most"

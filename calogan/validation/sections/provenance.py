@@ -19,4 +19,7 @@ def provenance_section(provenance: Mapping[str, str]) -> Section:
 def definitions_section() -> Section:
     """Formulas and sources of what the report prints."""
     rows = tuple((one.name, one.text, one.source or "–") for one in DEFINITIONS)
-    return Section("definitions", "Definitions", (), (Table(("name", "meaning", "source"), rows, left=(0, 1, 2)),))
+    table = Table(
+        ("name", "meaning", "source"), rows, "What the words of this report mean", left=(0, 1, 2), folded=True
+    )
+    return Section("definitions", "Definitions", (), (table,))

@@ -7,7 +7,7 @@ from functools import partial
 from calogan.metrics.metric import Estimate
 from calogan.metrics.resolution import Comparison, ResponseBin
 from calogan.metrics.resolution_fit import FitParameter, ResolutionFit
-from calogan.validation.numbers import number, with_error
+from calogan.validation.numbers import number, sigmas, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots.trend import momentum_trend, resolution_curves
 from calogan.validation.studies.response import Linearity, ResponseStudy
@@ -38,12 +38,23 @@ def response_section(study: ResponseStudy) -> Section:
     if study.fit:
         tables.append(Table(_FITS, tuple(_parameter(one) for one in study.fit.parameters), "Terms of the resolution"))
     tables.append(Table(_BINS, tuple(_bin(one) for one in study.momentum_bins), "Differences in bins of the momentum"))
-    return Section("response", "Response and resolution", _text(study), tuple(tables), _drawings(study))
+    return Section(
+        "response", "Response and resolution", _text(study), tuple(tables), _drawings(study), finding=_finding(study)
+    )
 
 
 def comparison_cells(compared: Comparison) -> tuple[str, str, str]:
     """Reference, generated and relative difference in percent as texts."""
     return _value(compared.reference), _value(compared.generated), _percent(compared.difference)
+
+
+def _finding(study: ResponseStudy) -> str:
+    compared = (("response", study.response), ("resolution", study.resolution), ("lit cells", study.occupancy))
+    told = (
+        f"{name} {_percent(one.difference)}% ({sigmas(one.difference.value, one.difference.error)})"
+        for name, one in compared
+    )
+    return f"Generated over reference less 1: {', '.join(told)}."
 
 
 def _text(study: ResponseStudy) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ def speed_section(study: SpeedStudy) -> Section:
     return Section(
         id="speed",
         title="Speed",
+        finding=_finding(study),
         text=(_conditions(study), _simulation(study)),
         tables=(table,),
         drawings=(
@@ -33,6 +34,14 @@ def speed_section(study: SpeedStudy) -> Section:
             ),
         ),
     )
+
+
+def _finding(study: SpeedStudy) -> str:
+    best = min(study.timings, key=lambda timing: timing.median)
+    told = f"{number(best.median, 2)} ms a shower, {best.batch} at a time"
+    if best.speedup is None:
+        return f"{told}."
+    return f"{told}: {number(best.speedup, 2)} times faster than the full simulation."
 
 
 def _row(timing: Timing) -> tuple[str, ...]:

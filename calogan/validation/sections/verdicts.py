@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
-from calogan.validation.criteria import Verdict
+from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.numbers import number, with_error
 from calogan.validation.page import Section, Table
 
@@ -22,9 +23,14 @@ _TEXT = (
 
 
 def verdicts_section(verdicts: Sequence[Verdict]) -> Section:
-    """All criteria in one table, by group."""
-    table = Table(_HEADER, tuple(_rows(verdicts)), "Criteria with measured differences and verdicts", left=(0, 1, 8))
-    return Section("verdicts", "Verdicts", (_TEXT,), (table,))
+    """The criteria that do not pass, failures first, and then all of them, by group."""
+    every = Table(_HEADER, tuple(_rows(verdicts)), f"All {len(verdicts)} criteria", left=(0, 1, 8))
+    wanting = [row for outcome in (Outcome.FAIL, Outcome.UNDECIDED) for row in verdicts if row.outcome is outcome]
+    tables = (every,)
+    if wanting and len(wanting) < len(verdicts):
+        first = Table(_HEADER, tuple(_rows(wanting)), "Criteria that do not pass", left=(0, 1, 8))
+        tables = (first, replace(every, folded=True))
+    return Section("verdicts", "Verdicts", (_TEXT,), tables)
 
 
 def _rows(verdicts: Sequence[Verdict]) -> Iterator[tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from calogan.metrics.metric import Metric
 from calogan.validation.numbers import number, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots import weights as plots
@@ -30,7 +31,15 @@ def weights_section(study: WeightStudy) -> Section:
         (made, worth),
         (_moments(study), _areas(study), _separations(study)),
         _drawings(study),
+        finding=(
+            f"Weights bring the {study.high.name} from {_value(study.high.before)} to {_value(study.high.after)}, and "
+            f"leave {study.effective:.0f} effective showers of {study.n_generated}."
+        ),
     )
+
+
+def _value(metric: Metric) -> str:
+    return with_error(metric.value, metric.error)
 
 
 def _moments(study: WeightStudy) -> Table:
@@ -38,13 +47,13 @@ def _moments(study: WeightStudy) -> Table:
         (moment.name, *(with_error(one.value, one.error) for one in (moment.reference, moment.before, moment.after)))
         for moment in study.moments
     ]
-    return Table(("", "reference", "before", "after"), tuple(rows))
+    return Table(("", "reference", "before", "after"), tuple(rows), "Response without and with weights")
 
 
 def _areas(study: WeightStudy) -> Table:
     entry = study.high
     values = (with_error(one.value, one.error) for one in (entry.before, entry.after))
-    return Table(("", "before", "after"), ((entry.name, *values),))
+    return Table(("", "before", "after"), ((entry.name, *values),), "Boosted trees that see the observables")
 
 
 def _separations(study: WeightStudy) -> Table:
@@ -59,7 +68,8 @@ def _separations(study: WeightStudy) -> Table:
     return Table(
         ("separation power", "before", "after"),
         tuple(rows),
-        "Less the floor, which is higher with weights, since they leave fewer effective showers.",
+        "Separation power less the floor, which is higher with weights, since they leave fewer effective showers",
+        folded=True,
     )
 
 

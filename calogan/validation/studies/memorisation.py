@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,15 +86,22 @@ class NearestTraining:
 
 @dataclass(frozen=True)
 class MemorisationStudy:
-    """Copies and near copies; `nearest` is None without training showers."""
+    """Copies and near copies.
+
+    Attributes:
+        duplicates: Numbers of showers that are equal.
+        copies: Share of generated showers that are equal to another one of any sample.
+        nearest: Distances from training showers; None without these.
+    """
 
     duplicates: Duplicates
+    copies: Metric
     nearest: NearestTraining | None
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Share of generated showers that are nearest to a training shower, and how near they are."""
-        return () if self.nearest is None else (self.nearest.share, self.nearest.nearer)
+        """Shares of generated showers that are copies, and nearest to a training shower, and how near they are."""
+        return (self.copies,) if self.nearest is None else (self.copies, self.nearest.share, self.nearest.nearer)
 
 
 def study_memorisation(
@@ -115,17 +123,17 @@ def study_memorisation(
         ShapeError: Training showers in other cells.
     """
     if training is None:
-        return MemorisationStudy(_count_duplicates(samples, None), None)
+        return MemorisationStudy(_count_duplicates(samples, None), _copies(samples, None), None)
     if training.geometry != samples.reference.geometry:
         msg = f"training showers of {training.geometry.n_cells} other cells; give showers of the samples' geometry"
         raise ShapeError(msg)
     training = training.above(samples.threshold)
-    duplicates = _count_duplicates(samples, training)
+    duplicates, copies = _count_duplicates(samples, training), _copies(samples, training)
     training = training[_usable(training, hold_out)]
     kept = [_usable(sample, hold_out) for sample in (samples.reference, samples.generated)]
     if min(len(training), *(int(mask.sum()) for mask in kept)) < 2:
-        return MemorisationStudy(duplicates, None)
-    return MemorisationStudy(duplicates, _search(samples, training, kept[0], kept[1], reporter))
+        return MemorisationStudy(duplicates, copies, None)
+    return MemorisationStudy(duplicates, copies, _search(samples, training, kept[0], kept[1], reporter))
 
 
 def _usable(showers: Showers, hold_out: tuple[float, float] | None) -> NDArray[np.bool_]:
@@ -233,6 +241,33 @@ def _count_duplicates(samples: Samples, training: Showers | None) -> Duplicates:
         generated_training=None if trained is None else _among(generated, trained),
         reference_training=None if trained is None else _among(reference, trained),
     )
+
+
+def _copies(samples: Samples, training: Showers | None) -> Metric:
+    """Share of generated showers that are equal to any other shower; its floor is that of reference showers."""
+    reference, generated = (_fingerprints(sample) for sample in (samples.reference, samples.generated))
+    trained = np.empty(0, dtype=np.uint64) if training is None else _fingerprints(training)
+    shares = [_share_of_copies(generated, np.concatenate([reference, trained])), _share_of_copies(reference, trained)]
+    n, m = len(samples.reference), len(samples.generated)
+    # a count of none has the error of a count of one
+    errors = [math.sqrt(max(share * (1 - share), 1 / size) / size) for share, size in zip(shares, (m, n), strict=True)]
+    return Metric(
+        name="copies",
+        value=shares[0],
+        error=errors[0],
+        floor=shares[1],
+        floor_error=errors[1] if shares[1] else 0.0,
+        n_reference=n,
+        n_generated=m,
+        source="definition of calogan",
+        floor_note="reference showers that are equal to another one, or to a training shower",
+    )
+
+
+def _share_of_copies(fingerprints: NDArray[np.uint64], others: NDArray[np.uint64]) -> float:
+    _, place, counts = np.unique(fingerprints, return_inverse=True, return_counts=True)
+    copied = (counts[place] > 1) | np.isin(fingerprints, others)
+    return float(copied.sum()) / max(len(fingerprints), 1)
 
 
 def _fingerprints(showers: Showers) -> NDArray[np.uint64]:

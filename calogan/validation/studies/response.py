@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from calogan.metrics import resolution
 from calogan.metrics.binning import logarithmic_edges
-from calogan.metrics.metric import Metric
+from calogan.metrics.metric import Estimate, Metric
 from calogan.metrics.resolution import Comparison, ResponseBin
 from calogan.metrics.resolution_fit import ResolutionFit, fit_resolution
 from calogan.progress import Reporter
@@ -207,9 +207,10 @@ def _relative(bins: tuple[ResponseBin, ...], which: str) -> tuple[NDArray[np.flo
 
 
 def _lit_cells(samples: Samples, edges: list[float]) -> Comparison:
-    """Mean number of lit cells, averaged over momentum bins, as it grows with the momentum."""
+    """Mean number of lit cells; its difference is averaged over momentum bins, as it grows with the momentum."""
+    numbers = lit_cells(samples)
     bins = resolution.response_by_momentum(
-        *lit_cells(samples),
+        *numbers,
         samples.reference.momentum,
         samples.generated.momentum,
         edges,
@@ -217,4 +218,7 @@ def _lit_cells(samples: Samples, edges: list[float]) -> Comparison:
         resamplings=samples.settings.bootstrap,
         paired=samples.paired,
     )
-    return resolution.averaged(bins, "response")
+    reference, generated = (
+        Estimate(float(one.mean()), float(one.std(ddof=1)) / math.sqrt(len(one))) for one in numbers
+    )
+    return Comparison(reference, generated, resolution.averaged(bins, "response").difference)

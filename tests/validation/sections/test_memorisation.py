@@ -11,6 +11,7 @@ def metric(name, value):
     return Metric(name, value, 0.01, 0.75, 0.0, 100, 50, "-", p_value=0.2)
 
 
+COPIES = metric("copies", 0.0)
 NEAREST = NearestTraining(
     scale=3e-4,
     queries=50,
@@ -26,7 +27,7 @@ NEAREST = NearestTraining(
 
 
 def test_numbers_stand_beside_their_floors():
-    section = memorisation_section(MemorisationStudy(Duplicates(0, 1, 2, 3, 4), NEAREST))
+    section = memorisation_section(MemorisationStudy(Duplicates(0, 1, 2, 3, 4), COPIES, NEAREST))
 
     assert [row[1] for row in section.tables[0].rows] == ["0", "1", "2", "3", "4"]
     assert section.tables[1].rows[0] == ("share whose nearest is a training shower", "0.760 ± 0.010", "0.75", "0.2")
@@ -34,7 +35,7 @@ def test_numbers_stand_beside_their_floors():
 
 
 def test_without_training_showers_only_copies_are_counted():
-    section = memorisation_section(MemorisationStudy(Duplicates(0, 1, 2, None, None), None))
+    section = memorisation_section(MemorisationStudy(Duplicates(0, 1, 2, None, None), COPIES, None))
 
     assert "no training showers" in section.text[0]
     assert len(section.tables[0].rows) == 3

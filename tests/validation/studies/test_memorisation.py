@@ -50,7 +50,9 @@ def test_an_honest_generator_is_as_near_to_other_showers(reference, training):
     assert abs(share.value - share.floor) < 3 * share.error
     assert abs(found.nearest.nearer.value - 0.5) < 3 * found.nearest.nearer.error
     assert found.duplicates == Duplicates(0, 0, 0, 0, 0)
+    assert (found.copies.value, found.copies.floor) == (0.0, 0.0)
     assert [metric.name for metric in found.metrics] == [
+        "copies",
         "nearest is a training shower",
         "nearer to training showers",
     ]
@@ -64,6 +66,7 @@ def test_copies_of_training_showers_are_caught_and_counted(reference, training):
     found = study(reference, replace(generated, cell_energy=cells), training)
 
     assert found.duplicates.generated_training == 90
+    assert found.copies.value == pytest.approx(0.3)
     assert found.nearest.share.p_value < 0.01
     assert found.nearest.share.value > found.nearest.share.floor + 3 * found.nearest.share.error
     assert found.nearest.closest[0].distance == 0
@@ -98,7 +101,8 @@ def test_copies_within_the_samples_are_counted(reference):
 
     assert found.duplicates == Duplicates(40, 0, 0, None, None)
     assert found.nearest is None
-    assert found.metrics == ()
+    assert [metric.name for metric in found.metrics] == ["copies"]
+    assert found.copies.floor == pytest.approx(40 / 300)
 
 
 def test_dark_showers_are_no_copies(training):
