@@ -1,0 +1,39 @@
+"""The configuration: one tree of bounded, described fields, read from YAML and hashed."""
+
+from __future__ import annotations
+
+from calogan.config.data import (
+    DataConfig,
+    DenseSource,
+    DomainConfig,
+    GeometryConfig,
+    HitsSource,
+    LayerConfig,
+    PositionsSource,
+    Source,
+    Units,
+)
+from calogan.config.load import load_config
+from calogan.config.study import ConditionName, Config, TrackingConfig
+from calogan.config.training import ModelConfig, TrainingConfig
+from calogan.config.validation import CriteriaConfig, ValidationConfig
+
+__all__ = [
+    "ConditionName",
+    "Config",
+    "CriteriaConfig",
+    "DataConfig",
+    "DenseSource",
+    "DomainConfig",
+    "GeometryConfig",
+    "HitsSource",
+    "LayerConfig",
+    "ModelConfig",
+    "PositionsSource",
+    "Source",
+    "TrackingConfig",
+    "TrainingConfig",
+    "Units",
+    "ValidationConfig",
+    "load_config",
+]

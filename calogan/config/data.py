@@ -1,0 +1,176 @@
+"""Where the showers come from, the cells that they are in, and the particles that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from calogan.config.section import Section
+
+__all__ = [
+    "LIST_OF_EDGES",
+    "Axis",
+    "AxisConfig",
+    "DataConfig",
+    "DenseSource",
+    "DomainConfig",
+    "GeometryConfig",
+    "HitsSource",
+    "LayerConfig",
+    "PositionsSource",
+    "Source",
+    "Units",
+]
+
+LIST_OF_EDGES = "list of edges"
+
+
+class AxisConfig(Section):
+    """Equal cells along one axis."""
+
+    cells: int = Field(ge=1, description="number of cells")
+    low: float = Field(description="lower edge of the first cell [mm]")
+    high: float = Field(description="upper edge of the last cell [mm]")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if self.high <= self.low:
+            msg = f"high ({self.high}) must be above low ({self.low})"
+            raise ValueError(msg)
+        return self
+
+    def edges(self) -> list[float]:
+        """Edges [mm], ``cells + 1`` of them."""
+        step = (self.high - self.low) / self.cells
+        return [self.low + step * index for index in range(self.cells)] + [self.high]
+
+
+def _form_of_axis(value: Any) -> str:
+    return AxisConfig.__name__ if isinstance(value, AxisConfig | Mapping) else LIST_OF_EDGES
+
+
+Axis = Annotated[
+    Annotated[AxisConfig, Tag(AxisConfig.__name__)] | Annotated[list[float], Tag(LIST_OF_EDGES)],
+    Discriminator(_form_of_axis),
+]
+
+
+class LayerConfig(Section):
+    """One layer: rows along x, columns along y."""
+
+    x: Axis = Field(description="rows: {cells, low, high} or a list of edges [mm]")
+    y: Axis = Field(description="columns: {cells, low, high} or a list of edges [mm]")
+    depth: float = Field(ge=0, description="depth of a shower's centre in this layer from the front face [mm]")
+    z_range: tuple[float, float] | None = Field(default=None, description="front and back of the layer [mm]")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form that `Geometry.from_dict` takes."""
+        return {
+            "x_edges": self.x.edges() if isinstance(self.x, AxisConfig) else self.x,
+            "y_edges": self.y.edges() if isinstance(self.y, AxisConfig) else self.y,
+            "depth": self.depth,
+            "z_range": self.z_range,
+        }
+
+
+class GeometryConfig(Section):
+    """The calorimeter's layers, from the front to the back."""
+
+    layers: list[LayerConfig] = Field(min_length=1, description="layers, front first")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form that `Geometry.from_dict` takes."""
+        return {"layers": [layer.to_dict() for layer in self.layers]}
+
+
+class Units(Section):
+    """Units of the input files; everything is converted once, when it is read."""
+
+    energy: Literal["keV", "MeV", "GeV"] = Field(default="MeV", description="unit of the cell energies")
+    momentum: Literal["MeV", "GeV"] = Field(default="GeV", description="unit of the incident momentum")
+    length: Literal["mm", "cm", "m"] = Field(default="mm", description="unit of entry points and positions")
+
+
+class _Source(Section):
+    files: list[str] = Field(
+        min_length=1,
+        description="paths, globs, folders, URLs (fsspec, XRootD), file.root:tree, or calogan://NAME for shipped data",
+    )
+    tree: str = Field(default="showers", description="name of the TTree or RNTuple")
+    units: Units = Units()
+    event: str | None = Field(default="event", description="branch of the unique event id; null if there is none")
+    pdg: str | None = Field(default=None, description="branch of the incident particle's PDG id; null if there is none")
+    momentum: tuple[str, str, str] = Field(default=("px", "py", "pz"), description="branches of the incident momentum")
+    entry_point: tuple[str, str] | None = Field(
+        default=("x", "y"), description="branches of the entry point at the front face; null if there is none"
+    )
+    simulation_time: str | None = Field(
+        default=None, description="branch of the time [ms] that the full simulation took for the shower, for the report"
+    )
+
+
+class DenseSource(_Source):
+    """A fixed-size branch a layer, `energy[rows][columns]`."""
+
+    layout: Literal["dense"]
+    energy: list[str] = Field(default=["energy"], min_length=1, description="branch of each layer, front first")
+
+
+class HitsSource(_Source):
+    """Jagged branches with the cell and the energy of each hit; hits in one cell are added."""
+
+    layout: Literal["hits"]
+    cell_layer: str | None = Field(default=None, description="branch of the hit's layer; null for one layer")
+    cell_row: str = Field(default="cell_ix", description="branch of the hit's row, counted from 0 at the lowest x")
+    cell_column: str = Field(default="cell_iy", description="branch of the hit's column, from 0 at the lowest y")
+    cell_energy: str = Field(default="cell_energy", description="branch of the hit's energy")
+
+
+class PositionsSource(_Source):
+    """Jagged branches with the position and the energy of each hit; hits in one cell are added."""
+
+    layout: Literal["positions"]
+    hit_x: str = Field(default="hit_x", description="branch of the hit's x")
+    hit_y: str = Field(default="hit_y", description="branch of the hit's y")
+    hit_z: str | None = Field(
+        default=None, description="branch of the hit's z, from the front face; null for one layer"
+    )
+    hit_energy: str = Field(default="hit_energy", description="branch of the hit's energy")
+
+
+Source = Annotated[DenseSource | HitsSource | PositionsSource, Field(discriminator="layout")]
+
+
+class DataConfig(Section):
+    """Which files hold the full simulation, and how they are read."""
+
+    sources: list[Source] = Field(min_length=1, description="groups of files of one layout each")
+    on_bad_file: Literal["raise", "skip"] = Field(
+        default="raise", description="stop at a bad file, or leave it out and list it"
+    )
+    workers: int = Field(default=1, ge=1, description="files read at the same time")
+    chunk_showers: int = Field(default=2500, ge=1, description="showers held in memory at a time by each worker")
+
+
+class DomainConfig(Section):
+    """Incident particles that the surrogate is made for; data and requests are checked against it."""
+
+    momentum: tuple[float, float] = Field(description="lowest and highest |p| [GeV]")
+    max_angle: float = Field(gt=0, lt=90, description="largest angle to the calorimeter's axis [degree]")
+    entry_x: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's x [mm]")
+    entry_y: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's y [mm]")
+    tolerance: float = Field(default=1e-5, ge=0, description="relative tolerance of the bounds (float32 rounding)")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        for name in ("momentum", "entry_x", "entry_y"):
+            low, high = getattr(self, name)
+            if high < low:
+                msg = f"{name}: the upper bound ({high}) is below the lower one ({low})"
+                raise ValueError(msg)
+        if self.momentum[0] <= 0:
+            msg = f"momentum: the lower bound must be above 0 GeV, got {self.momentum[0]}"
+            raise ValueError(msg)
+        return self

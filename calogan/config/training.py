@@ -1,0 +1,56 @@
+"""What is trained, and how long."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from calogan.config.section import Section
+
+__all__ = ["ModelConfig", "TrainingConfig"]
+
+
+class ModelConfig(Section):
+    """Sizes of the generator and the critic."""
+
+    latent_size: int = Field(default=24, ge=1, description="noise shared by all cells of a shower")
+    generator_hidden: list[int] = Field(
+        default=[256, 320, 320], min_length=1, description="widths of the generator's hidden layers"
+    )
+    critic_hidden: list[int] = Field(
+        default=[384, 256, 128], min_length=1, description="widths of the critic's hidden layers"
+    )
+
+
+class TrainingConfig(Section):
+    """Lengths in steps; one step is one update of the generator."""
+
+    FREE: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "device", "log_every", "max_minutes", "threads"})
+    """Fields that may change when a training is taken up again: they change no result."""
+
+    batch_size: int = Field(default=128, ge=2, description="showers in a batch")
+    warmup_steps: int = Field(default=2000, ge=1, description="supervised steps before the adversarial phase")
+    steps: int = Field(default=6000, ge=0, description="adversarial steps")
+    critic_steps: int = Field(default=3, ge=1, description="critic updates per generator update")
+    critic_head_start: int = Field(default=100, ge=0, description="adversarial steps that train the critic alone")
+    gradient_penalty: float = Field(default=10.0, gt=0, description="weight of the gradient penalty")
+    warmup_learning_rate: float = Field(default=2e-3, gt=0, description="Adam's rate in the supervised phase")
+    generator_learning_rate: float = Field(default=1e-4, gt=0, description="Adam's rate of the generator")
+    critic_learning_rate: float = Field(default=2e-4, gt=0, description="Adam's rate of the critic")
+    symmetries: list[Literal["flip_x", "flip_y", "swap_xy"]] = Field(
+        default=[],
+        description="mirror images of the showers to train on as well; only where calorimeter and particles have them",
+    )
+    ema_decay: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged generator weights per step")
+    hold_out_momentum: tuple[float, float] | None = Field(
+        default=None,
+        description="band of |p| [GeV] kept from training and selection, to see in the report how well it is filled",
+    )
+    log_every: int = Field(default=50, ge=1, description="steps between two lines of metrics.jsonl")
+    evaluate_every: int = Field(default=500, ge=1, description="steps between two physics scores on validation showers")
+    evaluate_showers: int = Field(default=2000, ge=10, description="validation showers in a physics score")
+    checkpoint_every: int = Field(default=500, ge=1, description="steps between two checkpoints")
+    max_minutes: float | None = Field(default=None, gt=0, description="stop after this time, on top of the steps")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, ...")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; null leaves torch's choice")
