@@ -3,9 +3,11 @@
     python benchmarks/validation.py
     python benchmarks/validation.py --showers 20000 --repeats 5
     python benchmarks/validation.py --parts observables statistics
+    OMP_NUM_THREADS=2 python benchmarks/validation.py --parts comparison --showers 20000
 
 The showers are the shipped ones, again and again where more are asked for. Times are processor times, the shortest of
-several turns, so that other work on the machine disturbs little.
+several turns, so that other work on the machine disturbs little. The part `comparison` runs the whole default protocol
+once, one sample of the shipped surrogate against another of the same particles, and prints wall-clock times.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import re
+import resource
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from calogan.config import Config, load_config
+from calogan import load_sampler
+from calogan.config import Config, ValidationConfig, load_config
 from calogan.data.files import expand_files
 from calogan.data.root import read_showers
 from calogan.data.schema import Schema
@@ -33,6 +39,11 @@ from calogan.metrics.binning import count, observable_edges
 from calogan.physics.lhcb import lhcb_statistics
 from calogan.physics.observables import compute_observables, geometry_observables
 from calogan.physics.profile import radial_profile
+from calogan.progress import SilentReporter, Task
+from calogan.validation.comparison import Context, compare
+from calogan.validation.criteria import judge
+from calogan.validation.report import write_report
+from calogan.validation.sections import report_sections
 
 DEMO = Path(__file__).parents[1] / "configs" / "demo.yaml"
 GROUPS = {
@@ -111,7 +122,51 @@ def time_statistics(showers: Showers, repeats: int) -> None:
         print_line(name, number, microseconds(call, len(showers), repeats))
 
 
-PARTS = {"observables": time_observables, "statistics": time_statistics}
+class TimedReporter(SilentReporter):
+    """Prints how long each piece of the work took."""
+
+    @contextmanager
+    def task(self, description: str, total: int, unit: str, completed: int = 0) -> Iterator[Task]:
+        """Time the piece."""
+        start = time.perf_counter()
+        with super().task(description, total, unit, completed) as task:
+            yield task
+        print(f"{description:36} {total:7} {unit:20} {time.perf_counter() - start:8.1f} s", flush=True)
+
+
+def time_comparison(showers: Showers, repeats: int) -> None:  # noqa: ARG001
+    """The default protocol and the report's page."""
+    sampler = load_sampler("ecal30-electron")
+    incident = showers.incident.copy()
+    incident[:, :3] *= np.random.default_rng(1).uniform(0.9, 1.1, (len(incident), 1))  # no particle twice
+    incident = sampler.domain.clip(incident)
+    event = np.arange(len(incident))
+    samples = [
+        Showers(
+            showers.geometry,
+            event,
+            incident,
+            sampler.sample(*incident.T, seed=seed, shower_id=event).cell_energy,
+            np.full(len(event), 11, dtype=np.int32),
+        )
+        for seed in (1, 2)
+    ]
+    settings, reporter = ValidationConfig(), TimedReporter()
+    print(f"\n{'piece':36} {'number':>7} {'':20} {'wall clock':>10}")
+    start = time.perf_counter()
+    comparison = compare(*samples, settings, sampler.threshold, reporter, Context(provenance={}, sampler=sampler))
+    compared = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        verdicts = judge(comparison, settings.criteria)
+        sections = report_sections(comparison, settings.criteria.condition_p)
+        write_report(comparison, verdicts, sections, Path(folder), title="benchmark", inputs={}, reporter=reporter)
+    total = time.perf_counter() - start
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{'comparison':65} {compared:8.1f} s\n{'with the page and its figures':65} {total:8.1f} s")
+    print(f"peak memory {memory:.0f} MiB, {os.environ['OMP_NUM_THREADS']} threads")
+
+
+PARTS = {"observables": time_observables, "statistics": time_statistics, "comparison": time_comparison}
 
 
 def main() -> None:
@@ -119,7 +174,9 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=DEMO, help="its first source, geometry and threshold are used")
     parser.add_argument("--showers", type=int, default=7500, help="showers in the sample")
     parser.add_argument("--repeats", type=int, default=5, help="turns, of which the shortest counts")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what is measured")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=["observables", "statistics"], help="what is measured"
+    )
     arguments = parser.parse_args()
     showers = shipped_showers(load_config(arguments.config), arguments.showers)
     lit = (showers.cell_energy > 0).sum() / max(len(showers), 1)
