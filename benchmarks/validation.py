@@ -158,7 +158,7 @@ def time_comparison(showers: Showers, repeats: int) -> None:  # noqa: ARG001
     compared = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         verdicts = judge(comparison, settings.criteria)
-        sections = report_sections(comparison, settings.criteria.condition_p)
+        sections = report_sections(comparison)
         write_report(comparison, verdicts, sections, Path(folder), title="benchmark", inputs={}, reporter=reporter)
     total = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
 import calogan
-from calogan.errors import CaloganError, ConfigError, TrainingInterrupted
+from calogan.endings import OrderlyGroup
+from calogan.errors import ConfigError
 
 if TYPE_CHECKING:
     from calogan.config import Config
@@ -24,49 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-_FAILED, _ERROR, _INTERRUPTED, _STOPPED = 1, 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
-# What the extra `train` brings, by the names that Python imports.
-_OPTIONAL = {
-    *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "psutil", "pynvml", "scipy", "sklearn", "torch"),
-}
-
-
-class _Group(TyperGroup):
-    """Turns what calogan refuses into one line and an exit code; a bug keeps its traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            with _stopping_in_order():
-                return super().invoke(ctx)
-        except TrainingInterrupted as error:
-            code, text = _STOPPED, str(error)
-        except CaloganError as error:
-            code, text = _ERROR, f"error: {' '.join(str(error).split())}"
-        except ModuleNotFoundError as error:
-            missing = (error.name or "").partition(".")[0]
-            if missing not in _OPTIONAL:
-                raise
-            code, text = _ERROR, f"error: needs {missing}, which is not installed: pip install 'calogan[train]'"
-        except KeyboardInterrupt:
-            code, text = _INTERRUPTED, "interrupted: the same command goes on from what is there"
-        print(text, file=sys.stderr)
-        raise typer.Exit(code)
-
-
-@contextmanager
-def _stopping_in_order() -> Iterator[None]:
-    """Let a batch system's signals end the work as Ctrl-C does; training saves its state first."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        msg = f"stopped by {signal.Signals(number).name}; run the same command to go on"
-        raise TrainingInterrupted(msg)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+_FAILED = 1
 
 
 class Split(StrEnum):
@@ -106,7 +61,7 @@ class Outside(StrEnum):
 
 
 app = typer.Typer(
-    cls=_Group,
+    cls=OrderlyGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -121,6 +76,11 @@ Overrides = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors only.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a criterion fails.")]
+Full = Annotated[bool, typer.Option("--full", help="More repeats, whole learning curves; takes long.")]
+Weights = Annotated[bool, typer.Option("--weights", help="Also weight showers by their density ratio.")]
+Classifiers = Annotated[
+    Protocol | None, typer.Option("--protocol", help="Classifiers: of this package, or of the CaloChallenge (slow).")
+]
 
 
 def main() -> None:
@@ -204,11 +164,9 @@ def validate(
     out: Annotated[Path | None, typer.Option(help="Folder of the report on two samples.")] = None,
     set_: Overrides = None,
     strict: Strict = False,
-    full: Annotated[bool, typer.Option("--full", help="More repeats, whole learning curves; takes long.")] = False,
-    protocol: Annotated[
-        Protocol | None, typer.Option(help="Classifiers: of this package, or of the CaloChallenge (slow).")
-    ] = None,
-    weights: Annotated[bool, typer.Option("--weights", help="Also weight showers by their density ratio.")] = False,
+    full: Full = False,
+    protocol: Classifiers = None,
+    weights: Weights = False,
     force: Annotated[bool, typer.Option("--force", help="Compare again even if a report is there.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -223,8 +181,7 @@ def validate(
     from calogan.progress import make_reporter
 
     reporter = make_reporter(quiet=quiet)
-    wanted = {"full": full, "protocol": protocol.value if protocol else "", "weights": weights}
-    overrides = [*(set_ or ()), *(f"validation.{name}={value}" for name, value in wanted.items() if value)]
+    overrides = _overrides(set_, full, protocol, weights)
     files: dict[str, str | Path | None] = {
         "--reference": reference,
         "--generated": generated,
@@ -232,7 +189,7 @@ def validate(
         "--out": out,
     }
     if study is None:
-        verdicts = _validate_files(files, overrides, split, reporter)
+        verdicts = _validate_files(files, overrides, split, reporter, force=force)
     elif any(files.values()):
         msg = "calogan validate: give CONFIG, or --reference, --generated, --config and --out, not both"
         raise ConfigError(msg)
@@ -274,9 +231,14 @@ def register(
     study: Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration of a study, or its run folder.")],
     name: Annotated[str | None, typer.Option(help="Registered model; calogan-<study> by default.")] = None,
     set_: Overrides = None,
+    full: Full = False,
+    protocol: Classifiers = None,
+    weights: Weights = False,
     quiet: Quiet = False,
 ) -> None:
     """Make the trained bundle the champion of MLflow's model registry, if its report on the test showers passes.
+
+    Give the same `--set`, `--full`, `--protocol` and `--weights` as to `calogan validate`.
 
     Exit code: 0 registered, 1 a criterion stands in the way, 2 an error.
 
@@ -285,7 +247,8 @@ def register(
     from calogan.progress import make_reporter
     from calogan.stages.register import register_run
 
-    decision = register_run(_study(study, set_), make_reporter(quiet=quiet), name)
+    config = _study(study, _overrides(set_, full, protocol, weights))
+    decision = register_run(config, make_reporter(quiet=quiet), name)
     if decision.registration is None:
         print(f"not registered: criteria that stand in the way: {len(decision.in_the_way)}")
         for row in decision.in_the_way:
@@ -343,13 +306,18 @@ def generate(
     print(generation.output)
 
 
-def _study(path: Path, set_: list[str] | None) -> Config:
+def _overrides(set_: list[str] | None, full: bool, protocol: Protocol | None, weights: bool) -> list[str]:
+    wanted = {"full": full, "protocol": protocol.value if protocol else "", "weights": weights}
+    return [*(set_ or ()), *(f"validation.{name}={value}" for name, value in wanted.items() if value)]
+
+
+def _study(path: Path, overrides: list[str]) -> Config:
     """Configuration of a file, or of a run folder wherever it lies now."""
     from calogan.config import load_config
 
     if path.is_dir():
-        return load_config(path / "config.yaml", [f"run_dir={path}", *(set_ or ())])
-    return load_config(path, set_ or ())
+        return load_config(path / "config.yaml", [f"run_dir={path}", *overrides])
+    return load_config(path, overrides)
 
 
 def _branches(options: list[str]) -> dict[str, str | None]:
@@ -372,7 +340,7 @@ def _validate_study(study: Path, split: Split, overrides: list[str], reporter: R
 
 
 def _validate_files(
-    files: Mapping[str, str | Path | None], overrides: list[str], split: Split, reporter: Reporter
+    files: Mapping[str, str | Path | None], overrides: list[str], split: Split, reporter: Reporter, *, force: bool
 ) -> Verdicts:
     from calogan.config import load_config
     from calogan.stages.validate import validate_files
@@ -384,14 +352,12 @@ def _validate_files(
         raise ConfigError(msg)
     config = load_config(given["--config"], overrides)
     samples = given["--reference"], given["--generated"]
-    return validate_files(*samples, config, given["--out"], reporter, split=split.value)
+    return validate_files(*samples, config, given["--out"], reporter, split=split.value, force=force)
 
 
 def _conclude(verdicts: Verdicts, *, strict: bool) -> None:
-    from calogan.terminal import print_table
+    from calogan.terminal import print_verdicts
 
-    header, *rows = verdicts.table()
-    print_table(header, rows, left=(0, len(header) - 1))
-    print(verdicts.report)
+    print_verdicts(verdicts)
     if strict and not verdicts.passed:
         raise typer.Exit(_FAILED)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_table"]
+if TYPE_CHECKING:
+    from calogan.validation.summary import Verdicts
+
+__all__ = ["print_table", "print_verdicts"]
 
 _WIDTH = 120  # in files and batch logs
 _COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
@@ -32,3 +36,11 @@ def print_table(
         colours = [_COLOURS[word] for cell in row if (word := cell.partition(",")[0]) in _COLOURS]
         table.add_row(*row, style=colours[-1] if colours else None)
     Console(width=None if sys.stdout.isatty() else _WIDTH, markup=False, highlight=False).print(table)
+
+
+def print_verdicts(verdicts: Verdicts) -> None:
+    """Print the table of verdicts, what it leaves out, the verdict on the whole, and the path of the report."""
+    header, *rows = verdicts.table()
+    print_table(header, rows, left=(0, len(header) - 1))
+    for line in (*verdicts.left_out(), verdicts.sentence, verdicts.report):
+        print(line)  # noqa: T201

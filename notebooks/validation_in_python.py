@@ -97,7 +97,7 @@ for verdict in verdicts:
 
 # %%
 folder = Path(tempfile.mkdtemp())
-sections = report_sections(comparison, settings.criteria.condition_p)
+sections = report_sections(comparison)
 written = write_report(
     comparison, verdicts, sections, folder, title="faint cells redrawn", inputs={}, reporter=SilentReporter()
 )

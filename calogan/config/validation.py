@@ -39,6 +39,13 @@ class CriteriaConfig(Section):
         default=0.01, gt=0, lt=0.5, description="chance that samples of one distribution fail any criterion, at most"
     )
 
+    @model_validator(mode="after")
+    def _chances_add_up(self) -> Self:
+        if self.condition_p >= self.false_failures:
+            msg = f"condition_p {self.condition_p} is part of false_failures {self.false_failures} and must be below it"
+            raise ValueError(msg)
+        return self
+
 
 class ValidationConfig(Section):
     """How the comparison is made."""

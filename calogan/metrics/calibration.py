@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.errors import MissingDependencyError
-from calogan.metrics.labelled import grouped_error
+from calogan.metrics.labelled import balanced_weight, grouped_error
 from calogan.metrics.metric import Estimate
 
 __all__ = ["Calibration", "calibrate", "calibration_curve", "jensen_shannon"]
@@ -59,7 +59,7 @@ def calibrate(
         msg = "calibrated classifiers need scikit-learn: pip install 'calogan[train]'"
         raise MissingDependencyError(msg) from error
     regression = IsotonicRegression(out_of_bounds="clip")
-    balanced = _balanced(label, weight)
+    balanced = balanced_weight(label, weight)
     steps, step = np.unique(regression.fit_transform(scores, label, sample_weight=balanced), return_inverse=True)
     showers = np.bincount(step, balanced)
     moderate = (steps * showers + 0.5) / (showers + 1)
@@ -78,7 +78,7 @@ def calibration_curve(probability: NDArray[np.float64], label: NDArray[np.int64]
     Source:
         Expected calibration error: Naeini et al., AAAI 29 (2015) 2901.
     """
-    weight = _balanced(label)
+    weight = balanced_weight(label)
     parts = np.array_split(np.argsort(probability, kind="stable"), min(_BINS, len(label)))
     totals = np.array([weight[part].sum() for part in parts])
     predicted, observed = (
@@ -117,14 +117,6 @@ def jensen_shannon(
         arXiv:2410.21611; its code gives (ln 2 - BCE) / ln 2 of the calibrated classifier.
     """
     surprise = 1 + np.log2(np.where(label == 1, probability, 1 - probability))
-    share = _balanced(label, weight) / len(label)
+    share = balanced_weight(label, weight) / len(label)
     mean = np.array([np.average(surprise[label == number], weights=share[label == number]) for number in (0, 1)])
     return Estimate(float(mean.mean()), grouped_error(share * (surprise - mean[label]), group))
-
-
-def _balanced(label: NDArray[np.int64], weight: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """Weights of mean 1 that give both labels the same sum."""
-    weights = np.ones(len(label)) if weight is None else weight
-    sums = np.bincount(label, weights, minlength=2)
-    balanced: NDArray[np.float64] = weights * (0.5 * len(label) / np.maximum(sums, np.finfo(float).tiny))[label]
-    return balanced

@@ -136,7 +136,7 @@ def classifier_test(
             p_value=chance,
         )
         for what, value, least, chance in (
-            ("AUC", found.area, floor.area, chance_of_area(found, label)),
+            ("AUC", found.area, floor.area, chance_of_area(found, label, group)),
             ("JSD", found.divergence, floor.divergence, None),
         )
     )

@@ -17,7 +17,6 @@ from calogan.metrics.resampling import SQUARED, Resampling, distance_error
 __all__ = ["SIGNIFICANT", "CorrelationComparison", "compare_correlations", "correlation_matrix", "pooled_ranks"]
 
 SIGNIFICANT = 3.0  # standard errors
-_BEYOND = math.erfc(SIGNIFICANT / math.sqrt(2))  # of a Gaussian, on both sides
 _LEAST_VARIANCE = 1e-6  # rounding of single precision
 _LEAST_ERROR = 1e-5  # below it an entry is the same for every shower, e.g. of fractions of two layers
 
@@ -33,7 +32,8 @@ class CorrelationComparison:
         error: Standard error of ``generated - reference``, same shape.
         entries: Pairs of observables whose correlation is known in both samples.
         significant: Those of them that differ by more than three standard errors.
-        expected: How many would by chance if both samples followed one distribution.
+        expected: How many would by chance if both samples followed one distribution. An error found from R draws is
+            itself uncertain, so that differences in units of it follow Student's t with R - 1 degrees of freedom.
         difference: Mean squared difference of the entries.
     """
 
@@ -144,9 +144,16 @@ def compare_correlations(
         error=error,
         entries=int(known.sum()),
         significant=int((pulls > SIGNIFICANT).sum()),
-        expected=float(known.sum()) * _BEYOND,
+        expected=float(known.sum()) * _chance_beyond(resampling.repeats),
         difference=difference,
     )
+
+
+def _chance_beyond(repeats: int) -> float:
+    """Chance of three standard errors or more, of either sign, where the error is that of so many draws."""
+    from scipy.stats import t
+
+    return float(2 * t.sf(SIGNIFICANT, repeats - 1))
 
 
 def _errors_and_metric(

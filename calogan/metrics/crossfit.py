@@ -124,12 +124,24 @@ def receiver_curve(found: CrossFit, label: NDArray[np.int64]) -> tuple[NDArray[n
     return _CURVE.copy(), np.mean(curves, axis=0)
 
 
-def chance_of_area(found: CrossFit, label: NDArray[np.int64]) -> float:
-    """Chance of such a mean area, or a higher one, for samples of one distribution."""
+def chance_of_area(found: CrossFit, label: NDArray[np.int64], group: NDArray[np.int64]) -> float:
+    """Chance of such a mean area, or a higher one, for samples of one distribution.
+
+    The variance on each part is that of the rank sum of independent showers (Mann-Whitney), which is too large where
+    groups are pairs of both labels. Where a group has several showers of one label it would be too small, and is at
+    least that of the groups.
+
+    Args:
+        found: Classifiers that tested all parts.
+        label: 0 or 1, shape ``(showers,)``.
+        group: Numbers of groups, as the classifiers had them, shape ``(showers,)``.
+    """
+    crowded = np.unique(np.stack([group, label]), axis=1).shape[1] < len(label)
     variances = []
-    for number in range(found.parts):
+    for number, area in enumerate(found.areas):
         n, m = np.bincount(label[found.part == number], minlength=2).tolist()
-        variances.append((n + m + 1) / (12 * n * m))
+        ranks = (n + m + 1) / (12 * n * m)
+        variances.append(max(ranks, area.error**2) if crowded else ranks)
     error = math.sqrt(sum(variances) * _variance_ratio(0.0, found.parts, found.parts)) / found.parts
     return NormalDist().cdf(-(found.area.value - 0.5) / error)
 

@@ -34,8 +34,8 @@ def kolmogorov_smirnov(
 
     It is looked for at 8192 quantiles of the pooled samples at most: of 20,000 showers each it is exact to 0.0003.
     NaN ranks below all numbers. The p-value of independent samples of continuous values is that of Kolmogorov's
-    distribution; for pairs and for discrete values, where that does not hold, it is the fraction of exchanges of
-    labels with a distance as large.
+    distribution; for pairs, for discrete values and where one value takes more than 1% of both samples, it is the
+    fraction of exchanges of labels with a distance as large.
 
     Args:
         reference: Values of the reference, shape ``(n,)``.
@@ -64,10 +64,16 @@ def kolmogorov_smirnov(
         name=name,
         source="J. Stat. Softw. 8 (2003) 18",
     )
-    if discrete or resampling.paired:
+    if discrete or resampling.paired or _tied(*samples):
         return found
     size = round(len(first) * len(second) / (len(first) + len(second)))
     return replace(found, p_value=float(kstwo.sf(found.value, size)))
+
+
+def _tied(reference: NDArray[np.float64], generated: NDArray[np.float64]) -> bool:
+    """Whether one value takes more than 1% of both samples together."""
+    counts = np.unique(np.concatenate([reference, generated]), return_counts=True)[1]
+    return bool(counts.max() > 0.01 * counts.sum())
 
 
 def wasserstein(

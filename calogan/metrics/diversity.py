@@ -28,7 +28,8 @@ __all__ = [
 
 _NEIGHBOURS = 12  # looked at in the search for a partner
 _PHASE_WEIGHT = 0.5  # of the place in a cell beside conditions of width 1
-_LEAST_WIDTH = 1e-9
+_LEAST_WIDTH = 1e-5  # of ln |p|, of slopes, and of positions over the largest of them: above what rounding makes
+_EQUAL = 4  # decimals to which coordinates of equal particles agree
 _BLOCK = 1000  # pairs worked on at a time
 
 
@@ -54,7 +55,7 @@ def condition_coordinates(
 
     ln |p| and the slopes, each of width 1, and where the particle goes: its entry point, of width 1 too, or, up to
     whole cells, where its projected track meets the layer with the smallest cells, as cosine and sine of the place in
-    the cell. What is the same for all particles is left out.
+    the cell. What is the same for all particles, but for the rounding of single precision, is left out.
 
     Args:
         incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
@@ -63,13 +64,10 @@ def condition_coordinates(
             observables are; partners are then found much nearer.
 
     Returns:
-        Coordinates, shape ``(showers, coordinates)``.
+        Coordinates, shape ``(showers, coordinates)``; there may be none.
     """
     particles = np.asarray(incident, dtype=np.float64)
-    columns = [np.log(momentum(particles)), *slopes(particles)]
-    if not up_to_whole_cells:
-        columns += [particles[:, 3], particles[:, 4]]
-    scaled = _of_width_1(np.stack(columns, axis=1))
+    scaled = _varying(particles, places=not up_to_whole_cells)
     return (
         np.concatenate([scaled, _PHASE_WEIGHT * _phases(particles, geometry)], axis=1) if up_to_whole_cells else scaled
     )
@@ -91,8 +89,7 @@ def without_trend(values: NDArray[Any], incident: NDArray[Any]) -> NDArray[np.fl
     residual = np.full(len(values), np.nan)
     if not known.any():
         return residual
-    columns = [np.log(momentum(particles)), *slopes(particles), particles[:, 3], particles[:, 4]]
-    conditions = _of_width_1(np.stack(columns, axis=1))
+    conditions = _varying(particles, places=True)
     products = itertools.combinations_with_replacement(range(conditions.shape[1]), 2)
     terms = np.stack(
         [np.ones(len(conditions)), *conditions.T, *(conditions[:, i] * conditions[:, j] for i, j in products)], axis=1
@@ -104,34 +101,27 @@ def without_trend(values: NDArray[Any], incident: NDArray[Any]) -> NDArray[np.fl
     return residual
 
 
-def neighbour_pairs(coordinates: NDArray[np.float64]) -> NeighbourPairs:
+def neighbour_pairs(coordinates: NDArray[np.float64], rng: np.random.Generator) -> NeighbourPairs:
     """Join points to pairs, nearest first, each point in one pair at most.
 
-    Points whose twelve nearest neighbours all have nearer partners stay alone; they are a few per cent.
+    Points of equal coordinates are joined at random, all of them if there are no coordinates; the odd one out stays
+    alone. So do points whose twelve nearest neighbours all have nearer partners; they are a few per cent.
 
     Args:
-        coordinates: Points, shape ``(points, coordinates)``.
+        coordinates: Points, shape ``(points, coordinates)``, of width about 1; equal to four decimals is equal.
+        rng: Source of the pairs of equal points.
 
     Raises:
         DataError: Fewer than two points.
     """
-    from scipy.spatial import cKDTree
-
     if len(coordinates) < 2:
         msg = f"{len(coordinates)} showers make no pairs; give at least 2"
         raise DataError(msg)
-    wanted = min(_NEIGHBOURS + 1, len(coordinates))
-    distance, place = cKDTree(coordinates).query(coordinates, k=wanted)
-    first = np.repeat(np.arange(len(coordinates)), wanted)
-    second, apart = place.ravel().astype(np.int64), distance.ravel()
-    once = np.flatnonzero(first < second)
-    once = once[np.argsort(apart[once], kind="stable")]
-    free, kept = [True] * len(coordinates), []
-    for edge, one, other in zip(once.tolist(), first[once].tolist(), second[once].tolist(), strict=True):
-        if free[one] and free[other]:
-            free[one] = free[other] = False
-            kept.append(edge)
-    return NeighbourPairs(first[kept], second[kept], apart[kept])
+    first, second, single = _equal_pairs(coordinates, rng)
+    if len(single) > 1:
+        near = _nearest_pairs(coordinates[single])
+        first, second = np.concatenate([first, single[near[0]]]), np.concatenate([second, single[near[1]]])
+    return NeighbourPairs(first, second, np.linalg.norm(coordinates[first] - coordinates[second], axis=1))
 
 
 def half_squared_differences(values: NDArray[Any], pairs: NeighbourPairs) -> NDArray[np.float64]:
@@ -195,12 +185,50 @@ def _relative(generated: float, reference: float) -> float:
     return generated / reference - 1 if reference > 0 else math.nan
 
 
-def _of_width_1(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns of mean 0 and width 1, without those that have no width."""
+def _varying(particles: NDArray[np.float64], *, places: bool) -> NDArray[np.float64]:
+    """Ln |p|, slopes and, if wanted, entry points, of mean 0 and width 1, without those that only rounding varies."""
+    columns = np.stack([np.log(momentum(particles)), *slopes(particles)], axis=1)
+    least = np.full(columns.shape[1], _LEAST_WIDTH)
+    if places:
+        entry = particles[:, 3:5]
+        columns = np.concatenate([columns, entry], axis=1)
+        least = np.concatenate([least, _LEAST_WIDTH * np.abs(entry).max(axis=0)])
     width = columns.std(axis=0)
-    wide = width > _LEAST_WIDTH
+    wide = width > least
     scaled: NDArray[np.float64] = (columns[:, wide] - columns[:, wide].mean(axis=0)) / width[wide]
     return scaled
+
+
+def _equal_pairs(coordinates: NDArray[np.float64], rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
+    """Points of equal coordinates joined at random: first, second, and the points that have no equal."""
+    if not coordinates.shape[1]:
+        group, count = np.zeros(len(coordinates), dtype=np.int64), np.array([len(coordinates)])
+    else:
+        _, group, count = np.unique(np.round(coordinates, _EQUAL), axis=0, return_inverse=True, return_counts=True)
+        group = group.ravel()
+    order = rng.permutation(len(group))
+    order = order[np.argsort(group[order], kind="stable")]
+    place = np.arange(len(order)) - np.repeat(np.cumsum(count) - count, count)  # of each point in its group
+    first = np.flatnonzero((place % 2 == 0) & (place + 1 < np.repeat(count, count)))
+    return order[first], order[first + 1], np.flatnonzero(count[group] == 1)
+
+
+def _nearest_pairs(coordinates: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Points joined nearest first."""
+    from scipy.spatial import cKDTree
+
+    wanted = min(_NEIGHBOURS + 1, len(coordinates))
+    distance, place = cKDTree(coordinates).query(coordinates, k=wanted)
+    first = np.repeat(np.arange(len(coordinates)), wanted)
+    second, apart = place.ravel().astype(np.int64), distance.ravel()
+    once = np.flatnonzero(first < second)
+    once = once[np.argsort(apart[once], kind="stable")]
+    free, kept = [True] * len(coordinates), []
+    for edge, one, other in zip(once.tolist(), first[once].tolist(), second[once].tolist(), strict=True):
+        if free[one] and free[other]:
+            free[one] = free[other] = False
+            kept.append(edge)
+    return first[kept], second[kept]
 
 
 def _phases(incident: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:

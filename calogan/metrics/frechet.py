@@ -21,7 +21,7 @@ _LIMIT = 5.0  # standard deviations
 _GROUPS = 12  # parts of a sample; every divisor makes smaller samples of whole parts
 _FRACTIONS = (2, 3, 4)  # sizes of the smaller samples: a half, a third, a quarter
 _PARTITIONS = 8
-_HALVINGS = 8
+_EXCHANGES = 8
 
 
 def frechet_distance(
@@ -73,7 +73,8 @@ def frechet_physics_distance(
         DataError: Fewer than four showers in a sample.
 
     Source:
-        arXiv:2211.10295, at fixed size.
+        arXiv:2211.10295, at fixed size. The units, and the bound at five standard deviations, are others than there,
+        so values cannot be compared with published ones.
     """
     _refuse_few(reference, generated, 4, name)
     # sums of squares in single precision are good to a millionth, far below any floor
@@ -95,8 +96,8 @@ def extrapolated_frechet_distance(
 
     The line goes through the distances of the whole samples and of their halves, thirds and quarters, each averaged
     over several random partitions. Its error is that of the distance at full size, since the bias that it takes
-    away hardly fluctuates, and the scatter between partitions. The floor is the same of random halves of the
-    reference.
+    away hardly fluctuates, and the scatter between partitions. The floor is the mean of the same distance after a few
+    exchanges of labels, within pairs where the samples are paired, so it has the sizes of the value.
 
     Args:
         reference: Observables of the reference, shape ``(n, observables)``.
@@ -116,9 +117,10 @@ def extrapolated_frechet_distance(
     first, second = (values.astype(np.float32) for values in standardise(reference, generated, limit=_LIMIT))
     values = [_intercept(first, second, rng, paired=paired) for _ in range(_PARTITIONS)]
     floors = []
-    for _ in range(_HALVINGS):
-        order = rng.permutation(len(first))
-        floors.append(_intercept(first[order[::2]], first[order[1::2]], rng, paired=False))
+    pooled = np.concatenate([first, second])
+    exchanges = Resampling(len(first), len(second), paired, _EXCHANGES, int(rng.integers(2**63)))
+    for left, right in exchanges.exchange():
+        floors.append(_intercept(pooled[left], pooled[right], rng, paired=paired))
     return replace(
         finite,
         name=name,
@@ -127,7 +129,7 @@ def extrapolated_frechet_distance(
         floor=float(np.mean(floors)),
         floor_error=float(np.std(floors, ddof=1)) / math.sqrt(len(floors)),
         source=f"{_SOURCE}, extrapolated to infinite size",
-        floor_note=f"halves of the reference ({len(first) // 2} showers each), extrapolated too",
+        floor_note=f"mean of {_EXCHANGES} exchanges of labels{' within pairs' if paired else ''}, extrapolated too",
         p_value=None,
     )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calogan.metrics.metric import Estimate
 
-__all__ = ["LabelledFeatures", "area_shares", "area_under_curve", "cross_entropy", "grouped_error"]
+__all__ = ["LabelledFeatures", "area_shares", "area_under_curve", "balanced_weight", "cross_entropy", "grouped_error"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,23 @@ def grouped_error(contributions: NDArray[np.float64], group: NDArray[np.int64] |
     index = np.arange(len(contributions)) if group is None else np.unique(group, return_inverse=True)[1]
     sums = np.bincount(index, contributions)
     return math.sqrt(float(np.sum(sums**2)) * len(sums) / max(len(sums) - 1, 1))
+
+
+def balanced_weight(label: NDArray[np.int64], weight: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Weights of mean 1 that give both labels the same sum.
+
+    Args:
+        label: 0 or 1, shape ``(showers,)``.
+        weight: Weights within a label, shape ``(showers,)``; all 1 if left out.
+
+    Example:
+        >>> balanced_weight(np.array([0, 0, 0, 1])).round(2)
+        array([0.67, 0.67, 0.67, 2.  ])
+    """
+    weights = np.ones(len(label)) if weight is None else weight
+    sums = np.bincount(label, weights, minlength=2)
+    balanced: NDArray[np.float64] = weights * (0.5 * len(label) / np.maximum(sums, np.finfo(float).tiny))[label]
+    return balanced
 
 
 def cross_entropy(

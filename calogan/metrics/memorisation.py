@@ -139,7 +139,7 @@ def training_share(
     ]
     weights = np.concatenate(shared) / count
     floor = n_training / (n_training + n_other)
-    null = (rng.random((_DRAWS, len(weights))) < floor) @ weights
+    null = np.array([(rng.random(len(weights)) < floor) @ weights for _ in range(_DRAWS)])
     value = float(seen.mean())
     smoothed = (value * count + 1) / (count + 2)  # an error for shares of 0 and 1, too
     return Metric(

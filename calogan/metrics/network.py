@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.errors import MissingDependencyError
-from calogan.metrics.labelled import LabelledFeatures, cross_entropy
+from calogan.metrics.labelled import LabelledFeatures, balanced_weight, cross_entropy
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,8 @@ class NetworkSettings:
         input_dropout: Fraction of the features that is hidden from some showers of a batch.
         dropout: Fraction of each hidden layer that is hidden.
         standardised: Whether features are shifted and scaled.
-        best: What the kept weights are best in: the least cross entropy or the highest accuracy of the validation.
+        best: What the kept weights are best in: the least cross entropy or the highest accuracy of the validation,
+            both with labels that weigh the same.
     """
 
     hidden: tuple[int, ...] = (128, 128)
@@ -89,17 +90,20 @@ def fit_network(
 ) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
     """Train a network to tell label 1 from label 0; keep the weights that do best on the validation showers.
 
-    The same seed and number of threads give the same network; torch's own random state is left as it was.
+    Both labels weigh the same, in learning and in validation, however many showers they have; else a network that
+    always says the more frequent label could be the most accurate. The same seed and number of threads give the same
+    network; torch's own random state is left as it was.
 
     Args:
-        training: Features, and labels. The features are standardised, but those of a width below 0.1 not widened by
-            more than 10, so that they may be given less weight.
+        training: Features, labels, and weights within a label. The features are standardised, but those of a width
+            below 0.1 not widened by more than 10, so that they may be given less weight.
         validation: The same, of other groups.
         seed: Seed of the initial weights and the order of showers.
         settings: Sizes and lengths.
 
     Returns:
-        Function from features ``(showers, features)`` to log odds ``(showers,)`` of label 1.
+        Function from features ``(showers, features)`` to log odds ``(showers,)`` of label 1, were both labels as
+        frequent.
 
     Raises:
         MissingDependencyError: torch is not installed.
@@ -176,6 +180,7 @@ def _keep_best(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: _rate(step, epochs * batches) if settings.scheduled else 1
     )
+    weight, kept_out_weight = (balanced_weight(one.label, one.weight) for one in (training, validation))
     best_loss, best_state, waited = math.inf, copy.deepcopy(network.state_dict()), 0
     for _ in range(epochs):
         network.train()
@@ -183,9 +188,10 @@ def _keep_best(
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
             features = _hide(prepare(training.features[batch]), settings.input_dropout)
-            _step(network, optimiser, features, training.label[batch])
+            _step(network, optimiser, features, training.label[batch], weight[batch])
             schedule.step()
-        loss = _loss(_scores(network, prepare, validation.features), validation.label, settings.best)
+        scores = _scores(network, prepare, validation.features)
+        loss = _loss(scores, validation.label, kept_out_weight, settings.best)
         waited += 1
         if loss < best_loss:
             best_loss, best_state, waited = loss, copy.deepcopy(network.state_dict()), 0
@@ -195,12 +201,16 @@ def _keep_best(
 
 
 def _step(
-    network: torch.nn.Module, optimiser: torch.optim.Optimizer, features: torch.Tensor, label: NDArray[np.int64]
+    network: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    features: torch.Tensor,
+    label: NDArray[np.int64],
+    weight: NDArray[np.float64],
 ) -> None:
     import torch
 
-    wanted = torch.from_numpy(label.astype(np.float32))
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(network(features)[:, 0], wanted)
+    wanted, weights = (torch.from_numpy(one.astype(np.float32)) for one in (label, weight))
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(network(features)[:, 0], wanted, weights)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
@@ -220,8 +230,15 @@ def _rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / (_WARM_UP * steps)) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
-def _loss(scores: NDArray[np.float64], label: NDArray[np.int64], kind: Literal["loss", "accuracy"]) -> float:
-    return cross_entropy(scores, label) if kind == "loss" else float(np.mean((scores > 0) != label))
+def _loss(
+    scores: NDArray[np.float64],
+    label: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    kind: Literal["loss", "accuracy"],
+) -> float:
+    if kind == "loss":
+        return cross_entropy(scores, label, weight)
+    return float(np.average((scores > 0) != label, weights=weight))
 
 
 def _scores(network: torch.nn.Module, prepare: _Standardiser, features: NDArray[Any]) -> NDArray[np.float64]:

@@ -120,7 +120,7 @@ def measured(
 
     Returns:
         The distance; its floor is the mean over exchanges of labels, its p-value the fraction of them that come as
-        high.
+        high. If a draw has no distance (too few showers that have the number), there is neither.
     """
     pooled = np.concatenate([reference, generated])
     value = statistic(reference, generated)
@@ -136,5 +136,5 @@ def measured(
         n_generated=resampling.m,
         source=source,
         floor_note=f"mean of {resampling.repeats} exchanges of labels{' within pairs' if resampling.paired else ''}",
-        p_value=float((1 + np.sum(null >= value)) / (1 + len(null))),
+        p_value=float((1 + np.sum(null >= value)) / (1 + len(null))) if np.isfinite(null).all() else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from calogan.metrics.metric import Estimate, Metric
 from calogan.metrics.resampling import ABSOLUTE, Resampling, measured
 
 __all__ = [
+    "LEAST_SHOWERS",
     "Comparison",
     "ResponseBin",
     "averaged",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 Statistic = Callable[[NDArray[np.float64]], float]
+LEAST_SHOWERS = 30  # of each sample in a momentum bin: the bootstrap error of fewer is too small too often
 _ROUNDING = 1e-5  # relative
 _CENTRAL = (0.158655, 0.841345)  # quantiles of a Gaussian at -1 and +1 standard deviation
 
@@ -104,7 +106,8 @@ def response_by_momentum(
         paired: Whether showers in the same place have the same particle; see `compare`.
 
     Returns:
-        The bins in ascending order; values are NaN where a sample has fewer than two showers.
+        The bins in ascending order; values are NaN where a sample has fewer than two showers, and there is no
+        difference where one has fewer than 30, whose error would not be known.
     """
     bins = []
     places = [momentum_bin(momentum, edges) for momentum in (momentum_reference, momentum_generated)]
@@ -117,6 +120,8 @@ def response_by_momentum(
             compare(first, second, statistic, rng=rng, resamplings=resamplings, paired=paired)
             for statistic in (mean, relative_width, sigma_effective)
         ]
+        if min(len(first), len(second)) < LEAST_SHOWERS:
+            compared = [replace(one, difference=Estimate(math.nan, math.nan)) for one in compared]
         bins.append(ResponseBin(float(low), float(high), len(first), len(second), *compared))
     return tuple(bins)
 

@@ -46,7 +46,9 @@ class FitParameter:
 
     @property
     def sigmas(self) -> float:
-        """Difference of the squared terms in units of its error."""
+        """Difference of the squared terms in units of its error; NaN where that is 0."""
+        if not self.squared_difference.error > 0:
+            return math.nan
         return self.squared_difference.value / self.squared_difference.error
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "observable_names",
     "response",
     "total_energy",
+    "what_was_raised",
 ]
 
 OCCUPANCY_MINIMA = (1, 3, 10, 30, 100)  # [MeV], as in the observables' names
@@ -257,7 +258,8 @@ def compute_observables(
 
     Raises:
         ShapeError: Arrays that do not go together.
-        ConfigError: A name that is not in the catalogue, or an observable that is not one number per shower.
+        ConfigError: A name that is not in the catalogue, or an observable of the user that raises or is not one number
+            per shower.
     """
     known = geometry_observables(geometry) if catalogue is None else catalogue
     wanted = list(known) if names is None else list(names)
@@ -268,12 +270,29 @@ def compute_observables(
     values = {name: np.empty(len(cell_energy)) for name in wanted}
     for chunk, view in shower_views(cell_energy, incident, geometry):
         for name in wanted:
-            values[name][chunk] = _checked(known[name].values(view), len(view), name)
+            values[name][chunk] = _values(known[name], view, name)
     return values
 
 
-def _checked(values: Any, showers: int, name: str) -> NDArray[Any]:
-    found = np.asarray(values)
+def what_was_raised(error: BaseException) -> str:
+    r"""An error of somebody else's code in one line.
+
+    Example:
+        >>> what_was_raised(ValueError("two\nlines"))
+        'ValueError: two lines'
+    """
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def _values(observable: Observable, view: ShowerView, name: str) -> NDArray[Any]:
+    showers = len(view)
+    try:
+        found = np.asarray(observable.values(view))
+    except Exception as error:  # a user's function may raise anything
+        if is_registered(name):
+            raise
+        msg = f"observable {name!r}: its function raises {what_was_raised(error)}; mend it or leave the observable out"
+        raise ConfigError(msg) from error
     if found.shape != (showers,) or found.dtype.kind not in "biuf":
         msg = (
             f"observable {name!r} returned {found.dtype} of shape {found.shape} for {showers} showers; "

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from calogan.errors import ConfigError
 from calogan.geometry import Geometry
 from calogan.physics.observable import Observable
-from calogan.physics.observables import geometry_observables, is_registered
+from calogan.physics.observables import geometry_observables, is_registered, what_was_raised
 
 __all__ = ["GROUP", "load_observables", "observable_catalogue"]
 
@@ -30,7 +30,7 @@ def observable_catalogue(geometry: Geometry, named: Mapping[str, str]) -> dict[s
     users = load_observables(named)
     return {
         **geometry_observables(geometry),
-        **{name: observable for name, observable in users.items() if observable.applies(geometry)},
+        **{name: observable for name, observable in users.items() if _applies(name, observable, geometry)},
     }
 
 
@@ -68,14 +68,26 @@ def load_observables(named: Mapping[str, str]) -> dict[str, Observable]:
     return found
 
 
+def _applies(name: str, observable: Observable, geometry: Geometry) -> bool:
+    try:
+        return bool(observable.applies(geometry))
+    except Exception as error:  # the function is the user's and may raise anything
+        msg = f"observable {name!r}: its `applies` raises {what_was_raised(error)}; mend it"
+        raise ConfigError(msg) from error
+
+
 def _load(entry: EntryPoint, where: str) -> Observable:
-    if not _PATH.match(entry.value):
+    if not _PATH.fullmatch(entry.value):
         msg = f"{where}: expected a path like 'package.module:attribute'"
         raise ConfigError(msg)
     try:
         loaded = entry.load()
     except (ImportError, AttributeError) as error:
-        msg = f"{where} cannot be imported: {error}; its package must be installed or its folder on PYTHONPATH"
+        text = " ".join(str(error).split())
+        msg = f"{where} cannot be imported: {text}; its package must be installed or its folder on PYTHONPATH"
+        raise ConfigError(msg) from error
+    except (Exception, SystemExit) as error:  # the module is the user's and may raise anything
+        msg = f"{where} cannot be imported: its module raises {what_was_raised(error)}; mend the module"
         raise ConfigError(msg) from error
     if isinstance(loaded, Observable):
         return loaded

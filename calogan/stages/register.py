@@ -13,7 +13,7 @@ from calogan.registry import Registration, open_record, register_bundle
 from calogan.stages.run import run_folder
 from calogan.stages.validate import report_inputs
 from calogan.validation.criteria import Outcome, Verdict
-from calogan.validation.document import Document, read_document
+from calogan.validation.document import Document, read_document, short
 
 __all__ = ["Decision", "register_run"]
 
@@ -69,12 +69,22 @@ def _fresh_report(config: Config, bundle: Bundle) -> Document:
     for key, value in wanted.items():
         found = document.inputs.get(key)
         if found != value:
-            msg = (
-                f"{folder}: the report is out of date: its {key} is {found}, that of the study {value}; "
-                "run `calogan validate` on the test showers first"
-            )
+            msg = f"{folder}: {_out_of_date(key, found, value)}"
             raise StoreError(msg)
     if not document.criteria:
         msg = f"{folder}: the report has no criteria; run `calogan validate` on the test showers first"
         raise StoreError(msg)
     return document
+
+
+def _out_of_date(key: str, found: str | None, wanted: str) -> str:
+    """Say what a report was not made of, and what to do."""
+    if key == "settings":
+        return (
+            "the report was made with other settings (validation, threshold); give register the same --set, --full, "
+            "--protocol and --weights as validate, or run `calogan validate CONFIG` without them first"
+        )
+    return (
+        f"the report is out of date: its {key} is {short(found or 'not known')}, that of the study {short(wanted)}; "
+        "run `calogan validate CONFIG` first"
+    )

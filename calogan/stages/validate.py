@@ -20,16 +20,17 @@ from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.split import Split
 from calogan.data.store import Store, is_store
-from calogan.errors import CaloganError, DataError, SchemaError, ShapeError
+from calogan.errors import DataError, SchemaError, ShapeError
 from calogan.geometry import Geometry
 from calogan.metrics.binning import logarithmic_edges
 from calogan.progress import Reporter
 from calogan.sampler import ShowerSampler, load_sampler
+from calogan.stages.report_folder import require_writable, reusable_report, write_weights
 from calogan.tracking import Tracker
-from calogan.validation.comparison import Comparison, Context, compare
+from calogan.validation.comparison import Context, compare
 from calogan.validation.criteria import judge
 from calogan.validation.pairing import pair
-from calogan.validation.report import read_report, write_report
+from calogan.validation.report import write_report
 from calogan.validation.sections import report_sections
 from calogan.validation.summary import Verdicts
 
@@ -37,7 +38,6 @@ __all__ = ["Verdicts", "report_inputs", "validate_files", "validate_run"]
 
 _BATCH = 500
 _MOST_TRAINING = 20_000
-WEIGHTS = "weights.npz"
 
 
 def validate_run(
@@ -63,16 +63,16 @@ def validate_run(
         force: Make the report again even if it is there.
 
     Raises:
-        CaloganError: Nothing is prepared or trained, or the split has too few showers; says what to do.
+        CaloganError: Nothing is prepared or trained, the split has too few showers, or the report's folder cannot be
+            written; says what to do.
     """
     store = Store.open(config.run_dir / "prepared")
     sampler = load_sampler(config.run_dir / "bundle")
     folder = config.run_dir / "validation" / split
     inputs = report_inputs(config, split, store, sampler.bundle.info.id)
-    verdicts = None if force else read_report(folder, inputs)
-    if verdicts is not None:
-        reporter.message(f"{verdicts.report} is there already for this bundle, these showers and settings")
-    else:
+    verdicts = reusable_report(folder, inputs, reporter, force=force)
+    if verdicts is None:
+        require_writable(folder)
         verdicts = _compare_run(config, split, store, sampler, folder, inputs, reporter)
     if tracker is not None:
         tracker.log_metrics({f"{split}/{name}": value for name, value in verdicts.figures.items()}, step=0)
@@ -101,6 +101,7 @@ def validate_files(
     reporter: Reporter,
     *,
     split: Split = "test",
+    force: bool = False,
 ) -> Verdicts:
     """Compare two samples, each of ROOT files or of a prepared folder; no trained model is needed.
 
@@ -108,7 +109,8 @@ def validate_files(
     only the first showers of each sample are read, in the order of the files. Empty files are named and left out. A
     prepared folder, one with a ``manifest.json``, stands for its showers of one split, of which ``max_showers`` are
     spread evenly. Where the reference is such a folder, its training showers serve to look for copies, and showers of
-    the split that are training showers, too, are left out with a warning.
+    the split that are training showers, too, are left out with a warning. A report that is there for the same showers,
+    files and settings is not made again.
 
     Args:
         reference: Full simulation: a path, a pattern or several of them, as in ``data.sources``, or a prepared folder.
@@ -117,17 +119,20 @@ def validate_files(
         out: Folder of the report.
         reporter: Told about the progress.
         split: Showers of prepared folders that are compared.
+        force: Make the report again even if it is there.
 
     Raises:
-        CaloganError: A file cannot be read or fits no source, or there are too few showers.
+        CaloganError: A file cannot be read or fits no source, there are too few showers, or `out` cannot be written.
     """
+    require_writable(Path(out))
     first, second = (
         _read(patterns, config, name, split, reporter)
         for patterns, name in ((reference, "reference"), (generated, "generated"))
     )
-    settings = {"settings": config.digest("validation", "threshold"), "calogan": calogan.__version__}
-    digest = {"digest of the reference": _digest(first.showers), "digest of the generated": _digest(second.showers)}
-    inputs = {"study": config.name, **first.provenance, **second.provenance, **digest, **settings}
+    inputs = _file_inputs(config, first, second)
+    found = reusable_report(Path(out), inputs, reporter, force=force)
+    if found is not None:
+        return found
     context, samples = Context(provenance=inputs), (first.showers, second.showers)
     if first.store is not None and split != "train":
         kept, left_out = _unseen(first.showers, first.store, split, reporter)
@@ -147,6 +152,22 @@ class _Sample:
     showers: Showers
     provenance: dict[str, str]
     store: Store | None = None
+
+
+def _file_inputs(config: Config, reference: _Sample, generated: _Sample) -> dict[str, str]:
+    """What the report on two samples is made of."""
+    time = reference.store.manifest.simulation_time() if reference.store else None
+    return {
+        "study": config.name,
+        **reference.provenance,
+        **generated.provenance,
+        "digest of the reference": _digest(reference.showers),
+        "digest of the generated": _digest(generated.showers),
+        "settings": config.digest("validation", "threshold"),
+        "cells and domain": config.digest("geometry", "domain"),
+        "simulation time": f"{time.mean:.6g} ms" if time else "",
+        "calogan": calogan.__version__,
+    }
 
 
 def _compare_run(
@@ -188,10 +209,16 @@ def _report(
 ) -> Verdicts:
     bins = config.validation.momentum_bins or logarithmic_edges(*config.domain.momentum)
     settings = config.validation.model_copy(update={"momentum_bins": bins})
+    if settings.full:
+        reporter.message(
+            f"full protocol: learning curve with all sizes, each tested {settings.classifier_repeats} times instead of "
+            "once; coverage and copies on all showers instead of some thousands; this takes several times as long"
+        )
     comparison = compare(reference, generated, settings, config.threshold, reporter, context)
     rows = judge(comparison, config.validation.criteria)
-    _write_weights(comparison, pair(reference, generated)[0].event, folder)
-    sections = report_sections(comparison, config.validation.criteria.condition_p)
+    weight = None if comparison.weights is None else comparison.weights.weight
+    write_weights(weight, pair(reference, generated)[0].event, folder)
+    sections = report_sections(comparison)
     return write_report(comparison, rows, sections, folder, title=title, inputs=inputs, reporter=reporter)
 
 
@@ -201,23 +228,6 @@ def _digest(showers: Showers) -> str:
     for column in (showers.event, showers.incident, showers.cell_energy):
         digest.update(np.ascontiguousarray(column).data)
     return digest.hexdigest()
-
-
-def _write_weights(comparison: Comparison, event: NDArray[np.int64], folder: Path) -> None:
-    """Write event and weight of each generated shower, whole or not at all; without weights remove those of before."""
-    path = folder / WEIGHTS
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        if comparison.weights is None:
-            path.unlink(missing_ok=True)
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            np.savez(stream, event=event, weight=comparison.weights.weight)
-        partial.replace(path)
-    except OSError as error:
-        msg = f"{path}: cannot be written: {error.strerror or error}"
-        raise CaloganError(msg) from error
 
 
 def _generate(sampler: ShowerSampler, reference: Showers, config: Config, reporter: Reporter) -> Showers:

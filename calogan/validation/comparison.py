@@ -142,7 +142,7 @@ def compare(
         ConfigError: An observable of the settings cannot be had.
 
     Example:
-        A sample compared with itself is found to be made of copies, and passes nothing that looks for them::
+        Every metric with its error and floor::
 
             comparison = compare(reference, generated, config.validation, config.threshold, SilentReporter())
             for metric in comparison.metrics:
@@ -152,7 +152,7 @@ def compare(
     samples = make_samples(reference, generated, settings, threshold, reporter)
     reference, generated = samples.reference, samples.generated
     condition = check_condition(samples)
-    reporter.message(condition.sentence)
+    (reporter.message if condition.agree else reporter.warning)(condition.sentence)
     distributions = study_distributions(samples, reporter)
     classifiers = study_classifiers(samples, reporter) if settings.classifiers else None
     return Comparison(

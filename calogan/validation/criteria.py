@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from calogan.config import CriteriaConfig
 from calogan.metrics.metric import Metric
@@ -55,6 +55,8 @@ class Difference:
         bound: Effect size: the smallest difference beyond the floor that matters.
         showers: Showers of the smaller sample.
         skewness: That of the difference for samples of one distribution; 0 for a normal one.
+        draws: Resamplings that the error comes from; None if it has a closed form.
+        place: Where the showers are counted, if not in the whole sample.
     """
 
     group: str
@@ -67,6 +69,8 @@ class Difference:
     bound: float
     showers: int
     skewness: float = 0.0
+    draws: int | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,10 +162,15 @@ def judge_tests(tests: Sequence[Difference], criteria: CriteriaConfig) -> tuple[
     That chance, less the share of the test of the incident particles, is divided by the number of tests (Bonferroni)
     and between both signs.
     """
-    confidence = float(norm.ppf(criteria.confidence))
-    chance = (criteria.false_failures - criteria.condition_p) / max(len(tests), 1)
-    failure = float(norm.isf(chance / 2))
-    return tuple(_verdict(test, confidence, failure) for test in tests)
+    chance = (criteria.false_failures - criteria.condition_p) / max(len(tests), 1) / 2
+    return tuple(
+        _verdict(test, _quantile(1 - criteria.confidence, test.draws), _quantile(chance, test.draws)) for test in tests
+    )
+
+
+def _quantile(chance: float, draws: int | None) -> float:
+    """Errors that are exceeded by chance: normal, or Student's where the error itself is known from so many draws."""
+    return float(norm.isf(chance) if draws is None else t.isf(chance, draws - 1))
 
 
 def _verdict(test: Difference, confidence: float, failure: float) -> Verdict:
@@ -171,10 +180,10 @@ def _verdict(test: Difference, confidence: float, failure: float) -> Verdict:
     found = outcome(excess, test.error, test.bound, confidence, failure)
     note = ""
     if found is Outcome.UNDECIDED:
-        note = f"not measurable with {test.showers} showers"
+        note = f"not measurable with {test.showers} showers{test.place}"
         if math.isfinite(excess) and math.isfinite(test.error) and test.error > 0:
             needed = needed_showers(test.error, test.bound, test.showers, confidence + failure)
-            note = f"needs about {max(needed, test.showers + 1)} showers"
+            note = f"needs about {max(needed, test.showers + 1)} showers{test.place}"
     return Verdict(
         test.group,
         test.criterion,
@@ -192,13 +201,16 @@ def _verdict(test: Difference, confidence: float, failure: float) -> Verdict:
 
 def _condition(p_value: float, bound: float) -> Verdict:
     passed = p_value >= bound
-    unknown = math.nan
-    names = "incident particles", "same distributions: p-value, at least"
-    nothing = Difference(*names, unknown, unknown, unknown, unknown, unknown, bound, 0)
-    verdict = _verdict(nothing, 0.0, 0.0)
-    return replace(
-        verdict,
+    return Verdict(
+        group="incident particles",
+        criterion="same distributions: p-value, at least",
+        reference=math.nan,
         generated=p_value,
+        difference=math.nan,
+        error=math.nan,
+        floor=math.nan,
+        bound=bound,
+        limit=math.nan,
         outcome=Outcome.PASS if passed else Outcome.FAIL,
         note="" if passed else "the samples were made for different particles",
     )
@@ -212,18 +224,28 @@ def _response(comparison: Comparison, criteria: CriteriaConfig) -> Iterator[Diff
         ("resolution", criteria.resolution, criteria.resolution_bin),
     ):
         group = f"{name}: relative difference"
-        yield _relative(group, f"{name}, all momenta", getattr(study, name), showers, bound)
+        yield _relative(group, f"{name}, all momenta", getattr(study, name), showers, bound, study.draws)
         for one in study.momentum_bins:
             criterion = f"{name}, {one.low:g} to {one.high:g} GeV"
-            yield _relative(group, criterion, getattr(one, name), min(one.n_reference, one.n_generated), bin_bound)
+            smaller = min(one.n_reference, one.n_generated)
+            test = _relative(group, criterion, getattr(one, name), smaller, bin_bound, study.draws)
+            yield replace(test, place=" in this bin")
     group = "occupancy: relative difference"
-    yield _relative(group, "mean number of lit cells", study.occupancy, showers, criteria.occupancy)
+    yield _relative(group, "mean number of lit cells", study.occupancy, showers, criteria.occupancy, study.draws)
 
 
-def _relative(group: str, criterion: str, compared: Compared, showers: int, bound: float) -> Difference:
-    difference, error = abs(compared.difference.value), compared.difference.error
+def _relative(group: str, criterion: str, compared: Compared, showers: int, bound: float, draws: int) -> Difference:
     return Difference(
-        group, criterion, compared.reference.value, compared.generated.value, difference, error, 0.0, bound, showers
+        group,
+        criterion,
+        compared.reference.value,
+        compared.generated.value,
+        abs(compared.difference.value),
+        compared.difference.error,
+        0.0,
+        bound,
+        showers,
+        draws=draws,
     )
 
 

@@ -34,14 +34,16 @@ DEFINITIONS = (
     ),
     Definition(
         "Floor",
-        "What a metric gives for two samples of one distribution, as large as those of the report or scaled to them. "
-        "No surrogate can be expected to come below it but by chance.",
+        "What a metric gives, on average, for two samples of one distribution: as large as those of the report or "
+        "scaled to them; of classifiers for two halves of the reference. Where a high value is good (precision, "
+        "recall, density, coverage, PRD) it is the best that can be expected.",
     ),
     Definition(
         "p-value",
-        "Chance of such a value, or a larger one, for two samples of one distribution. Where both samples have the "
-        "same particles it comes from exchanging the two showers of a pair (Fisher's randomisation), else from "
-        "sharing out all showers anew.",
+        "Chance of a value as extreme for two samples of one distribution. Mostly it comes from exchanging labels "
+        "(Fisher's randomisation): within pairs where both samples have the same particles, else among all showers; "
+        "then it is at least 1 over the number of exchanges. χ², KS of independent samples of continuous values, "
+        "classifiers, relative differences and shares have the distributions of their tests.",
     ),
     Definition(
         "Effect size and limit",
@@ -56,11 +58,11 @@ DEFINITIONS = (
     ),
     Definition(
         "Resolution fit",
-        "σ / E = a / √E ⊕ c, the two terms added in squares: a is the sampling term, c the constant term.",
+        "σ / E = a / √E ⊕ c, the two terms added in squares: a is the stochastic term, c the constant term.",
         "R. Wigmans, Calorimetry, section 4.8",
     ),
     Definition(
-        "Effective width",
+        "Effective resolution",
         "Half the central 68.27% interval of E_visible / |p| over its median: the resolution without the tails.",
     ),
     Definition(
@@ -76,8 +78,8 @@ DEFINITIONS = (
     ),
     Definition(
         "KS",
-        "Kolmogorov-Smirnov test: the largest difference of the two cumulative distributions. Only for continuous "
-        "observables.",
+        "Kolmogorov-Smirnov test: the largest difference of the two cumulative distributions. The p-value of "
+        "pairs and of values of which many are equal comes from exchanges of labels.",
     ),
     Definition(
         "Wasserstein",
@@ -98,9 +100,9 @@ DEFINITIONS = (
         "arXiv:2211.10295",
     ),
     Definition(
-        "PRD-AUC",
+        "PRD area, F8, F1/8",
         "Both samples together are sorted into clusters; the curve of precision against recall follows from the two "
-        "histograms of clusters, and the area under it is 1 for equal samples.",
+        "histograms of clusters, and the area under it is 1 for equal samples. F8 weighs recall, F1/8 precision.",
         "arXiv:1806.00035",
     ),
     Definition(
@@ -126,7 +128,8 @@ DEFINITIONS = (
     ),
     Definition(
         "Jensen-Shannon divergence (JSD)",
-        "Of the calibrated classifier: 0 when the samples cannot be told apart, 1 when they always can.",
+        "Of the calibrated classifier, in bits: 0 when the samples cannot be told apart, 1 when they always can. On "
+        "test showers the estimate may come out a little below 0.",
         "arXiv:2410.21611",
     ),
     Definition(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from importlib import resources
@@ -28,11 +29,13 @@ __all__ = [
     "plain",
     "read_document",
     "schema",
+    "short",
 ]
 
 FORMAT = 3
 PAGE, NUMBERS, SUMMARY = "report.html", "report.json", "report.md"
 _SCHEMA = "report.schema.json"
+_DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 
 
 class Measured(Protocol):
@@ -128,10 +131,10 @@ class Document:
             provenance=_texts(values["provenance"]),
             reference_count=int(values["showers"]["reference"]),
             generated_count=int(values["showers"]["generated"]),
-            threshold=float(values["threshold"]),
+            threshold=_number(values["threshold"]),
             criteria=tuple(_verdict(row) for row in values["criteria"]),
             metrics=tuple(_metric(row) for row in values["metrics"]),
-            figures={str(name): float(value) for name, value in values["figures"].items()},
+            figures={str(name): _number(value) for name, value in values["figures"].items()},
             pictures=_texts(values["pictures"]),
             key_pictures=tuple(str(name) for name in values["key_pictures"]),
             studies=dict(values["studies"]),
@@ -156,7 +159,7 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         msg = f"{file}: no report there ({error.strerror}); name the folder or the report.json of `calogan validate`"
         raise StoreError(msg) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         msg = f"{file}: damaged, or not a report of `calogan validate` ({error!r}); make it again"
         raise StoreError(msg) from error
     msg = f"{file}: is of format {found!r}, this calogan reads format {FORMAT}; make the report again"
@@ -173,6 +176,16 @@ def schema() -> dict[str, Any]:
 def digest_of(inputs: Mapping[str, str]) -> str:
     """SHA-256 that tells what a page was made of."""
     return hashlib.sha256(json.dumps(dict(inputs), sort_keys=True).encode()).hexdigest()
+
+
+def short(text: str) -> str:
+    """The text with the first 8 letters of each SHA-256 in it, as for people.
+
+    Example:
+        >>> short(f"made of {'0123456789abcdef' * 4}")
+        'made of 01234567'
+    """
+    return _DIGEST.sub(r"\1", text)
 
 
 def plain(value: Any) -> Any:
@@ -199,12 +212,24 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _verdict(row: Mapping[str, Any]) -> Verdict:
-    return Verdict(**_numbers(row) | {"outcome": Outcome(row["outcome"])})
+    return Verdict(**_typed(row, ("group", "criterion", "outcome", "note")) | {"outcome": Outcome(row["outcome"])})
 
 
 def _metric(row: Mapping[str, Any]) -> Metric:
-    return Metric(**_numbers(row) | {"p_value": row["p_value"]})
+    chance = row["p_value"]
+    p_value = None if chance is None else _number(chance)
+    return Metric(**_typed(row, ("name", "source", "floor_note")) | {"p_value": p_value})
 
 
-def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: math.nan if value is None else value for key, value in row.items()}
+def _typed(row: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
+    """The values of a row, of which those named are texts and all others numbers."""
+    return {key: str(value) if key in texts else _number(value) for key, value in row.items()}
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        msg = f"{value!r} where a number belongs"
+        raise TypeError(msg)
+    return value if isinstance(value, int) else float(value)

@@ -7,29 +7,35 @@ import re
 from collections.abc import Iterable, Sequence
 
 from calogan.metrics.metric import Metric
-from calogan.validation.criteria import Outcome
+from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.document import PAGE, Document
-from calogan.validation.numbers import number, with_error
+from calogan.validation.numbers import number, probability, sigmas, with_error
 from calogan.validation.sections.metrics import significance
 from calogan.validation.summary import sentence, tally
 
 __all__ = ["markdown"]
 
 _SIGNS = {Outcome.PASS: "✅ pass", Outcome.FAIL: "❌ fail", Outcome.UNDECIDED: "❔ undecided"}
-_SHOWN = 10
+_KEY = (
+    *("response difference", "resolution difference", "lit cells difference"),
+    *("low-level AUC", "high-level AUC", "FPD", "KPD", "PRD area", "copies", "nearest is a training shower"),
+)
+_OTHERS = 5  # metrics shown beside the key ones
+_LONGEST = 160  # letters of a value of the provenance
 _WORDS = {"criterion", "verdict", "note", "metric", "what", "is"}
 _CRITERIA = ("criterion", "verdict", "difference", "floor", "effect size", "note")
-_METRICS = ("metric", "value", "floor", "above floor", "p-value")
+_METRICS = ("metric", "value", "floor", "from floor", "p-value")
 
 
 def markdown(document: Document, warnings: Sequence[str]) -> str:
-    """Summary of a report: verdict, criteria, the metrics that stand out, provenance.
+    """Summary of a report: verdict, criteria that do not pass, key metrics, provenance.
 
     Args:
         document: The report.
         warnings: What a reader must know before any number.
     """
-    ranked = sorted(document.metrics, key=_rank)
+    wanting = [row for one in (Outcome.FAIL, Outcome.UNDECIDED) for row in document.criteria if row.outcome is one]
+    metrics = _notable(document.metrics)
     lines = [
         f"## {_escape(document.title)}: {_SIGNS[document.outcome]}",
         "",
@@ -39,22 +45,17 @@ def markdown(document: Document, warnings: Sequence[str]) -> str:
         f"{document.reference_count} reference showers against {document.generated_count} generated ones.",
         f"Criteria: {tally(document.criteria)}. Page: [{PAGE}]({PAGE})",
         "",
-        "### Criteria",
+        *(("### Criteria that do not pass", "", *_table(_CRITERIA, map(_criterion, wanting)), "") if wanting else ()),
+        f"### Key metrics ({len(metrics)} of {len(document.metrics)})",
         "",
-        *_table(_CRITERIA, (_criterion(document, index) for index in range(len(document.criteria)))),
+        *_table(_METRICS, map(_metric, metrics)),
         "",
-        f"### Metrics that stand out most from their floors ({min(_SHOWN, len(ranked))} of {len(ranked)})",
-        "",
-        *_table(_METRICS, map(_metric, ranked[:_SHOWN])),
-        "",
-        *_folded("All metrics", _table(_METRICS, map(_metric, document.metrics))),
-        *_folded("Provenance", _table(("what", "is"), document.provenance.items())),
+        *_folded("Provenance", _table(("what", "is"), map(_origin, document.provenance.items()))),
     ]
     return "\n".join(lines)
 
 
-def _criterion(document: Document, index: int) -> tuple[str, ...]:
-    row = document.criteria[index]
+def _criterion(row: Verdict) -> tuple[str, ...]:
     return (
         f"{row.group}: {row.criterion}",
         _SIGNS[row.outcome],
@@ -65,20 +66,31 @@ def _criterion(document: Document, index: int) -> tuple[str, ...]:
     )
 
 
+def _notable(metrics: Sequence[Metric]) -> list[Metric]:
+    """The headline metrics, in their order, and the others that stand out most from their floors."""
+    named = [metric for name in _KEY for metric in metrics if metric.name == name]
+    others = sorted((metric for metric in metrics if metric.name not in _KEY), key=_rank)
+    return [*named, *others[:_OTHERS]]
+
+
+def _origin(entry: tuple[str, str]) -> tuple[str, str]:
+    what, value = entry
+    return what, value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
+
+
 def _metric(metric: Metric) -> tuple[str, ...]:
-    sigmas = significance(metric)
     return (
         metric.name,
         with_error(metric.value, metric.error),
         with_error(metric.floor, metric.floor_error),
-        f"{sigmas:+.1f} σ" if math.isfinite(sigmas) else "–",
-        number(metric.p_value, 2),
+        sigmas(metric.excess, metric.excess_error),
+        probability(metric.p_value),
     )
 
 
 def _rank(metric: Metric) -> float:
-    sigmas = significance(metric)
-    return -abs(sigmas) if math.isfinite(sigmas) else 0.0
+    found = significance(metric)
+    return -abs(found) if math.isfinite(found) else 0.0
 
 
 def _folded(title: str, lines: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ import math
 __all__ = ["number", "probability", "sigmas", "with_error"]
 
 _MOST_DECIMALS = 6
+_LARGE = 9.95  # standard errors, from where on decimals say nothing
 _LEAST_PROBABILITY = 1e-6  # below which tails are those of no known distribution
 
 
@@ -36,7 +37,7 @@ def with_error(value: float, error: float) -> str:
     decimals = max(0, 1 - math.floor(math.log10(error)))
     if decimals > _MOST_DECIMALS:
         return f"{value:.1e} ± {error:.1e}"
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+    return f"{value:z.{decimals}f} ± {error:.{decimals}f}"
 
 
 def probability(value: float | None) -> str:
@@ -60,4 +61,4 @@ def sigmas(value: float, error: float) -> str:
     if not (math.isfinite(value) and math.isfinite(error) and error > 0):
         return "–"
     ratio = value / error
-    return f"{ratio:+.0f} σ" if abs(ratio) >= 10 else f"{ratio:+.1f} σ"
+    return f"{ratio:+.0f} σ" if abs(ratio) >= _LARGE else f"{ratio:+.1f} σ"

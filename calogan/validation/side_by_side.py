@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from calogan.errors import StoreError
 from calogan.metrics.metric import Metric
 from calogan.validation.criteria import Verdict
-from calogan.validation.document import Document, digest_of, plain
+from calogan.validation.document import Document, digest_of, plain, short
 from calogan.validation.figures import Picture
 from calogan.validation.numbers import number, with_error
 from calogan.validation.page import Section, Table
@@ -22,7 +24,9 @@ __all__ = ["Row", "SideBySide", "put_side_by_side", "write_side_by_side"]
 
 _FORMAT = 1
 _TOLD_APART = 2.0  # standard errors
-_OF_THE_MODEL = ("bundle", "generated", "trained")  # beginnings of names of inputs that two reports should not share
+# Beginnings of names of inputs that two reports should not share.
+_OF_THE_MODEL = ("bundle", "generated", "trained", "digest of the generated")
+_PICTURE = re.compile(r"[A-Za-z0-9_]+")  # as drawings are named: no way to another folder
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def write_side_by_side(
         Path of the page.
 
     Raises:
-        CaloganError: The folder cannot be written.
+        CaloganError: The folder cannot be written, or a report names a figure that is none of a report's.
     """
     page = render(
         Headline(
@@ -198,8 +202,11 @@ def _sections(compared: SideBySide, first: Document, second: Document) -> tuple[
 def _pictures(documents: Sequence[Document], folders: Sequence[Path]) -> Iterator[Picture]:
     """Key figures that both reports have, A beside B; a file that is not there is left out with its partner."""
     for name in documents[0].key_pictures:
+        if not _PICTURE.fullmatch(name):
+            msg = f"{documents[0].title}: {name!r} is no name of a figure of a report; make the report again"
+            raise StoreError(msg)
         files = [folder / f"{name}.png" for folder in folders]
-        if name not in documents[1].pictures or not all(file.is_file() for file in files):
+        if any(name not in one.pictures for one in documents) or not all(file.is_file() for file in files):
             continue
         for letter, document, file in zip("AB", documents, files, strict=True):
             title, caption = f"{letter}: {document.pictures[name]}", f"{letter}: {document.title}"
@@ -208,8 +215,11 @@ def _pictures(documents: Sequence[Document], folders: Sequence[Path]) -> Iterato
 
 def _warnings(first: Document, second: Document) -> Iterator[str]:
     for name in dict.fromkeys((*first.inputs, *second.inputs)):
-        if not name.startswith(_OF_THE_MODEL):
-            yield from _differ(name, first.inputs.get(name, "not known"), second.inputs.get(name, "not known"))
+        one, other = (document.inputs.get(name, "not known") for document in (first, second))
+        if name == "settings" and one != other:
+            yield "A and B were made with other settings (validation, threshold)"
+        elif not name.startswith(_OF_THE_MODEL):
+            yield from _differ(name, one, other)
     yield from _differ("threshold [GeV]", number(first.threshold), number(second.threshold))
     yield from _differ("number of reference showers", str(first.reference_count), str(second.reference_count))
     yield from _differ("number of generated showers", str(first.generated_count), str(second.generated_count))
@@ -217,7 +227,7 @@ def _warnings(first: Document, second: Document) -> Iterator[str]:
 
 def _differ(name: str, first: str, second: str) -> Iterator[str]:
     if first != second:
-        yield f"{name}: A has {first}, B has {second}"
+        yield f"{name}: A has {short(first)}, B has {short(second)}"
 
 
 def _criterion(first: Verdict, second: Verdict) -> Row:

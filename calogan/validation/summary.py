@@ -50,6 +50,23 @@ class Verdicts:
         name = "calogan.verdict" if split == "test" else f"calogan.verdict.{split}"
         return {name: overall(self.rows).value, f"{name}.tally": tally(self.rows)}
 
+    @property
+    def sentence(self) -> str:
+        """What the verdict on the whole means."""
+        return sentence(self.rows)
+
+    def left_out(self) -> tuple[str, ...]:
+        """What the table leaves out, a text a group.
+
+        Example:
+            >>> Verdicts((), {}, 0, Path("report.html")).left_out()
+            ()
+        """
+        shown = Counter(row.group for row in _shortened(self.rows))
+        every = Counter(row.group for row in self.rows)
+        rest = {group: count - shown[group] for group, count in every.items()}
+        return tuple(f"... and {more} more of {group} that pass" for group, more in rest.items() if more)
+
     def table(self) -> list[tuple[str, ...]]:
         """Header and rows of text; of a group of many criteria, the worst and those that do not pass."""
         header = ("criterion", "reference", "generated", "difference", "floor", "effect size", "verdict")

@@ -59,7 +59,7 @@ def test_two_gaussians_of_known_correlation():
     assert found.generated[0, 1] == pytest.approx(0, abs=0.05)
     assert found.significant == 1
     assert found.entries == 3
-    assert found.expected == pytest.approx(3 * 0.0027, rel=0.01)
+    assert found.expected == pytest.approx(3 * 0.00552, rel=0.01)  # of Student's t with 29 degrees of freedom
     assert found.difference.value == pytest.approx(0.2326 / 3, rel=0.15)
     assert found.difference.p_value == pytest.approx(1 / 31)
 
@@ -77,6 +77,19 @@ def test_few_entries_of_equal_samples_differ():
     pulls = (found.generated - found.reference)[above] / found.error[above]
     assert np.sqrt(np.mean(pulls**2)) == pytest.approx(1, abs=0.3)
     assert found.difference.value == pytest.approx(found.difference.floor, abs=4 * found.difference.error)
+
+
+def test_as_many_entries_of_equal_samples_differ_as_are_expected():
+    rng = np.random.default_rng(9)
+    seen = expected = 0.0
+    for seed in range(30):
+        reference, generated = rng.normal(size=(2, 200, 20)).astype(np.float32)
+        resampling = Resampling(200, 200, False, 10, seed)
+        found = compare_correlations(reference, generated, [str(i) for i in range(20)], resampling)
+        seen, expected = seen + found.significant, expected + found.expected
+    # of 5,700 entries 15 lie beyond three standard deviations of a Gaussian, 85 of Student's t
+    assert expected == pytest.approx(85, abs=1)
+    assert seen == pytest.approx(expected, rel=0.3)
 
 
 @pytest.mark.parametrize("change", [0.0, 0.4])

@@ -30,8 +30,21 @@ def test_errors_of_the_mean_area_and_divergence_are_those_of_simulation(shift):
     for estimates in ([one.area for one in found], [one.divergence for one in found]):
         values, errors = np.array([(one.value, one.error) for one in estimates]).T
         assert 0.7 < np.std((values - values.mean()) / errors) < 1.3
-    chances = [chance_of_area(one, samples(0, shift).label) for one in found]
+    chances = [chance_of_area(one, samples(0, shift).label, group) for one in found]
     assert np.mean(np.array(chances) < 0.1) < 0.25 if shift == 0 else max(chances) < 0.1
+
+
+def test_chance_counts_groups_of_like_showers_once():
+    """Each particle has four showers that are nearly the same."""
+    label, group = np.repeat([0, 1], 160), np.repeat(np.arange(80), 4)
+    chances = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        features = np.repeat(rng.normal(size=(80, 10)), 4, axis=0) + 0.3 * rng.normal(size=(320, 10))
+        found = cross_fit(LabelledFeatures(features, label), group, fit_means, np.random.default_rng(seed), 5)
+        chances.append([chance_of_area(found, label, one) for one in (group, np.arange(320))])
+    grouped, alone = np.mean(np.array(chances) < 0.1, axis=0)
+    assert grouped < 0.2 < alone  # 0.1, and far more if each shower counted
 
 
 def test_groups_stay_together_and_labels_are_dealt_evenly():

@@ -32,19 +32,51 @@ def particles(rng, count):
 
 
 def test_nearest_points_are_joined_first_and_once():
-    found = neighbour_pairs(np.array([[0.0], [1.0], [1.9], [10.0], [11.5]]))
+    found = neighbour_pairs(np.array([[0.0], [1.0], [1.9], [10.0], [11.5]]), np.random.default_rng(0))
     pairs = set(zip(found.first.tolist(), found.second.tolist(), strict=True))
     assert pairs == {(1, 2), (3, 4)}
     assert sorted(found.distance) == pytest.approx([0.9, 1.5])
     with pytest.raises(DataError, match="1 showers make no pairs"):
-        neighbour_pairs(np.zeros((1, 2)))
+        neighbour_pairs(np.zeros((1, 2)), np.random.default_rng(0))
 
 
 def test_nearly_all_points_find_a_partner_and_none_finds_two():
-    found = neighbour_pairs(np.random.default_rng(1).normal(size=(500, 4)))
+    found = neighbour_pairs(np.random.default_rng(1).normal(size=(500, 4)), np.random.default_rng(0))
     places = np.concatenate([found.first, found.second])
     assert len(places) == len(set(places.tolist()))
     assert len(places) > 0.85 * 500
+
+
+@pytest.mark.parametrize("coordinates", [np.zeros((2000, 0)), np.zeros((2000, 3))])
+def test_all_points_in_one_place_are_joined_at_random(coordinates):
+    first, second = (neighbour_pairs(coordinates, np.random.default_rng(seed)) for seed in (1, 2))
+    for found in (first, second):
+        assert sorted([*found.first, *found.second]) == list(range(2000))
+        assert not found.distance.any()
+        assert abs(np.corrcoef(found.first, found.second)[0, 1]) < 0.15
+    assert not np.array_equal(first.first, second.first)
+
+
+def test_equal_points_are_joined_first_and_the_odd_one_out_stays_alone():
+    steps = np.repeat([0.0, 1.0, 2.0], [400, 301, 300])
+    others = np.array([10.0, 10.5])
+    found = neighbour_pairs(np.concatenate([steps, others])[:, None], np.random.default_rng(1))
+    assert len(found.first) == 200 + 150 + 150 + 1
+    assert sorted(found.distance)[-2:] == pytest.approx([0, 0.5])
+
+
+def test_what_only_rounding_varies_is_left_out():
+    # |p| of 20 GeV in all directions, all into one place, in single precision
+    rng = np.random.default_rng(8)
+    slopes = np.concatenate([rng.uniform(-0.2, 0.2, size=(500, 2)), np.ones((500, 1))], axis=1)
+    momenta = 20 * slopes / np.linalg.norm(slopes, axis=1, keepdims=True)
+    places = np.full((500, 2), [33.3, 1e-3]) * (1 + 1e-7 * rng.normal(size=(500, 2)))
+    incident = np.concatenate([momenta, places], axis=1).astype(np.float32)
+    coordinates = condition_coordinates(incident, GEOMETRY, up_to_whole_cells=False)
+    direction = incident[:, :2].astype(float) / incident[:, 2:3]
+    np.testing.assert_allclose(coordinates, (direction - direction.mean(axis=0)) / direction.std(axis=0), atol=1e-5)
+    # a polynomial of two variables has 6 terms; one of five would have 21, and as many values would leave none
+    assert np.isfinite(without_trend(rng.normal(size=8), incident[:8])).all()
 
 
 def test_coordinates_repeat_from_cell_to_cell_of_the_finest_layer():
@@ -76,7 +108,7 @@ def test_neighbours_give_the_variance_and_their_distance_adds_to_it():
     # values a c + noise: half the squared difference is the variance of the noise, and a^2 / 2 of the squared distance
     rng = np.random.default_rng(3)
     condition = rng.uniform(size=(4000, 1))
-    pairs = neighbour_pairs(condition)
+    pairs = neighbour_pairs(condition, rng)
     trend = 900.0 * condition[:, 0]
     added = half_squared_differences(trend, pairs)
     np.testing.assert_allclose(added, 900**2 * pairs.distance**2 / 2)
@@ -93,7 +125,7 @@ def test_neighbours_give_the_variance_and_their_distance_adds_to_it():
 def test_spreads_of_the_same_particles(width, expected):
     rng = np.random.default_rng(4)
     incident = particles(rng, 3000)
-    pairs = neighbour_pairs(condition_coordinates(incident, GEOMETRY, up_to_whole_cells=True))
+    pairs = neighbour_pairs(condition_coordinates(incident, GEOMETRY, up_to_whole_cells=True), rng)
     trend = 3 * np.log(incident[:, 2]) + incident[:, 3]
     samples = [trend + rng.normal(0, 1.0, 3000), trend + rng.normal(0, width, 3000) if width else trend]
     halves = [half_squared_differences(without_trend(values, incident), pairs) for values in samples]
@@ -106,7 +138,7 @@ def test_spreads_of_the_same_particles(width, expected):
 def test_what_remains_of_the_distance_cancels_for_equal_samples_and_dilutes_a_difference():
     rng = np.random.default_rng(5)
     condition = rng.uniform(size=(4000, 1))
-    pairs = neighbour_pairs(condition)
+    pairs = neighbour_pairs(condition, rng)
     trend = 4000.0 * condition[:, 0]  # not taken off
     added = half_squared_differences(trend, pairs).mean()
     assert added > 0.3

@@ -77,6 +77,17 @@ def test_extrapolation_takes_the_floor_away():
     assert found.error >= finite.error
 
 
+def test_pairs_of_the_same_particles_have_a_floor_of_their_own():
+    # showers that depend on the particle alone: each exchange of labels within pairs leaves the samples as they are
+    rng = np.random.default_rng(8)
+    sample = rng.normal(size=(480, 5))
+    finite = frechet_physics_distance(sample, sample, Resampling(480, 480, True, 20, 1))
+    found = extrapolated_frechet_distance(sample, sample, finite, rng=rng, paired=True)
+    assert found.value == pytest.approx(0, abs=1e-5)
+    assert found.floor == pytest.approx(0, abs=1e-5)
+    assert "exchanges of labels within pairs" in found.floor_note
+
+
 def test_dependent_constant_and_missing_observables_are_fine():
     rng = np.random.default_rng(5)
     column, share = rng.normal(size=(400, 1)), rng.dirichlet(np.ones(3), size=400)

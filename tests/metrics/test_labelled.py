@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from calogan.metrics.labelled import area_shares, area_under_curve, cross_entropy, grouped_error
+from calogan.metrics.labelled import area_shares, area_under_curve, balanced_weight, cross_entropy, grouped_error
 
 
 def best(shift):
@@ -53,3 +53,11 @@ def test_cross_entropy_of_indifferent_and_of_certain_scores():
     assert cross_entropy(np.zeros(2), label) == pytest.approx(np.log(2))
     assert cross_entropy(np.array([-1e3, 1e3]), label) == 0.0
     assert cross_entropy(np.array([0.0, 1e3]), label, np.array([1.0, 3.0])) == pytest.approx(np.log(2) / 4)
+
+
+def test_balanced_labels_have_one_sum_and_mean_1():
+    label, weight = np.repeat([0, 1], [30, 10]), np.random.default_rng(8).uniform(0.5, 2.0, 40)
+    balanced = balanced_weight(label, weight)
+    assert balanced[label == 0].sum() == pytest.approx(balanced[label == 1].sum())
+    assert balanced.mean() == pytest.approx(1.0)
+    assert np.ptp((balanced / weight)[label == 0]) == pytest.approx(0.0, abs=1e-12)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
@@ -115,6 +117,22 @@ def test_queries_that_share_a_neighbour_count_as_one():
     value = 51 / 52
     assert metric.error == pytest.approx(np.sqrt(value * (1 - value)))
     assert metric.p_value > 0.4  # one label out of two
+
+
+def test_the_chance_of_many_queries_needs_little_memory():
+    near = Nearest(np.arange(4000), np.ones(4000))
+    far = Nearest(np.arange(4000), np.tile([0.5, 2.0], 2000))
+    tracemalloc.start()
+    try:
+        metric = training_share(near, far, 10, 10, np.random.default_rng(1), name="share")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1000 * 4000  # bytes: not even one for each label of each exchange
+    chance = (np.random.default_rng(1).random((1000, 4000)) < 0.5).mean(axis=1)
+    assert metric.value == 0.5
+    assert metric.p_value == (1 + np.sum(chance >= 0.5 - 1e-12)) / 1001
 
 
 def test_no_showers_are_refused():

@@ -111,6 +111,33 @@ def test_weights_of_the_best_accuracy_are_kept():
     assert np.mean((scores > 0) == label) > 0.9
 
 
+@pytest.mark.parametrize("best", ["loss", "accuracy"])
+def test_the_more_frequent_label_is_no_answer(best):
+    """Nine of ten showers are of label 0: a network that always says 0 is right for 90% of them."""
+    rng = np.random.default_rng(0)
+    label = (np.arange(1000) % 10 == 0).astype(int)
+    showers = LabelledFeatures(rng.normal(size=(1000, 2)) + 1.0 * label[:, None], label)
+    settings = NetworkSettings(
+        hidden=(8,), epochs=8, best=best, learning_rate=0.02, weight_decay=0.0, input_dropout=0.0, dropout=0.0
+    )
+    said = fit_network(showers, showers, 1, settings=settings)(showers.features) > 0
+    assert said[label == 1].mean() == pytest.approx(0.76, abs=0.08)  # of the best cut, Phi(1 / sqrt 2)
+    assert said[label == 0].mean() == pytest.approx(0.24, abs=0.08)
+
+
+def test_weighted_showers_count_as_so_many():
+    rng = np.random.default_rng(0)
+    features, label = rng.normal(size=(1200, 1)), np.repeat([0, 1], 600)
+    above = features[:, 0] > 0
+    weight = np.where((label == 1) & above, 5.0, 1.0)  # as if label 1 were mostly above 0
+    showers = LabelledFeatures(features, label, weight)
+    settings = NetworkSettings(
+        hidden=(8,), epochs=8, learning_rate=0.02, weight_decay=0.0, input_dropout=0.0, dropout=0.0
+    )
+    scores = fit_network(showers, showers, 1, settings=settings)(features)
+    assert scores[above].mean() - scores[~above].mean() == pytest.approx(np.log(5), abs=0.6)
+
+
 def test_operations_of_the_challenge_network():
     weights = 901 * 2048 + 2 * 2048 * 2048 + 2048
     assert training_operations(901, 24000, CALOCHALLENGE) == 6.0 * weights * 24000 * 50

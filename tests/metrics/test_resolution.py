@@ -56,9 +56,9 @@ def test_width_of_five_numbers():
 
 
 def test_last_bin_has_its_upper_edge_and_an_empty_one_is_nan():
-    one = np.ones(2)
+    one = np.ones(30)
     found = response_by_momentum(one, one, 3 * one, 3 * one, [1, 2, 3], rng=np.random.default_rng(0))
-    assert [part.n_reference for part in found] == [0, 2]
+    assert [part.n_reference for part in found] == [0, 30]
     assert math.isnan(found[0].response.difference.value)
     assert found[1].response.difference.value == 0.0
 
@@ -131,3 +131,14 @@ def test_linearity_of_one_distribution_is_about_its_floor():
 def test_momentum_bins_have_their_lower_edge():
     found = momentum_bin(np.array([0.5, 1.0, 2.0, 3.9, 4.0, 4.1]), [1.0, 2.0, 4.0])
     assert found.tolist() == [-1, 0, 1, 1, 1, -1]
+
+
+def test_a_bin_of_few_showers_has_values_but_no_difference():
+    values = np.random.default_rng(1).normal(1.0, 0.1, 60)
+    momentum = np.repeat([1.5, 2.5], [29, 31])
+    rng = np.random.default_rng(0)
+    few, enough = response_by_momentum(values, values[::-1], momentum, momentum, [1, 2, 3], rng=rng)
+    assert few.response.reference.value == pytest.approx(values[:29].mean())
+    assert math.isnan(few.response.difference.value)
+    assert math.isnan(few.response.difference.error)
+    assert math.isfinite(enough.response.difference.value)

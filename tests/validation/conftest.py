@@ -153,11 +153,17 @@ def toy_sections():
     long = Table(("name", "value"), (("first group",), *((f"row {number}", "1") for number in range(60))), "Long table")
     drawings = (
         Drawing("response", "response of both samples", partial(figure, 2.0), key=True),
-        Drawing("../../<b>E</b>", 'distribution of "<b>E</b>"', partial(figure, 3.0), "caption <i>"),
+        Drawing("../../<b>E</b>", 'distribution of "<b>E</b>"', partial(figure, 3.0), "caption <i>", folded=True),
         Drawing("../../<b>E</b>", "another of that name", partial(figure, 3.0), key=True),
     )
     return (
-        Section("condition", "Incident particles", ("Text & arXiv:2410.21611.",), warning="Particles <differ>."),
+        Section(
+            "condition",
+            "Incident particles",
+            ("Text & arXiv:2410.21611.",),
+            warning="Particles <differ>.",
+            finding="Nothing & all.",
+        ),
         Section("E/p <x>", "Observable <E>", (), (wide, long), drawings),
     )
 

@@ -103,3 +103,10 @@ def test_an_effect_of_the_size_of_the_bound_fails_with_the_confidence():
 def test_overall(outcomes, expected):
     verdicts = [SimpleNamespace(outcome=Outcome(one)) for one in outcomes.split()]
     assert overall(verdicts) is Outcome(expected)
+
+
+def test_an_error_from_few_draws_needs_more_of_them():
+    gross = Difference("group", "criterion", 1.0, 1.0, 0.055, 0.01, 0.0, 0.02, 1000)
+    assert judged(gross, *[difference()] * 9)[0] is Outcome.FAIL
+    few = Difference("group", "criterion", 1.0, 1.0, 0.055, 0.01, 0.0, 0.02, 1000, draws=20)
+    assert judged(few, *[difference()] * 9)[0] is Outcome.UNDECIDED

@@ -24,7 +24,7 @@ def test_verdict_comes_first_and_then_warnings(text):
 def test_every_table_has_as_many_cells_in_every_row(text):
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
 
-    assert len(tables) == 4
+    assert len(tables) == 3  # criteria that do not pass, key metrics, provenance
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
@@ -41,10 +41,19 @@ def test_values_have_errors_and_floors(text):
     assert "| separation E/p | 0.0120 ± 0.0020 | 0.004 | +4.0 σ | 0.003 |" in text
 
 
-def test_metrics_that_stand_out_come_first(toy_report):
+def test_key_metrics_come_first_and_then_those_that_stand_out(toy_report):
     document = read_document(toy_report.report.parent)
 
     lines = markdown(document, ()).splitlines()
-    shown = lines[lines.index("### Metrics that stand out most from their floors (2 of 2)") + 4 :][:2]
+    shown = lines[lines.index("### Key metrics (2 of 2)") + 4 :][:2]
 
-    assert [line.split("|")[1].strip() for line in shown] == ["separation E/p", "KPD"]
+    assert [line.split("|")[1].strip() for line in shown] == ["KPD", "separation E/p"]
+
+
+def test_only_criteria_that_do_not_pass_are_listed(text):
+    table = text[text.index("### Criteria that do not pass") : text.index("### Key metrics")]
+
+    assert re.findall("[❌❔✅] [a-z]+", table) == [
+        "❌ fail",
+        "❔ undecided",
+    ]

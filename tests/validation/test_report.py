@@ -86,11 +86,24 @@ def test_key_figures_come_first_and_every_figure_once(page, toy_report):
 def test_tables_have_captions_and_scopes(page):
     tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
 
-    assert len(tables) == 7  # verdicts, two of the section, metrics and their notes, provenance, definitions
+    # what does not pass, all verdicts, two of the section, metrics and their notes, provenance, definitions
+    assert len(tables) == 8
     for table in tables:
-        assert re.search(r"<caption[^>]*>[^<]+</caption>", table)
+        assert re.search(r"<caption[^>]*><span>[^<]+</span></caption>", table)
         assert len(re.findall("<th ", table)) == len(re.findall('<th scope="(?:col|row|rowgroup)"', table))
     assert '<th scope="rowgroup" colspan="2"><span>first group</span>' in page
+
+
+def test_long_tables_and_further_figures_are_folded(page):
+    folds = re.findall(r'<details class="fold"><summary>(.*?)</summary>(.*?)</details>', page, re.DOTALL)
+
+    titles = [re.sub(r"<[^>]*>", "", title) for title, _ in folds]
+    assert titles[:2] == ["All 3 criteria (3 rows)", "1 more figure"]
+    assert len(re.findall("<img ", folds[1][1])) == 1
+
+
+def test_findings_come_before_the_text_of_their_section(page):
+    assert re.search(r'<p class="finding">Nothing &amp; all.</p>\s*<p>Text', page)
 
 
 def test_sources_are_links(page):

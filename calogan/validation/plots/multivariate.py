@@ -14,8 +14,8 @@ from calogan.validation.studies.multivariate import Coverage
 
 __all__ = ["correlation_differences", "correlation_matrices", "coverage_against_threshold", "precision_recall_curves"]
 
-_LABEL_SIZE = 6.5  # points, of the names along a matrix
-_ROW = 0.105  # inches a name needs
+_LABEL_SIZE = 7.0  # points, of the names along a matrix
+_ROW = 0.115  # inches a name needs
 _LEAST_RANGE = 0.1  # of the colours of the difference
 _ZOOM = 5.0  # times the distance of the curve from its corner
 

@@ -25,16 +25,11 @@ __all__ = ["report_sections"]
 _KEY = ("response", "occupancy", "radial_width")
 
 
-def report_sections(comparison: Comparison, least_p: float) -> list[Section]:
-    """The sections of a report in reading order: physics first, then machines that judge, then what is for some.
-
-    Args:
-        comparison: Numbers.
-        least_p: p-value of the incident particles below which the report begins with a warning.
-    """
+def report_sections(comparison: Comparison) -> list[Section]:
+    """The sections of a report in reading order: physics first, then machines that judge, then what is for some."""
     worst = max(comparison.distributions.distributions, key=lambda one: one.separation.excess).name
     sections = [
-        condition_section(comparison.condition, least_p),
+        condition_section(comparison.condition),
         response_section(comparison.response),
         distributions_section(comparison.distributions, key={*_KEY, worst}),
         profiles_section(comparison.radial_profile, comparison.cell_spectrum, comparison.occupancy_curve),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 from calogan.metrics.classifier import ClassifierTest
@@ -87,10 +88,9 @@ def _importance(found: tuple[Importance, ...]) -> Table:
         for entry in found[:_SHOWN]
     ]
     return Table(
-        ("observable", "AUC lost", "AUC alone"),
+        ("observable", "AUC lost when shuffled", "AUC alone (below 0.5: smaller in generated showers)"),
         tuple(rows),
-        "What the high-level classifier loses when an observable is shuffled among the showers, and the AUC of the "
-        "observable alone (below 0.5: smaller in generated showers). Observables that say the same share what is lost.",
+        "What the high-level classifier goes by",
         folded=True,
     )
 
@@ -104,13 +104,13 @@ def _surest(study: ClassifierStudy) -> Table:
     return Table(
         ("surest showers", "event", "|p| [GeV]", "p(generated)"),
         tuple(rows),
-        "Showers that the low-level classifier is surest about, and right.",
+        "Showers that the low-level classifier is surest about, and right",
         folded=True,
     )
 
 
 def _drawings(study: ClassifierStudy) -> tuple[Drawing, ...]:
-    found = [
+    return (
         Drawing(
             name="classifier_areas",
             title=(
@@ -122,11 +122,8 @@ def _drawings(study: ClassifierStudy) -> tuple[Drawing, ...]:
             key=True,
         ),
         Drawing("classifier_roc", "ROC curves of both classifier tests", partial(plots.receiver_curves, study)),
-        Drawing(
-            name="classifier_importance",
-            title=f"Bars: what the high-level classifier goes by, {_named(study.importance)} most of all",
-            make=partial(plots.importances, study.importance),
-        ),
+        *_learning(study),
+        _importances(study.importance),
         *(_pictures(kind, showers) for kind, showers in _kinds(study)),
         Drawing(
             "classifier_calibration",
@@ -134,22 +131,30 @@ def _drawings(study: ClassifierStudy) -> tuple[Drawing, ...]:
             partial(plots.calibrations, study),
             "After isotonic regression on showers that neither trained nor tested.",
         ),
-    ]
+    )
+
+
+def _learning(study: ClassifierStudy) -> Iterator[Drawing]:
     if len(study.learning_curve) > 1:
-        found.insert(
-            2,
-            Drawing(
-                name="classifier_learning",
-                title="Low-level area under the curve against the number of training showers",
-                make=partial(plots.learning_curve, study.learning_curve),
-                caption="Where it still rises at the end, more showers would tell the samples apart better.",
-            ),
+        yield Drawing(
+            name="classifier_learning",
+            title="Low-level area under the curve against the number of training showers",
+            make=partial(plots.learning_curve, study.learning_curve),
+            caption="Where it still rises at the end, more showers would tell the samples apart better.",
         )
-    return tuple(found)
 
 
-def _named(found: tuple[Importance, ...]) -> str:
-    return " and ".join(entry.name for entry in found[:2]) or "nothing"
+def _importances(found: tuple[Importance, ...]) -> Drawing:
+    most = " and ".join(entry.name for entry in found[:2]) or "nothing"
+    return Drawing(
+        name="classifier_importance",
+        title=f"Bars: what the high-level classifier goes by, {most} most of all",
+        make=partial(plots.importances, found),
+        caption=(
+            "What is lost when an observable is shuffled among the showers, and what it does alone. Observables that "
+            "say the same share what is lost."
+        ),
+    )
 
 
 def _kinds(study: ClassifierStudy) -> tuple[tuple[str, tuple[SureShower, ...]], ...]:

@@ -11,21 +11,16 @@ __all__ = ["condition_section"]
 _HEADER = ("property", "test", "mean, reference", "mean, generated", "distance", "p-value")
 _PAIRED = (
     "Each generated shower was made for the very particle of one reference shower. Errors therefore come from drawing "
-    "such pairs again and again, floors and p-values from exchanging the two showers of a pair."
+    "such pairs again and again, floors and most p-values from exchanging the two showers of a pair."
 )
 _UNPAIRED = (
     "The samples have particles of their own. Errors come from drawing the showers of each sample again and again, "
-    "floors and p-values from sharing out all showers anew."
+    "floors and many p-values from sharing out all showers anew."
 )
 
 
-def condition_section(check: ConditionCheck, least_p: float = 1e-3) -> Section:
-    """Tests of the incident particles; a warning where they do not agree.
-
-    Args:
-        check: Result of the tests.
-        least_p: Smallest p-value, corrected for the number of tests, that counts as agreement.
-    """
+def condition_section(check: ConditionCheck) -> Section:
+    """Tests of the incident particles; a warning where they do not agree."""
     rows = tuple(
         (
             test.name,
@@ -38,7 +33,7 @@ def condition_section(check: ConditionCheck, least_p: float = 1e-3) -> Section:
         for test in check.tests
     )
     warning = ""
-    if check.lowest_p < least_p:
+    if not check.agree:
         warning = (
             f"The samples were made for different incident particles, most of all in {check.worst.name} "
             f"(p = {probability(check.lowest_p)}). Differences below may come from the particles and not from the "
@@ -47,13 +42,13 @@ def condition_section(check: ConditionCheck, least_p: float = 1e-3) -> Section:
     caption = "Properties of the incident particles in both samples"
     table = Table(_HEADER, rows, caption, left=(0, 1), folded=check.paired and not warning)
     text = (_PAIRED if check.paired else _UNPAIRED,)
-    return Section("condition", "Incident particles", text, (table,), warning=warning, finding=_finding(check, least_p))
+    return Section("condition", "Incident particles", text, (table,), warning=warning, finding=_finding(check))
 
 
-def _finding(check: ConditionCheck, least_p: float) -> str:
+def _finding(check: ConditionCheck) -> str:
     if check.paired:
         return "Both samples have the same incident particles."
-    verb = "differ" if check.lowest_p < least_p else "agree"
+    verb = "agree" if check.agree else "differ"
     return (
         f"The incident particles {verb}: the lowest p-value, {probability(check.lowest_p)}, is of {check.worst.name}."
     )

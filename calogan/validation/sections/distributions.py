@@ -18,8 +18,8 @@ _TEXT = (
     (
         "Separation power is 0 for equal histograms and 1 for disjoint ones; chi2/ndf is about 1 for samples that "
         "agree; KS is the largest difference of the cumulative distributions; Wasserstein is the area between them"
-        " in standard deviations of the reference. Each value is followed by its error and, in brackets, by the "
-        "floor: what two samples of one distribution give at these sizes."
+        " in standard deviations of the reference. In brackets: the floor, what two samples of one distribution give "
+        "at these sizes."
     ),
     (
         "Showers outside of a histogram's range, and those that have no such number, have bins of their own in "
@@ -30,6 +30,7 @@ _WORST = 10  # observables whose distances are shown first
 _OPEN = 6  # figures beside the key ones
 _SURE = 3  # standard errors
 _DISTANCES = ("observable", "separation power", "chi2/ndf", "p", "KS", "p", "Wasserstein", "p")
+_FURTHEST = ("observable", "separation power", "from floor", "chi2/ndf", "KS", "Wasserstein")
 _COUNTS = ("observable", "unit", "reference mean", "generated mean", "outside, ref.", "gen.", "none, ref.", "gen.")
 
 
@@ -68,8 +69,8 @@ def _tables(every: Sequence[Distribution], ranked: Sequence[Distribution]) -> It
     distances = Table(_DISTANCES, tuple(_distances(one) for one in every), f"Distances of all {len(every)} observables")
     long = len(every) > _WORST
     if long:
-        worst = tuple(_distances(one) for one in ranked[:_WORST])
-        yield Table(_DISTANCES, worst, f"The {_WORST} observables that differ most")
+        worst = tuple(_worst(one) for one in ranked[:_WORST])
+        yield Table(_FURTHEST, worst, f"The {_WORST} observables that differ most; floors in brackets")
     yield replace(distances, folded=long)
     yield Table(_COUNTS, tuple(_counts(one) for one in every), "Means and showers out of range", folded=long)
 
@@ -85,6 +86,12 @@ def _distances(one: Distribution) -> tuple[str, ...]:
         _text(one.wasserstein),
         probability(one.wasserstein.p_value),
     )
+
+
+def _worst(one: Distribution) -> tuple[str, ...]:
+    power = one.separation
+    from_floor = sigmas(power.excess, power.excess_error)
+    return one.name, _text(power), from_floor, _text(one.chi2), _text(one.ks), _text(one.wasserstein)
 
 
 def _text(metric: Metric) -> str:

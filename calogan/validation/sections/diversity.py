@@ -13,7 +13,7 @@ from calogan.validation.studies.diversity import DiversityStudy, Spread
 __all__ = ["diversity_section"]
 
 _SURE = 3  # standard errors
-_HEADER = ("number", "reference", "generated", "difference [%]")
+_HEADER = ("number", "reference", "generated", "difference [%]", "pairs")
 _INTRODUCTION = (
     "Showers of one particle differ, and a generator that makes the same shower again and again would still agree in "
     "every mean. Here showers are joined to pairs of nearly the same particle; the spread is the root of half the mean "
@@ -23,6 +23,10 @@ _GAP = (
     "Momenta in a pair differ by {}% in the median. What else the particles of a pair differ by adds as much to both "
     "samples, and brings the difference a little nearer to 0."
 )
+_CUT = (
+    "The samples have {} and {} showers; of the larger one, {} drawn at random are used, since partners are farther "
+    "apart in a smaller sample."
+)
 
 
 def diversity_section(study: DiversityStudy) -> Section:
@@ -31,7 +35,7 @@ def diversity_section(study: DiversityStudy) -> Section:
     return Section(
         id="diversity",
         title="Diversity at a fixed condition",
-        text=(_INTRODUCTION, _GAP.format(number(100 * study.momentum_gap, 2))),
+        text=(_INTRODUCTION, _pairs_text(study), _GAP.format(number(100 * study.momentum_gap, 2))),
         tables=(Table(_HEADER, tuple(_row(spread) for spread in study.spreads), "Spreads", folded=True),),
         drawings=(
             Drawing(
@@ -42,6 +46,16 @@ def diversity_section(study: DiversityStudy) -> Section:
         ),
         finding=_finding(study.spreads),
     )
+
+
+def _pairs_text(study: DiversityStudy) -> str:
+    cells = study.cells
+    text = (
+        f"Pairs of reference and of generated showers: {study.pairs[0]} and {study.pairs[1]} for the observables, "
+        f"{cells.pairs_reference} and {cells.pairs_generated} for the cells."
+    )
+    cut = _CUT.format(*study.showers, min(study.showers))
+    return text if study.showers[0] == study.showers[1] else f"{text} {cut}"
 
 
 def _finding(spreads: tuple[Spread, ...]) -> str:
@@ -61,7 +75,8 @@ def _row(spread: Spread) -> tuple[str, ...]:
     found = spread.spread
     name = f"{spread.name} [{spread.unit}]" if spread.unit else spread.name
     sides = [_text(side) for side in (found.reference, found.generated)]
-    return name, *sides, _text(Estimate(100 * found.difference.value, 100 * found.difference.error))
+    difference = _text(Estimate(100 * found.difference.value, 100 * found.difference.error))
+    return name, *sides, difference, f"{spread.pairs_reference}, {spread.pairs_generated}"
 
 
 def _text(estimate: Estimate) -> str:

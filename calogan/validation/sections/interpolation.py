@@ -15,22 +15,16 @@ __all__ = ["interpolation_section"]
 
 def interpolation_section(study: InterpolationStudy) -> Section:
     """The held-out band beside its neighbours if there was one, the command for one, and the domain's edges."""
+    edges = _table(study.edges, "Edges of the momentum range; a dash for fewer than 50 showers.")
     if study.hold_out is None:
         return Section(
             id="interpolation",
             title="Interpolation and edges",
-            finding="No momentum band was held out of the training.",
+            finding="No momentum band is known to have been held out of the training.",
             text=(_how_to(study, study.suggested), _edges(study)),
-            tables=(_table(study.edges, "Edges of the momentum range; a dash for fewer than 50 showers."),),
+            tables=(edges,),
         )
-    tables = (
-        _table(
-            study.zones,
-            "The held-out band and its neighbours, as wide in ln |p|; a dash for fewer than 50 showers.",
-        ),
-        _contrasts(study),
-        _table(study.edges, "Edges of the momentum range; a dash for fewer than 50 showers."),
-    )
+    caption = "The held-out band and its neighbours, as wide in ln |p|; a dash for fewer than 50 showers."
     drawing = Drawing(
         name="interpolation",
         title="Differences of response, resolution and lit cells below, in and above the held-out band",
@@ -42,16 +36,20 @@ def interpolation_section(study: InterpolationStudy) -> Section:
         title="Interpolation and edges",
         finding=_finding(study),
         text=(_held_out(study.hold_out), _how_to(study, study.hold_out), _edges(study)),
-        tables=tables,
+        tables=(_table(study.zones, caption), _contrasts(study), edges),
         drawings=(drawing,),
     )
 
 
 def _finding(study: InterpolationStudy) -> str:
-    told = (
-        f"{one.name} {with_error(one.value, one.error)} ({sigmas(one.value, one.error)})" for one in study.contrasts
+    known = [one for one in study.contrasts if one.error > 0]
+    if not known:
+        return "The band, or a neighbour of it, has too few showers to be judged."
+    worst = max(known, key=lambda one: abs(one.value / one.error))
+    return (
+        f"Largest difference of the held-out band from its neighbours: {worst.name}, "
+        f"{with_error(worst.value, worst.error)} ({sigmas(worst.value, worst.error)})."
     )
-    return f"Held-out band less the mean of its neighbours: {', '.join(told)}."
 
 
 def _held_out(band: tuple[float, float]) -> str:

@@ -11,7 +11,7 @@ from calogan.validation.page import Section, Table
 
 __all__ = ["metrics_section", "significance"]
 
-_HEADER = ("metric", "value", "floor", "above floor", "p-value", "showers", "note")
+_HEADER = ("metric", "value", "floor", "from floor", "p-value", "showers", "note")
 _NOTES = ("note", "floor from", "source of the definition")
 _TEXT = (
     "All metrics of this report in one place. Each value has its standard error; the floor is what two samples of one "

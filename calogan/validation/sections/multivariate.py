@@ -25,12 +25,14 @@ _MOST_ENTRIES = 10
 _INTRODUCTION = (
     "Each of these numbers compares many properties of a shower at once, with the dependence between them. The floor "
     "is what two samples of one distribution give at the same sizes. Distances (FPD, KPD, the mean squared difference "
-    "of correlations) above the floor are bad; of all others, numbers below it are."
+    "of correlations) above the floor are bad, all others below it; precision and density above it are bad, too."
 )
 _NEIGHBOURS = (
     "Precision and density ask whether generated showers lie among reference showers, recall and coverage whether "
-    "reference showers lie among generated ones; neighbours are found by the logarithms of all cells. At the read-out "
-    "threshold faint cells rule the distances, at higher thresholds the bright ones do."
+    "reference showers lie among generated ones; neighbours are found by the logarithms of all cells. Precision or "
+    "density above the floor shows generated showers concentrated where reference showers are most frequent, as those "
+    "of a generator are that fluctuates too little. At the read-out threshold faint cells rule the distances, at "
+    "higher thresholds the bright ones do."
 )
 
 
@@ -41,30 +43,34 @@ def multivariate_section(study: MultivariateStudy) -> Section:
         title="Many observables at once",
         text=(_INTRODUCTION, _observables_text(study), _NEIGHBOURS, _correlation_text(study.correlation)),
         tables=(_distances(study), _neighbours(study), _entries(study.correlation)),
-        drawings=(
-            Drawing(
-                "correlations",
-                "Matrix of the observables' rank correlations: reference below, generated above the diagonal",
-                partial(correlation_matrices, study.correlation),
-            ),
-            Drawing(
-                "correlation_differences",
-                "Matrix of the differences of the rank correlations, generated less reference",
-                partial(correlation_differences, study.correlation),
-            ),
-            Drawing(
-                "precision_recall",
-                "Precision against recall of clusters of showers",
-                partial(precision_recall_curves, study.prd),
-                caption="Equal distributions reach the upper right corner.",
-            ),
-            Drawing(
-                "coverage",
-                "Precision, recall, density and coverage against the threshold",
-                partial(coverage_against_threshold, study.coverage),
-            ),
-        ),
+        drawings=_drawings(study),
         finding=_finding(study),
+    )
+
+
+def _drawings(study: MultivariateStudy) -> tuple[Drawing, ...]:
+    return (
+        Drawing(
+            "correlations",
+            "Matrix of the observables' rank correlations: reference below, generated above the diagonal",
+            partial(correlation_matrices, study.correlation),
+        ),
+        Drawing(
+            "correlation_differences",
+            "Matrix of the differences of the rank correlations, generated less reference",
+            partial(correlation_differences, study.correlation),
+        ),
+        Drawing(
+            "precision_recall",
+            "Precision against recall of clusters of showers",
+            partial(precision_recall_curves, study.prd),
+            caption="Equal distributions reach the upper right corner.",
+        ),
+        Drawing(
+            "coverage",
+            "Precision, recall, density and coverage against the threshold",
+            partial(coverage_against_threshold, study.coverage),
+        ),
     )
 
 
@@ -85,7 +91,8 @@ def _observables_text(study: MultivariateStudy) -> str:
     clusters = study.prd
     return (
         f"FPD and KPD use {len(study.observables)} observables in units of the reference's standard deviations, those "
-        "beyond five of them brought there. The correlations are those of the observables' ranks. PRD uses the 24 "
+        "beyond five of them brought there; other observables and units give other values, so they cannot be compared "
+        "with published ones. The correlations are those of the observables' ranks. PRD uses the 24 "
         f"statistics of the LHCb calorimeter task in {clusters.clusters} clusters, the mean of {clusters.clusterings} "
         "clusterings; F8 weighs recall, F1/8 precision."
     )
@@ -95,8 +102,8 @@ def _correlation_text(comparison: CorrelationComparison) -> str:
     rms = number(max(comparison.difference.value, 0.0) ** 0.5, 2)
     return (
         f"Of {comparison.entries} correlations between two observables, {comparison.significant} differ by more than "
-        f"three standard errors ({number(comparison.expected, 2)} are expected by chance); the root mean square "
-        f"difference is {rms}."
+        f"three standard errors ({number(comparison.expected, 2)} are expected by chance, with the errors' own "
+        f"uncertainty); the root mean square difference is {rms}."
     )
 
 

@@ -12,30 +12,30 @@ from calogan.validation.studies.profiles import Profile
 
 __all__ = ["profiles_section"]
 
+# Title, labels of both axes, whether the horizontal one is logarithmic.
+_LABELS = {
+    "radial_profile": (
+        "Radial profile",
+        "distance from the projected track [mm]",
+        "fraction of visible energy",
+        False,
+    ),
+    "cell_spectrum": ("Cell spectrum", "cell energy [GeV]", "cells per shower", True),
+    "occupancy_curve": ("Occupancy against threshold", "threshold [GeV]", "cells per shower above it", True),
+}
 _KNOWN = 0.5  # largest relative error of the reference where a difference counts
 _SURE = 3  # standard errors
 
 
 def profiles_section(radial_profile: Profile, cell_spectrum: Profile, occupancy_curve: Profile) -> Section:
     """Means over the showers, with their standard errors, and ratios."""
-    curves = (
-        (
-            "radial_profile",
-            radial_profile,
-            "Radial profile",
-            "distance from the projected track [mm]",
-            "fraction of visible energy",
-            False,
-        ),
-        ("cell_spectrum", cell_spectrum, "Cell spectrum", "cell energy [GeV]", "cells per shower", True),
-        (
-            "occupancy_curve",
-            occupancy_curve,
-            "Occupancy against threshold",
-            "threshold [GeV]",
-            "cells per shower above it",
-            True,
-        ),
+    curves = tuple(
+        (name, profile, *_LABELS[name])
+        for name, profile in (
+            ("radial_profile", radial_profile),
+            ("cell_spectrum", cell_spectrum),
+            ("occupancy_curve", occupancy_curve),
+        )
     )
     drawings = tuple(
         Drawing(

@@ -26,7 +26,7 @@ def verdicts_section(verdicts: Sequence[Verdict]) -> Section:
     """The criteria that do not pass, failures first, and then all of them, by group."""
     every = Table(_HEADER, tuple(_rows(verdicts)), f"All {len(verdicts)} criteria", left=(0, 1, 8))
     wanting = [row for outcome in (Outcome.FAIL, Outcome.UNDECIDED) for row in verdicts if row.outcome is outcome]
-    tables = (every,)
+    tables: tuple[Table, ...] = (every,)
     if wanting and len(wanting) < len(verdicts):
         first = Table(_HEADER, tuple(_rows(wanting)), "Criteria that do not pass", left=(0, 1, 8))
         tables = (first, replace(every, folded=True))

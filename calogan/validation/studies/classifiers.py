@@ -34,6 +34,8 @@ __all__ = [
     "LearningPoint",
     "SureShower",
     "high_level_features",
+    "low_level_features",
+    "network_settings",
     "study_classifiers",
 ]
 
@@ -137,10 +139,10 @@ def study_classifiers(
         network: Sizes and lengths of the networks; those of the protocol if left out.
     """
     challenge = samples.settings.protocol == "calochallenge"
-    settings = network or (CALOCHALLENGE if challenge else NetworkSettings())
+    settings = network or network_settings(samples)
     fit_low: Fit = partial(fit_network, settings=settings)
     fit_high: Fit = fit_low if challenge else fit_trees
-    low_features, high_features = _low_level_features(samples, challenge=challenge), high_level_features(samples)
+    low_features, high_features = low_level_features(samples), high_level_features(samples)
     if challenge:
         high_features = standardise(*high_features)
         reporter.message(_announcement(samples, low_features[0].shape[1], settings))
@@ -173,10 +175,16 @@ def high_level_features(samples: Samples) -> Pair:
     return first, second
 
 
-def _low_level_features(samples: Samples, *, challenge: bool) -> Pair:
+def network_settings(samples: Samples) -> NetworkSettings:
+    """Sizes and lengths of the protocol's networks."""
+    return CALOCHALLENGE if samples.settings.protocol == "calochallenge" else NetworkSettings()
+
+
+def low_level_features(samples: Samples) -> Pair:
+    """What the low-level classifier of the protocol sees of both samples."""
     make: Callable[[Showers], NDArray[np.float32]] = (
         (lambda showers: voxel_features(showers.cell_energy, showers.incident))
-        if challenge
+        if samples.settings.protocol == "calochallenge"
         else partial(_cell_features, scale=samples.threshold or _FAINT)
     )
     return make(samples.reference), make(samples.generated)

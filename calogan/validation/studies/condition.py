@@ -15,8 +15,8 @@ from calogan.validation.samples import Samples
 
 __all__ = ["ConditionCheck", "ConditionTest", "check_condition"]
 
+_GRID = 50  # showers of one incident particle, above which it is a point of a grid
 _ROUNDING = 1e-6  # of the largest value: float32 numbers that went through other units
-_MISMATCH = 1e-3  # p-value below which the particles are said to differ
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,17 @@ class ConditionCheck:
     Attributes:
         paired: Every generated shower has the very particle of the reference shower in the same place.
         tests: One test for each property.
+        least_p: p-value, corrected for the number of tests, from which on the particles agree.
     """
 
     paired: bool
     tests: tuple[ConditionTest, ...]
+    least_p: float
+
+    @property
+    def agree(self) -> bool:
+        """Whether the particles may be of one distribution."""
+        return self.lowest_p >= self.least_p
 
     @property
     def lowest_p(self) -> float:
@@ -65,35 +72,46 @@ class ConditionCheck:
     @property
     def sentence(self) -> str:
         """The outcome in a sentence."""
-        if self.lowest_p < _MISMATCH:
+        if not self.agree:
             return (
                 f"the incident particles of the two samples differ, most of all in {self.worst.name} "
                 f"(p = {number(self.lowest_p, 2)}): differences of the showers may come from that"
             )
         if self.paired:
             return "both samples have the same incident particles: showers are compared in pairs"
-        return f"the samples have different incident particles of one distribution (p = {number(self.lowest_p, 2)})"
+        return f"the incident particles of both samples agree in their distributions (p = {number(self.lowest_p, 2)})"
 
 
 def check_condition(samples: Samples) -> ConditionCheck:
     r"""Compare \|p\|, angle, slopes, entry point and type of the incident particles of both samples.
 
     Values that differ by no more than float32 rounding count as the same, so that particles of one and the same
-    momentum agree whatever units they went through. Types are compared where both samples know them.
+    momentum agree whatever units they went through. Types are compared where both samples know them. Several showers
+    of one particle count as one, unless there are more than 50: then the particles are points of a grid.
     """
     first, second = _properties(samples.reference), _properties(samples.generated)
-    tests = [_compare(name, values, second[name]) for name, values in first.items()]
+    sizes = _independent(samples.reference), _independent(samples.generated)
+    tests = [_compare(name, values, second[name], sizes) for name, values in first.items()]
     types = samples.reference.pdg, samples.generated.pdg
     if all(pdg.all() for pdg in types):
         tests.append(_compare_types(*types))
-    return ConditionCheck(samples.paired, tuple(tests))
+    return ConditionCheck(samples.paired, tuple(tests), samples.settings.criteria.condition_p)
 
 
-def _compare(name: str, reference: NDArray[np.float64], generated: NDArray[np.float64]) -> ConditionTest:
+def _independent(showers: Showers) -> int:
+    """Number of particles that were drawn independently."""
+    particles = len(np.unique(showers.incident, axis=0))
+    return particles if len(showers) <= _GRID * particles else len(showers)
+
+
+def _compare(
+    name: str, reference: NDArray[np.float64], generated: NDArray[np.float64], sizes: tuple[int, int]
+) -> ConditionTest:
     step = _ROUNDING * max(float(np.abs(reference).max()), float(np.abs(generated).max())) or 1.0
     result = stats.ks_2samp(np.rint(reference / step), np.rint(generated / step), method="asymp")
     means = float(reference.mean()), float(generated.mean())
-    return ConditionTest(name, "Kolmogorov-Smirnov", *means, float(result.statistic), float(result.pvalue))
+    p_value = float(stats.kstwo.sf(result.statistic, max(1, round(sizes[0] * sizes[1] / sum(sizes)))))
+    return ConditionTest(name, "Kolmogorov-Smirnov", *means, float(result.statistic), p_value)
 
 
 def _compare_types(reference: NDArray[np.int32], generated: NDArray[np.int32]) -> ConditionTest:

@@ -79,11 +79,15 @@ class DiversityStudy:
         observables: Spreads of the observables, their trends with the particle taken off.
         cells: Spread of ln(1 + E / threshold) of all cells together, as the length of the vector of deviations.
         momentum_gap: Median of the larger over the smaller momentum within a pair of reference showers, less 1.
+        pairs: Pairs for the observables, in the reference and in the generated sample.
+        showers: Showers of the two samples; of the larger one, as many as the other has are joined to pairs.
     """
 
     observables: tuple[Spread, ...]
     cells: Spread
     momentum_gap: float
+    pairs: tuple[int, int]
+    showers: tuple[int, int]
 
     @property
     def spreads(self) -> tuple[Spread, ...]:
@@ -101,6 +105,8 @@ def study_diversity(samples: Samples, reporter: Reporter) -> DiversityStudy:
 
     Observables: partners have nearly the same momentum and slopes, and their tracks meet the finest layer in the same
     place of a cell; a polynomial in the condition is taken off first. Cells: partners have the same entry point too.
+    Of the larger of two unpaired samples as many showers are drawn at random as the other has, since partners are
+    farther apart in a smaller sample.
     """
     names = list(samples.observables)
     with reporter.task("diversity", total=len(names) + 1, unit="numbers") as task:
@@ -113,17 +119,22 @@ def study_diversity(samples: Samples, reporter: Reporter) -> DiversityStudy:
         task.advance()
     size = np.log(samples.reference.momentum)
     gap = float(np.expm1(np.median(np.abs(size[pairs[0].first] - size[pairs[0].second]))))
-    return DiversityStudy(tuple(spreads), cells, gap)
+    counts = len(pairs[0].first), len(pairs[1].first)
+    return DiversityStudy(tuple(spreads), cells, gap, counts, (len(samples.reference), len(samples.generated)))
 
 
 def _pairs(samples: Samples, *, up_to_whole_cells: bool) -> tuple[NeighbourPairs, NeighbourPairs]:
     """Pairs of neighbours in each sample, the same ones where the samples have the same particles."""
     geometry = samples.reference.geometry
     sides = [samples.reference] if samples.paired else [samples.reference, samples.generated]
-    found = [
-        neighbour_pairs(condition_coordinates(side.incident, geometry, up_to_whole_cells=up_to_whole_cells))
-        for side in sides
-    ]
+    least = min(len(side) for side in sides)
+    rng = samples.rng(f"diversity pairs {up_to_whole_cells}")
+    found = []
+    for side in sides:
+        used = rng.permutation(len(side))[:least]
+        coordinates = condition_coordinates(side.incident[used], geometry, up_to_whole_cells=up_to_whole_cells)
+        pairs = neighbour_pairs(coordinates, rng)
+        found.append(NeighbourPairs(used[pairs.first], used[pairs.second], pairs.distance))
     return found[0], found[-1]
 
 

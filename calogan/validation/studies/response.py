@@ -66,6 +66,7 @@ class ResponseStudy:
         occupancy: Mean number of lit cells.
         linearity: Response relative to its mean; None where there is one fine bin.
         fit: Terms of the resolution; None where there are too few bins to fit.
+        draws: Resamplings that the errors come from.
         reference_count: Reference showers.
         generated_count: Generated showers.
     """
@@ -80,6 +81,7 @@ class ResponseStudy:
     occupancy: Comparison
     linearity: Linearity | None
     fit: ResolutionFit | None
+    draws: int
     reference_count: int
     generated_count: int
 
@@ -110,7 +112,8 @@ def study_response(samples: Samples, reporter: Reporter) -> ResponseStudy:
     """
     momentum = samples.reference.momentum
     low, high = float(momentum.min()), float(momentum.max())
-    fine = logarithmic_edges(low, high, _FINE_BINS)
+    smaller = min(len(samples.reference), len(samples.generated))
+    fine = logarithmic_edges(low, high, max(1, min(_FINE_BINS, smaller // (2 * resolution.LEAST_SHOWERS))))
     with reporter.task("response", total=_STEPS, unit="steps") as task:
         bins = _bins(samples, samples.settings.momentum_bins or logarithmic_edges(low, high), "momentum bins")
         task.advance(note="momentum bins")
@@ -134,6 +137,7 @@ def study_response(samples: Samples, reporter: Reporter) -> ResponseStudy:
         occupancy=occupancy,
         linearity=linearity,
         fit=fit,
+        draws=samples.settings.bootstrap,
         reference_count=len(samples.reference),
         generated_count=len(samples.generated),
     )

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calogan.metrics.binning import observable_edges
 from calogan.metrics.classifier import ClassifierTest, fit_trees
-from calogan.metrics.crossfit import cross_fit
+from calogan.metrics.crossfit import deal
 from calogan.metrics.labelled import LabelledFeatures
 from calogan.metrics.metric import Estimate, Metric
+from calogan.metrics.network import NetworkSettings, fit_network
 from calogan.metrics.separation import separation_power
-from calogan.metrics.weighting import density_ratio, weighted_mean, weighted_width
+from calogan.metrics.weighting import (
+    area_of_halves,
+    density_ratio,
+    error_of_halves,
+    held_out_weight,
+    weighted_mean,
+    weighted_width,
+)
 from calogan.progress import Reporter
 from calogan.validation.samples import Samples
-from calogan.validation.studies.classifiers import high_level_features
+from calogan.validation.studies.classifiers import high_level_features, low_level_features, network_settings
 
 __all__ = ["Moment", "Reweighted", "WeightStudy", "study_weights"]
 
@@ -44,6 +55,9 @@ class Moment:
 class WeightStudy:
     """Weights of the generated showers and what they change.
 
+    Separation powers and the area are means over two halves of the samples: each half's showers are weighted by
+    classifiers that learnt from the other half alone, and measured within their half. All else is of `weight`.
+
     Attributes:
         n_generated: Generated showers.
         effective: Effective number of weighted showers.
@@ -52,10 +66,10 @@ class WeightStudy:
         mean_ratio: Mean of the ratios as they were; 1 for exact probabilities.
         edges: Edges of the weights' histogram, shape ``(bins + 1,)``.
         counts: Showers in each of its bins, shape ``(bins,)``.
-        separation: Separation power of each observable.
+        separation: Separation power of each observable, mean over the halves.
         moments: Mean and relative width of the response.
-        high: Area under the curve of boosted trees that see the observables.
-        weight: Weights of mean 1, shape ``(m,)``.
+        high: Area under the curve of boosted trees that see the observables, mean over the halves.
+        weight: Weights of mean 1, by classifiers that learnt from all other parts of the samples, shape ``(m,)``.
     """
 
     n_generated: int
@@ -76,19 +90,39 @@ class WeightStudy:
         return (*(entry.after for entry in self.separation), self.high.after)
 
 
-def study_weights(samples: Samples, low: ClassifierTest, reporter: Reporter) -> WeightStudy:
+@dataclass(frozen=True)
+class _Halves:
+    """Both samples, reference first, in halves: groups, halves and held-out weights of shape ``(n + m,)``."""
+
+    label: NDArray[np.int64]
+    group: NDArray[np.int64]
+    half: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+
+def study_weights(
+    samples: Samples, low: ClassifierTest, reporter: Reporter, *, network: NetworkSettings | None = None
+) -> WeightStudy:
     """Weigh generated showers by the density ratio, and measure again.
 
-    Each shower's weight comes from a classifier that has not seen it. Errors are those for given weights. Separation
-    powers are those of independent samples, before and after, even where the samples are paired.
+    Each shower's weight comes from a classifier that has not seen it; the moments' errors are those for given
+    weights. But that classifier has seen most of the reference, with the accidents that a test against the reference
+    would find: separation powers and areas are measured in halves with weights of their own (see `WeightStudy`).
+    Separation powers are those of independent samples, before and after, even where the samples are paired.
 
     Args:
         samples: Both samples.
-        low: Low-level test of the same samples.
+        low: Low-level test of the same samples, whose scores are the weights.
         reporter: Told about the classifiers.
+        network: Sizes and lengths of the networks that weigh the halves; those of the protocol if left out.
     """
     ratio = density_ratio(low.generated_score)
     edges = np.linspace(0.0, max(float(ratio.weight.max()), 1.0), 41)
+    with reporter.task(
+        "weighted classifiers", total=6 + 4 * samples.settings.classifier_repeats, unit="trainings"
+    ) as task:
+        halves = _halves(samples, network or network_settings(samples), task.advance)
+        high = _high_level(samples, halves, lambda area: task.advance(note=f"AUC {area.value:.3f}"))
     return WeightStudy(
         n_generated=len(ratio.weight),
         effective=ratio.effective,
@@ -97,19 +131,48 @@ def study_weights(samples: Samples, low: ClassifierTest, reporter: Reporter) -> 
         mean_ratio=ratio.mean_ratio,
         edges=edges,
         counts=np.histogram(ratio.weight, edges)[0],
-        separation=tuple(_separation(samples, name, ratio.weight) for name in samples.observables),
+        separation=tuple(_separation(samples, name, halves) for name in samples.observables),
         moments=_moments(samples, ratio.weight),
-        high=_high_level(samples, ratio.weight, reporter),
+        high=high,
         weight=ratio.weight,
     )
 
 
-def _separation(samples: Samples, name: str, weight: NDArray[np.float64]) -> Reweighted:
+def _halves(samples: Samples, settings: NetworkSettings, done: Callable[[], None]) -> _Halves:
+    label = np.repeat([0, 1], [len(samples.reference), len(samples.generated)])
+    group = np.concatenate([samples.reference_group, samples.generated_group])
+    rng = samples.rng("weighted halves")
+    half = deal(group, label, rng, 2)
+    showers = LabelledFeatures(np.concatenate(low_level_features(samples)), label)
+    weight = held_out_weight(showers, group, half, partial(fit_network, settings=settings), rng, done=done)
+    return _Halves(label, group, half, weight)
+
+
+def _separation(samples: Samples, name: str, halves: _Halves) -> Reweighted:
     first, second = samples.reference_values[name], samples.generated_values[name]
     edges = observable_edges(samples.observables[name], first)
-    before = separation_power(first, second, edges, name=f"unweighted separation {name}")
-    after = separation_power(first, second, edges, weights=weight, name=f"weighted separation {name}")
-    return Reweighted(name, before, after)
+    half, weight = (np.split(values, [len(first)]) for values in (halves.half, halves.weight))
+    before, after = [], []
+    for number in (0, 1):
+        reference, generated = first[half[0] == number], second[half[1] == number]
+        weights = weight[1][half[1] == number]
+        before.append(separation_power(reference, generated, edges, name=f"unweighted separation {name}"))
+        after.append(separation_power(reference, generated, edges, weights=weights, name=f"weighted separation {name}"))
+    return Reweighted(name, _mean_of_halves(*before, weighted=False), _mean_of_halves(*after, weighted=True))
+
+
+def _mean_of_halves(first: Metric, second: Metric, *, weighted: bool) -> Metric:
+    return replace(
+        first,
+        value=(first.value + second.value) / 2,
+        error=error_of_halves(first.error, second.error, weighted=weighted),
+        floor=(first.floor + second.floor) / 2,
+        floor_error=math.hypot(first.floor_error, second.floor_error) / 2,
+        n_reference=first.n_reference + second.n_reference,
+        n_generated=first.n_generated + second.n_generated,
+        floor_note=f"mean of two halves; in the first: {first.floor_note}",
+        p_value=None,
+    )
 
 
 def _moments(samples: Samples, weight: NDArray[np.float64]) -> tuple[Moment, ...]:
@@ -127,25 +190,15 @@ def _moments(samples: Samples, weight: NDArray[np.float64]) -> tuple[Moment, ...
     )
 
 
-def _high_level(samples: Samples, weight: NDArray[np.float64], reporter: Reporter) -> Reweighted:
-    """Boosted trees on the same parts, without and with weights in learning and testing."""
-    features = high_level_features(samples)
-    label = np.repeat([0, 1], [len(part) for part in features])
-    group = np.concatenate([samples.reference_group, samples.generated_group])
-    weights = np.concatenate([np.ones(len(features[0])), weight])
-    pooled, repeats = np.concatenate(features), samples.settings.classifier_repeats
+def _high_level(samples: Samples, halves: _Halves, done: Callable[[Estimate], None]) -> Reweighted:
+    """Boosted trees on the same parts of the same halves, without and with weights in learning and testing."""
+    features, repeats = np.concatenate(high_level_features(samples)), samples.settings.classifier_repeats
     found = []
-    with reporter.task("weighted classifier", total=2 * repeats, unit="trainings") as task:
-        for kind, used in (("unweighted", None), ("weighted", weights)):
-            area = cross_fit(
-                LabelledFeatures(pooled, label, used),
-                group,
-                fit_trees,
-                samples.rng("weighted classifier"),
-                repeats,
-                done=lambda area: task.advance(note=f"AUC {area.value:.3f}"),
-            ).area
-            found.append(_area_metric(f"{kind} high-level AUC", area, samples))
+    for kind, weight in (("unweighted", None), ("weighted", halves.weight)):
+        showers = LabelledFeatures(features, halves.label, weight)
+        rng = samples.rng("weighted classifier")
+        area = area_of_halves(showers, halves.group, halves.half, fit_trees, rng, repeats, done=done)
+        found.append(_area_metric(f"{kind} high-level AUC", area, samples))
     return Reweighted("high-level AUC", *found)
 
 
@@ -159,5 +212,5 @@ def _area_metric(name: str, area: Estimate, samples: Samples) -> Metric:
         n_reference=len(samples.reference),
         n_generated=len(samples.generated),
         source="arXiv:1610.06545, arXiv:1907.08209",
-        floor_note="two samples of one distribution",
+        floor_note="two samples of one distribution: classifiers that know nothing of the showers they test guess",
     )

@@ -10,6 +10,7 @@ from calogan.metrics.metric import Metric
 from calogan.metrics.prd import cluster_comparison
 from calogan.metrics.resampling import Resampling
 from calogan.validation.plots.multivariate import (
+    correlation_differences,
     correlation_matrices,
     coverage_against_threshold,
     precision_recall_curves,
@@ -22,13 +23,14 @@ def samples():
     return np.random.default_rng(1).normal(size=(2, 200, 3))
 
 
-def test_three_matrices_have_the_names_at_their_sides(samples):
+def test_matrices_have_the_names_at_their_sides(samples):
     comparison = compare_correlations(*samples, ["alpha", "beta", "gamma"], Resampling(200, 200, False, 20, 1))
-    axes = correlation_matrices(comparison).axes[::2]  # a colour bar beside each
-    assert [panel.get_title() for panel in axes] == ["reference", "generated", "generated - reference"]
-    assert [label.get_text() for label in axes[2].get_yticklabels()] == ["alpha  1", "beta  2", "gamma  3"]
-    shown = axes[2].images[0].get_array()
-    np.testing.assert_allclose(shown, comparison.generated - comparison.reference)
+    both, difference = (draw(comparison).axes[0] for draw in (correlation_matrices, correlation_differences))
+    assert [label.get_text() for label in both.get_yticklabels()] == ["alpha  1", "beta  2", "gamma  3"]
+    shown = both.images[0].get_array()
+    np.testing.assert_allclose(shown[2, :2], comparison.reference[2, :2])
+    np.testing.assert_allclose(shown[:2, 2], comparison.generated[:2, 2])
+    np.testing.assert_allclose(difference.images[0].get_array(), comparison.generated - comparison.reference)
 
 
 def test_the_curve_is_shown_beside_its_floor_and_near_its_corner(samples):

@@ -13,7 +13,7 @@ def check(p_value, *, paired=False):
         ConditionTest("|p| [GeV]", "Kolmogorov-Smirnov", 12.0, 14.0, 0.2, p_value),
         ConditionTest("particle type (pdg)", "chi-squared", math.nan, math.nan, 0.0, 1.0),
     )
-    return ConditionCheck(paired, tests)
+    return ConditionCheck(paired, tests, 1e-3)
 
 
 @pytest.mark.parametrize(("p_value", "warned"), [(1e-9, True), (4e-4, True), (6e-4, False), (0.5, False)])

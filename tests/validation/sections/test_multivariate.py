@@ -44,6 +44,14 @@ def test_figures_stand_with_errors_floors_and_p_values(study):
 
 def test_the_text_says_how_many_correlations_differ_and_all_figures_can_be_drawn(study):
     section = multivariate_section(study)
+    assert section.finding.startswith("FPD 0.250 ± 0.010, floor 0.0200 ± 0.0010 (+23 σ); ")
     assert "Of 3 correlations between two observables, 1 differ by more than three standard errors" in section.text[-1]
-    assert [drawing.name for drawing in section.drawings] == ["correlations", "precision_recall", "coverage"]
+    assert [drawing.name for drawing in section.drawings] == [
+        "correlations",
+        "correlation_differences",
+        "precision_recall",
+        "coverage",
+    ]
+    assert "precision and density above it are bad, too" in section.text[0]
+    assert "cannot be compared with published ones" in section.text[1]
     assert all(drawing.make().axes for drawing in section.drawings)

@@ -41,7 +41,7 @@ def test_particles_of_one_distribution_agree(showers):
 
     assert not found.paired
     assert found.lowest_p > 0.01
-    assert "of one distribution" in found.sentence
+    assert "agree in their distributions" in found.sentence
 
 
 @pytest.mark.parametrize(("column", "name"), [(0, "px/pz"), (1, "py/pz")])

@@ -86,3 +86,31 @@ def test_an_observable_that_no_shower_has_is_no_number(incident, reference):
     width = next(spread for spread in found.spreads if spread.name == "radial_width")
     assert np.isnan(width.spread.difference.value)
     assert width.pairs_generated == 0
+
+
+def test_one_particle_again_and_again_is_joined_at_random(incident):
+    rng = np.random.default_rng(6)
+    fixed = np.repeat(incident[0][:1], 200, axis=0)
+    found = study(showers(rng, fixed, 0.5), showers(rng, fixed[:120], 0.25), paired=False)
+    assert found.pairs == (60, 60)
+    assert found.showers == (200, 120)
+    assert (found.cells.pairs_reference, found.cells.pairs_generated) == (60, 60)
+    assert found.momentum_gap == 0
+    difference = {spread.name: spread.spread.difference for spread in found.spreads}["radial_width"]
+    assert difference.value == pytest.approx(-0.5, abs=4 * difference.error)
+
+
+def test_a_few_momenta_lose_no_showers(incident):
+    rng = np.random.default_rng(7)
+    steps = incident[0][:5][rng.integers(5, size=300)]
+    found = study(showers(rng, steps, 0.5), showers(rng, steps, 0.5), paired=True)
+    assert min(found.pairs) >= 148
+
+
+def test_partners_are_as_far_apart_in_both_samples_of_different_sizes(incident):
+    # cells at entry points far apart differ more: with partners of the whole sample the small one is 40% wider
+    rng = np.random.default_rng(8)
+    found = study(showers(rng, incident[0], 0.1), showers(rng, incident[1][:120], 0.1), paired=False)
+    difference = found.cells.spread.difference
+    assert difference.value == pytest.approx(0, abs=3 * difference.error)
+    assert abs(found.pairs[0] - found.pairs[1]) <= 6
