@@ -76,7 +76,7 @@ Overrides = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors only.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a criterion fails.")]
-Full = Annotated[bool, typer.Option("--full", help="More repeats, whole learning curves; takes long.")]
+Full = Annotated[bool, typer.Option("--full", help="More blocks and curves, all showers searched for copies; slow.")]
 Weights = Annotated[bool, typer.Option("--weights", help="Also weight showers by their density ratio.")]
 Classifiers = Annotated[
     Protocol | None, typer.Option("--protocol", help="Classifiers: of this package, or of the CaloChallenge (slow).")
@@ -334,9 +334,12 @@ def _branches(options: list[str]) -> dict[str, str | None]:
 
 def _validate_study(study: Path, split: Split, overrides: list[str], reporter: Reporter, *, force: bool) -> Verdicts:
     from calogan.config import load_config
+    from calogan.stages.report_folder import require_writable
     from calogan.stages.run import validate_run
 
-    return validate_run(load_config(study, overrides), split.value, reporter, force=force)
+    config = load_config(study, overrides)
+    require_writable(config.run_dir)
+    return validate_run(config, split.value, reporter, force=force)
 
 
 def _validate_files(

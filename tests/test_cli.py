@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -34,6 +35,13 @@ class Verdicts:
 
     def table(self):
         return [("criterion", "verdict"), ("response", "pass" if self.passed else "fail")]
+
+    def left_out(self):
+        return ("... and 3 more of separation power that pass",)
+
+    @property
+    def sentence(self):
+        return "All 4 criteria pass."
 
 
 class Stage:
@@ -82,7 +90,11 @@ def test_run_takes_overrides_prints_verdicts_and_ends_with_the_report(stage):
     config = run.arguments[0]
     assert (config.training.steps, config.seed) == (7, 3)
     assert "response" in done.stdout
-    assert done.stdout.splitlines()[-1] == "runs/demo/validation/test/report.html"
+    assert done.stdout.splitlines()[-3:] == [
+        "... and 3 more of separation power that pass",
+        "All 4 criteria pass.",
+        "runs/demo/validation/test/report.html",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +119,13 @@ def test_what_stops_a_stage_is_one_line_and_an_exit_code(stage, error, code, tex
     stage("calogan.stages.run.train_run", error)
     done = calogan_says("train", DEMO)
     assert (done.exit_code, done.stderr, done.stdout) == (code, text, "")
+
+
+def test_an_interrupted_comparison_starts_anew(stage):
+    stage("calogan.stages.run.validate_run", KeyboardInterrupt())
+    done = calogan_says("validate", DEMO)
+    assert (done.exit_code, done.stdout) == (130, "")
+    assert done.stderr == "interrupted: nothing was written; run the same command again\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -183,6 +202,7 @@ def test_a_bug_keeps_its_traceback(stage):
             ": geometry.layers.0.x.1: Input should be a valid number",
         ),
         (["generate", *GENERATE, "--branch", "px"], "--branch px: expected NAME=BRANCH"),
+        (["validate", DEMO, "--set", f"run_dir={DEMO}/run"], "/run: cannot write the report: Not a directory"),
         (["validate"], "--reference, --generated, --config, --out missing"),
         (["validate", "--reference", "a.root", "--out", "report"], "--generated, --config missing"),
         (["validate", DEMO, "--reference", "a.root"], "not both"),
@@ -220,9 +240,9 @@ def test_options_of_validate_set_the_configuration(stage):
 def test_validate_compares_two_files(stage):
     validate = stage("calogan.stages.validate.validate_files", Verdicts(passed=True))
     files = ["--reference", "calogan://a.root", "--generated", "https://b.root", "--config", DEMO, "--out", "report"]
-    assert calogan_says("validate", *files, "--set", "threshold=0.001").exit_code == 0
+    assert calogan_says("validate", *files, "--set", "threshold=0.001", "--force").exit_code == 0
     reference, generated, config, out, _ = validate.arguments
-    assert validate.named == {"split": "test"}
+    assert validate.named == {"split": "test", "force": True}
     assert (reference, generated, out) == ("calogan://a.root", "https://b.root", Path("report"))
     assert config.threshold == 0.001
 
@@ -257,6 +277,26 @@ def test_compare_refuses_what_is_no_report(reports):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ({"difference": "0.3"}, "'0.3' where a number belongs"),
+        ({"bound": True}, "True where a number belongs"),
+        ({"error": []}, "[] where a number belongs"),
+    ],
+)
+def test_compare_refuses_a_report_with_a_text_where_a_number_belongs(reports, part, value):
+    path = reports / "b" / "report.json"
+    document = json.loads(path.read_text())
+    document["criteria"][0] |= part
+    path.write_text(json.dumps(document))
+    done = calogan_says("compare", str(reports / "a"), str(reports / "b"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"error: {path}: damaged")
+    assert value in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_register_names_the_champion_and_what_it_was_before(stage):
     register = stage("calogan.stages.register.register_run", Decision(Registration("mine", "3", "2")))
     done = calogan_says("register", DEMO, "--name", "mine")
@@ -282,6 +322,14 @@ def test_register_takes_a_run_folder_wherever_it_lies(stage, tmp_path):
     (tmp_path / "config.yaml").write_text(load_config(DEMO).to_yaml())
     assert calogan_says("register", str(tmp_path)).exit_code == 0
     assert register.arguments[0].run_dir == tmp_path
+
+
+def test_register_takes_the_options_of_validate(stage):
+    register = stage("calogan.stages.register.register_run", Decision(Registration("mine", "1", None)))
+    options = ["--full", "--weights", "--protocol", "calochallenge", "--set", "validation.bootstrap=30"]
+    assert calogan_says("register", DEMO, *options).exit_code == 0
+    chosen = register.arguments[0].validation
+    assert (chosen.full, chosen.protocol, chosen.weights, chosen.bootstrap) == (True, "calochallenge", True, 30)
 
 
 def test_generate_passes_its_options_on_and_says_what_was_written(stage):

@@ -80,7 +80,10 @@ class ValidationConfig(Section):
     protocol: Literal["default", "calochallenge"] = Field(
         default="default", description="classifiers of this package, or those of the CaloChallenge (slow)"
     )
-    full: bool = Field(default=False, description="more repeats, all sizes of the learning curve: takes long")
+    full: bool = Field(
+        default=False,
+        description="whole learning curve, more blocks for coverage, all showers in the search for copies: slow",
+    )
     weights: bool = Field(
         default=False, description="density ratio of the low-level classifier as weights of the generated showers"
     )

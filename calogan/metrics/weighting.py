@@ -19,7 +19,6 @@ __all__ = [
     "DensityRatio",
     "area_of_halves",
     "density_ratio",
-    "error_of_halves",
     "held_out_weight",
     "weighted_mean",
     "weighted_width",
@@ -136,7 +135,8 @@ def area_of_halves(
 ) -> Estimate:
     """Mean over both halves of the area under the curve of classifiers that know one half alone; see `cross_fit`.
 
-    For its error see `error_of_halves`.
+    Without weights the halves are independent. With weights each half's accidents are in those of the other, and both
+    areas rise and fall together: they count as fully correlated in the error, which is an upper limit.
 
     Args:
         showers: Features, labels, and weights as `held_out_weight` gives them.
@@ -149,17 +149,9 @@ def area_of_halves(
     """
     chosen = [np.flatnonzero(half == number) for number in (0, 1)]
     areas = [cross_fit(take(showers, one), group[one], fit, rng, parts, done=done).area for one in chosen]
-    error = error_of_halves(areas[0].error, areas[1].error, weighted=showers.weight is not None)
+    first, second = (one.error for one in areas)
+    error = math.hypot(first, second) / 2 if showers.weight is None else (first + second) / 2
     return Estimate((areas[0].value + areas[1].value) / 2, error)
-
-
-def error_of_halves(first: float, second: float, *, weighted: bool) -> float:
-    """Standard error of the mean of both halves' numbers, from that of each for given weights.
-
-    Halves are independent without weights. With `held_out_weight` each half's accidents are in the weights of the
-    other, and both numbers rise and fall together: they count as fully correlated, which is an upper limit.
-    """
-    return (first + second) / 2 if weighted else math.hypot(first, second) / 2
 
 
 def weighted_mean(values: NDArray[np.float64], weight: NDArray[np.float64]) -> Estimate:

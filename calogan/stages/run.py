@@ -74,9 +74,13 @@ def run_folder(config: Config, reporter: Reporter) -> Iterator[Path]:
     """Hold the run folder for this process, and keep the resolved configuration in it.
 
     Raises:
-        StoreError: Another process holds it, or it holds results of another configuration.
+        StoreError: It cannot be made, another process holds it, or it holds results of another configuration.
     """
-    config.run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        config.run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{config.run_dir}: cannot make the run folder: {error.strerror or error}; choose another run_dir"
+        raise StoreError(msg) from error
     with _locked(config.run_dir, reporter):
         _claim(config)
         yield config.run_dir

@@ -117,13 +117,23 @@ def test_a_criterion_that_does_not_pass_stands_in_the_way(study, report):
     assert _registered() == {}
 
 
-@pytest.mark.parametrize("name", ["bundle", "data", "split", "settings", "calogan"])
+@pytest.mark.parametrize("name", ["bundle", "data", "split", "calogan"])
 def test_a_report_of_something_else_does_not_count(study, report, name):
     report("pass", **{name: "other"})
 
     with pytest.raises(StoreError, match=f"out of date: its {name} is other, that of the study"):
         register_run(study, SilentReporter())
     assert _registered() == {}
+
+
+def test_a_report_with_other_settings_says_what_to_do(study, report):
+    report("pass", settings="f" * 64)
+
+    with pytest.raises(StoreError, match=r"made with other settings .* the same --set, --full.*`calogan validate"):
+        register_run(study, SilentReporter())
+    report("pass", data="0123456789abcdef" * 4)
+    with pytest.raises(StoreError, match=r"its data is 01234567, that of the study [0-9a-f]{8}; run"):
+        register_run(study, SilentReporter())
 
 
 def test_a_report_without_criteria_passes_nothing(study, report):

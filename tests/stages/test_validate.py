@@ -14,7 +14,7 @@ from calogan.data.root import ShowerWriter
 from calogan.data.schema import Schema
 from calogan.data.store import Store
 from calogan.data.toy import toy_showers
-from calogan.errors import DataError, SchemaError, ShapeError, StoreError
+from calogan.errors import CaloganError, DataError, SchemaError, ShapeError, StoreError
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
@@ -22,6 +22,7 @@ from calogan.stages import validate as stage
 from calogan.stages.prepare import prepare
 from calogan.stages.validate import validate_files, validate_run
 from calogan.validation import report
+from calogan.validation.document import Document, digest_of
 from calogan.validation.studies import speed
 from calogan.validation.summary import Verdicts
 
@@ -248,7 +249,9 @@ def test_report_is_made_once_for_the_same_inputs(run, monkeypatch):
     with pytest.raises(pytest.fail.Exception, match="compared again"):
         validate_run(run, "test", forced, force=True)
     with pytest.raises(pytest.fail.Exception, match="compared again"):
-        validate_run(settings(run, seed=5), "test", other)
+        validate_run(settings(run, seed=5, full=True), "test", other)
+    assert other.lines[0] == f"{made.report.parent}: replacing the report made with other settings"
+    assert other.lines[1].startswith("full protocol: learning curve with all sizes, each tested 3 times")
 
 
 def test_nothing_prepared_is_said(config):
@@ -362,3 +365,46 @@ def test_file_that_fits_no_source_is_named(config, geometry, tmp_path):
     with pytest.raises(SchemaError, match=r"a\.root fits none of the configuration's sources: data\.sources\[0\]"):
         validate_files(tmp_path / "a.root", tmp_path / "a.root", only_hits, tmp_path / "out", SilentReporter())
     assert not (tmp_path / "out").exists()
+
+
+def test_report_on_two_samples_is_made_once_for_the_same_inputs(config, geometry, tmp_path, compared):
+    write(tmp_path / "a.root", config, 1, toy_showers(np.random.default_rng(3), geometry, 130))
+    log, out = Log(), tmp_path / "out"
+
+    def again(study, **named):
+        return validate_files(tmp_path / "a.root", tmp_path / "a.root", study, out, log, **named)
+
+    again(config)
+    inputs = compared[0].inputs
+    out.mkdir()
+    (out / "report.json").write_text(Document("t", inputs, {}, 120, 120, 3e-4, (), (), {}, {}).to_json())
+    (out / "report.html").write_text(digest_of(inputs))
+    assert again(config).report == out / "report.html"
+    assert len(compared) == 1
+    assert "is there already" in log.lines[0]
+    again(config, force=True)
+    assert len(compared) == 2
+    again(settings(config, bootstrap=30))
+    again(changed(config, domain=config.domain.model_dump(mode="json") | {"momentum": [1, 32]}))
+    assert len(compared) == 4
+    assert log.lines[1:] == [
+        f"{out}: replacing the report made with other settings",
+        f"{out}: replacing the report made with other inputs (cells and domain)",
+    ]
+
+
+def test_folder_that_cannot_be_written_is_found_before_anything_is_read(config, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    for out in (tmp_path / "file", tmp_path / "file" / "out" / "deeper"):
+        with pytest.raises(CaloganError, match=f"{out}: cannot write the report: Not a directory"):
+            validate_files("absent.root", "absent.root", config, out, SilentReporter())
+
+
+def test_run_folder_that_cannot_be_written_is_found_before_anything_is_generated(run, compared):
+    (run.run_dir / "validation").write_text("in the way")
+    log = Log()
+
+    with pytest.raises(CaloganError, match="cannot write the report: Not a directory"):
+        validate_run(run, "test", log)
+    assert (log.tasks, compared) == ([], [])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from calogan.errors import StoreError
 from calogan.metrics.metric import Metric
 from calogan.validation.document import read_document
 from calogan.validation.side_by_side import put_side_by_side, write_side_by_side
@@ -64,6 +65,11 @@ def test_reports_that_differ_in_the_model_alone_give_no_warning(first, second):
     [
         ({"inputs": {"bundle": "x", "split": "test", "data": "other"}}, "data: A has not known, B has other"),
         ({"inputs": {"split": "validation"}}, "split: A has test, B has validation"),
+        (
+            {"inputs": {"split": "test", "settings": "f" * 64}},
+            "A and B were made with other settings (validation, threshold)",
+        ),
+        ({"inputs": {"split": "test", "data": "0123456789abcdef" * 4}}, "data: A has not known, B has 01234567"),
         ({"threshold": 1e-3}, r"threshold [GeV]: A has 0.0003, B has 0.001"),
         ({"reference_count": 500}, "number of reference showers: A has 400, B has 500"),
         ({"generated_count": 500}, "number of generated showers: A has 300, B has 500"),
@@ -71,6 +77,28 @@ def test_reports_that_differ_in_the_model_alone_give_no_warning(first, second):
 )
 def test_reports_of_another_kind_give_a_warning(first, second, change, text):
     assert put_side_by_side(first, replace(second, **change)).warnings == (text,)
+
+
+def test_two_files_of_other_models_give_no_warning(first):
+    inputs = {"digest of the reference": "a", "generated files": "x.root", "digest of the generated": "b"}
+    other = inputs | {"generated files": "y.root", "digest of the generated": "c"}
+
+    assert put_side_by_side(replace(first, inputs=inputs), replace(first, inputs=other)).warnings == ()
+
+
+@pytest.mark.parametrize("name", ["../../secret/figures/x", "/etc/x", "a.b", "", "x\n"])
+def test_a_figure_of_another_folder_is_never_read(first, second, tmp_path, name):
+    secret = tmp_path / "secret" / "figures"
+    secret.mkdir(parents=True)
+    (secret / "x.png").write_bytes(b"private")
+    hostile = replace(first, key_pictures=(name,), pictures={name: "title"})
+    figures = tmp_path / "one" / "figures"
+    figures.mkdir(parents=True)
+
+    with pytest.raises(StoreError, match="is no name of a figure") as refused:
+        write_side_by_side(put_side_by_side(hostile, hostile), hostile, hostile, (figures, figures), tmp_path / "out")
+    assert repr(name) in str(refused.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_value_that_could_not_be_measured_is_nobodys_win(first):

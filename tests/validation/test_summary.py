@@ -34,6 +34,9 @@ def test_table_of_a_large_group_shows_its_worst_and_what_does_not_pass(make_verd
 
     assert all(len(row) == len(header) for row in shown)
     assert [row[0].split(": ")[1] for row in shown] == ["alone", "c5", "open"]
+    left_out = Verdicts(rows, {}, 100, Path("report.html")).left_out()
+    assert left_out == ("... and 5 more of separation power that pass",)
+    assert Verdicts(rows[:3], {}, 100, Path("report.html")).left_out() == ()
 
 
 def test_tags_of_a_run(make_verdict):

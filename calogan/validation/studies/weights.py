@@ -20,7 +20,6 @@ from calogan.metrics.separation import separation_power
 from calogan.metrics.weighting import (
     area_of_halves,
     density_ratio,
-    error_of_halves,
     held_out_weight,
     weighted_mean,
     weighted_width,
@@ -158,14 +157,14 @@ def _separation(samples: Samples, name: str, halves: _Halves) -> Reweighted:
         weights = weight[1][half[1] == number]
         before.append(separation_power(reference, generated, edges, name=f"unweighted separation {name}"))
         after.append(separation_power(reference, generated, edges, weights=weights, name=f"weighted separation {name}"))
-    return Reweighted(name, _mean_of_halves(*before, weighted=False), _mean_of_halves(*after, weighted=True))
+    return Reweighted(name, _mean_of_halves(*before), _mean_of_halves(*after))
 
 
-def _mean_of_halves(first: Metric, second: Metric, *, weighted: bool) -> Metric:
+def _mean_of_halves(first: Metric, second: Metric) -> Metric:
     return replace(
         first,
         value=(first.value + second.value) / 2,
-        error=error_of_halves(first.error, second.error, weighted=weighted),
+        error=math.hypot(first.error, second.error) / 2,
         floor=(first.floor + second.floor) / 2,
         floor_error=math.hypot(first.floor_error, second.floor_error) / 2,
         n_reference=first.n_reference + second.n_reference,
