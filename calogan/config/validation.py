@@ -20,7 +20,7 @@ class CriteriaConfig(Section):
 
     response: float = Field(default=0.004, gt=0, description="|relative difference of the response|, all momenta")
     response_bin: float = Field(default=0.02, gt=0, description="the same in each momentum bin")
-    resolution: float = Field(default=0.045, gt=0, description="|relative difference of the resolution|, all momenta")
+    resolution: float = Field(default=0.05, gt=0, description="|relative difference of the resolution|, all momenta")
     resolution_bin: float = Field(default=0.15, gt=0, description="the same in each momentum bin")
     occupancy: float = Field(default=0.02, gt=0, description="|relative difference of the mean number of lit cells|")
     separation: float = Field(default=0.01, gt=0, description="separation power minus floor, each observable")
