@@ -279,7 +279,7 @@ def _run_provenance(config: Config, split: Split, store: Store, sampler: ShowerS
         "reference files": ", ".join(Path(shard.source).name for shard in store.manifest.shards),
         "digest of the data": store.digest,
         "bundle": sampler.bundle.info.id,
-        "trained on": str(sampler.bundle.info.provenance),
+        "trained on": ", ".join(f"{key} {value}" for key, value in sampler.bundle.info.provenance.items()),
         "held out of the training": "nothing" if band is None else f"{band[0]:g} to {band[1]:g} GeV",
         "seed of the generated showers": str(config.validation.seed),
         "digest of the settings": config.digest("validation", "threshold"),
