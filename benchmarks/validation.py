@@ -44,6 +44,7 @@ from calogan.validation.comparison import Context, compare
 from calogan.validation.criteria import judge
 from calogan.validation.report import write_report
 from calogan.validation.sections import report_sections
+from calogan.validation.summary import tally
 
 DEMO = Path(__file__).parents[1] / "configs" / "demo.yaml"
 GROUPS = {
@@ -163,6 +164,7 @@ def time_comparison(showers: Showers, repeats: int) -> None:  # noqa: ARG001
     total = time.perf_counter() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{'comparison':65} {compared:8.1f} s\n{'with the page and its figures':65} {total:8.1f} s")
+    print(f"verdicts of two samples of one generator, of the same particles: {tally(verdicts)}")
     print(f"peak memory {memory:.0f} MiB, {os.environ['OMP_NUM_THREADS']} threads")
 
 
