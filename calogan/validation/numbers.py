@@ -15,14 +15,17 @@ def number(value: float | None, digits: int = 4) -> str:
     """A few significant digits; a dash where there is no number.
 
     Example:
-        >>> number(0.123456), number(1e-9), number(2000.0), number(float("nan"))
-        ('0.1235', '1.0e-09', '2000', '–')
+        >>> number(0.123456), number(1e-9), number(2000.0), number(727.3, 2), number(float("nan"))
+        ('0.1235', '1.0e-09', '2000', '730', '–')
     """
     if value is None or not math.isfinite(value):
         return "–"
     if float(value).is_integer() and abs(value) < 1e6:
         return str(int(value))
-    return f"{value:.{digits}g}" if 1e-4 <= abs(value) < 1e6 else f"{value:.1e}"
+    if not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.1e}"
+    short = f"{value:.{digits}g}"
+    return f"{float(short):.0f}" if "e" in short else short
 
 
 def with_error(value: float, error: float) -> str:
