@@ -11,7 +11,7 @@ from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.document import PAGE, Document
 from calogan.validation.numbers import number, probability, sigmas, with_error
 from calogan.validation.sections.metrics import significance
-from calogan.validation.summary import sentence, tally
+from calogan.validation.summary import criterion_name, sentence, tally
 
 __all__ = ["markdown"]
 
@@ -57,7 +57,7 @@ def markdown(document: Document, warnings: Sequence[str]) -> str:
 
 def _criterion(row: Verdict) -> tuple[str, ...]:
     return (
-        f"{row.group}: {row.criterion}",
+        criterion_name(row.group, row.criterion),
         _SIGNS[row.outcome],
         with_error(row.difference, row.error),
         number(row.floor, 2),

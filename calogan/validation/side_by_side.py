@@ -18,7 +18,7 @@ from calogan.validation.numbers import number, with_error
 from calogan.validation.page import Section, Table
 from calogan.validation.render import Headline, render
 from calogan.validation.report import write_together
-from calogan.validation.summary import tally
+from calogan.validation.summary import criterion_name, tally
 
 __all__ = ["Row", "SideBySide", "put_side_by_side", "write_side_by_side"]
 
@@ -94,7 +94,7 @@ class SideBySide:
         """Criteria of both as texts."""
         header = ("criterion", "A", "B", "difference A", "difference B", "B − A", "better")
         rows = tuple(
-            (f"{row.group}: {row.name}", *row.outcomes, *_values(row), _sigmas(row), row.better)
+            (criterion_name(row.group, row.name), *row.outcomes, *_values(row), _sigmas(row), row.better)
             for row in self.criteria
         )
         return Table(header, rows, "Criteria of both reports", left=(0, 1, 2, 6))
@@ -129,7 +129,7 @@ def put_side_by_side(first: Document, second: Document) -> SideBySide:
     """
     criteria = [{(row.group, row.criterion): row for row in one.criteria} for one in (first, second)]
     metrics = [{metric.name: metric for metric in one.metrics} for one in (first, second)]
-    lonely = [f"{group}: {name}" for group, name in sorted(criteria[0].keys() ^ criteria[1].keys())]
+    lonely = [criterion_name(group, name) for group, name in sorted(criteria[0].keys() ^ criteria[1].keys())]
     return SideBySide(
         titles=(first.title, second.title),
         tallies=(tally(first.criteria), tally(second.criteria)),

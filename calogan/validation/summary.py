@@ -13,7 +13,7 @@ from calogan.metrics.metric import Metric
 from calogan.validation.criteria import Outcome, Verdict, overall
 from calogan.validation.numbers import number, with_error
 
-__all__ = ["Verdicts", "figures_of", "obstacles", "sentence", "tally"]
+__all__ = ["Verdicts", "criterion_name", "figures_of", "obstacles", "sentence", "tally"]
 
 _MOST_OF_A_GROUP = 5
 _MOST_NAMED = 6
@@ -113,7 +113,7 @@ def sentence(rows: Sequence[Verdict]) -> str:
 
 def obstacles(rows: Sequence[Verdict], outcome: Outcome) -> str:
     """Names of the criteria of one outcome, the first few of them; empty if there are none."""
-    names = [_name(row) for row in rows if row.outcome is outcome]
+    names = [criterion_name(row.group, row.criterion) for row in rows if row.outcome is outcome]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return "; ".join(names[:_MOST_NAMED]) + more
 
@@ -130,15 +130,20 @@ def _excess(row: Verdict) -> float:
     return excess if math.isfinite(excess) else -math.inf
 
 
-def _name(row: Verdict) -> str:
-    """Criterion with the first words of its group, unless it begins with them."""
-    group = row.group.partition(":")[0]
-    return row.criterion if row.criterion.startswith(f"{group},") else f"{group}: {row.criterion}"
+def criterion_name(group: str, criterion: str) -> str:
+    """Criterion with the first words of its group, unless it begins with them.
+
+    Example:
+        >>> criterion_name("response: relative difference", "response, all momenta")
+        'response, all momenta'
+    """
+    first = group.partition(":")[0]
+    return criterion if criterion.startswith(f"{first},") else f"{first}: {criterion}"
 
 
 def _text(row: Verdict) -> tuple[str, ...]:
     return (
-        _name(row),
+        criterion_name(row.group, row.criterion),
         number(row.reference),
         number(row.generated),
         with_error(row.difference, row.error),
