@@ -171,10 +171,11 @@ def fit_trees(training: LabelledFeatures, validation: LabelledFeatures, seed: in
     trees = HistGradientBoostingClassifier(
         max_iter=100, learning_rate=0.1, max_leaf_nodes=15, min_samples_leaf=30, early_stopping=False, random_state=seed
     )
-    trees.fit(training.features, training.label, sample_weight=training.weight)
-    stages = trees.staged_decision_function(validation.features)
+    told = np.isfinite(training.features).any(axis=0)  # scikit-learn cannot bin a column without any number
+    trees.fit(training.features[:, told], training.label, sample_weight=training.weight)
+    stages = trees.staged_decision_function(validation.features[:, told])
     best = int(np.argmin([cross_entropy(scores, validation.label, validation.weight) for scores in stages]))
-    return lambda features: np.asarray(next(islice(trees.staged_decision_function(features), best, None)))
+    return lambda features: np.asarray(next(islice(trees.staged_decision_function(features[:, told]), best, None)))
 
 
 def _check(

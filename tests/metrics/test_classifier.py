@@ -10,7 +10,7 @@ import pytest
 
 from calogan.errors import DataError, ShapeError
 from calogan.metrics.classifier import classifier_test, fit_trees
-from calogan.metrics.labelled import LabelledFeatures
+from calogan.metrics.labelled import LabelledFeatures, area_under_curve
 from calogan.metrics.network import NetworkSettings, fit_network
 
 pytest.importorskip("sklearn")
@@ -87,3 +87,12 @@ def test_mismatched_arrays_and_few_groups_are_refused():
         test(np.zeros((30, 2)), np.zeros((30, 3)), np.arange(30), np.arange(30))
     with pytest.raises(DataError, match="generated has 1"):
         test(np.zeros((30, 2)), np.zeros((30, 2)), np.arange(30), np.zeros(30, int))
+
+
+def test_a_feature_without_any_number_is_left_out():
+    rng = np.random.default_rng(2)
+    label = np.repeat([0, 1], 200)
+    features = np.column_stack([rng.normal(size=400) + 3.0 * label, np.full(400, np.nan)])
+    showers = LabelledFeatures(features, label)
+    scores = fit_trees(showers, showers, 1)(features)
+    assert area_under_curve(scores, label).value > 0.95
