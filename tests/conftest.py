@@ -194,3 +194,12 @@ def toy(tmp_path_factory):
 def _ecal30(run_dir, files):
     source = {"layout": "hits", "tree": "hits", "pdg": "pdg", "files": files}
     return {**ECAL30, "run_dir": str(run_dir), "data": {"sources": [source]}}
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory):
+    """MLflow's tables, made once: it takes seconds."""
+    mlflow = pytest.importorskip("mlflow")
+    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path

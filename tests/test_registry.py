@@ -18,20 +18,12 @@ from calogan.tracking import make_tracker
 mlflow = pytest.importorskip("mlflow")
 
 
-@pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory):
-    """MLflow's tables, made once: it takes seconds."""
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_registered_models()
-    return path
-
-
 @pytest.fixture
-def study(tmp_path, empty_registry, monkeypatch):
+def study(tmp_path, empty_mlflow, monkeypatch):
     """A run that is finished, and its bundle's folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(empty_registry, tmp_path / "mlflow.db")
+    shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
     config = _config(tmp_path)
     make_tracker(config, SilentReporter()).finish("FINISHED")
     (config.run_dir / "bundle").mkdir()

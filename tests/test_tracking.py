@@ -32,19 +32,11 @@ class Lines:
         self.warnings.append(text)
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    """MLflow's tables, made once: it takes seconds."""
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
-
-
 @pytest.fixture
-def study(tmp_path, empty_database, monkeypatch):
+def study(tmp_path, empty_mlflow, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
     return _config(tmp_path)
 
 
@@ -172,8 +164,8 @@ def test_a_removed_record_gives_way_to_a_new_one(study):
     assert len({first, second, _run(study).info.run_id}) == 3
 
 
-def test_the_environment_goes_before_the_configuration(study, tmp_path, empty_database, monkeypatch):
-    shutil.copy(empty_database, tmp_path / "other.db")
+def test_the_environment_goes_before_the_configuration(study, tmp_path, empty_mlflow, monkeypatch):
+    shutil.copy(empty_mlflow, tmp_path / "other.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     make_tracker(study, Lines()).finish("FINISHED")
     kept = json.loads((study.run_dir / "mlflow.json").read_text())

@@ -41,8 +41,8 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A difference and the effect size that it is held against.
+class _Criterion:
+    """What is held against an effect size.
 
     Attributes:
         group: Heading that the criterion belongs to.
@@ -53,10 +53,6 @@ class Difference:
         error: Standard error of the difference beyond the floor.
         floor: What reference against reference gives; 0 for a difference that has a sign.
         bound: Effect size: the smallest difference beyond the floor that matters.
-        showers: Showers of the smaller sample.
-        skewness: That of the difference for samples of one distribution; 0 for a normal one.
-        draws: Resamplings that the error comes from; None if it has a closed form.
-        place: Where the showers are counted, if not in the whole sample.
     """
 
     group: str
@@ -67,6 +63,19 @@ class Difference:
     error: float
     floor: float
     bound: float
+
+
+@dataclass(frozen=True)
+class Difference(_Criterion):
+    """A difference before it is judged; the first eight fields are those of the verdict.
+
+    Attributes:
+        showers: Showers of the smaller sample.
+        skewness: That of the difference for samples of one distribution; 0 for a normal one.
+        draws: Resamplings that the error comes from; None if it has a closed form.
+        place: Where the showers are counted, if not in the whole sample.
+    """
+
     showers: int
     skewness: float = 0.0
     draws: int | None = None
@@ -74,8 +83,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One criterion with all that it rests on; see `Difference` for the first eight.
+class Verdict(_Criterion):
+    """One criterion with all that it rests on.
 
     Attributes:
         limit: Upper confidence limit of the difference less the floor.
@@ -83,14 +92,6 @@ class Verdict:
         note: What an undecided criterion needs; else empty.
     """
 
-    group: str
-    criterion: str
-    reference: float
-    generated: float
-    difference: float
-    error: float
-    floor: float
-    bound: float
     limit: float
     outcome: Outcome
     note: str = ""

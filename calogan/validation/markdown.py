@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from calogan.metrics.metric import Metric
 from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.document import PAGE, Document
-from calogan.validation.numbers import number, probability, sigmas, with_error
-from calogan.validation.sections.metrics import significance
+from calogan.validation.numbers import number, with_error
+from calogan.validation.sections.metrics import metric_row, significance
 from calogan.validation.summary import criterion_name, sentence, tally
 
 __all__ = ["markdown"]
@@ -48,7 +48,7 @@ def markdown(document: Document, warnings: Sequence[str]) -> str:
         *(("### Criteria that do not pass", "", *_table(_CRITERIA, map(_criterion, wanting)), "") if wanting else ()),
         f"### Key metrics ({len(metrics)} of {len(document.metrics)})",
         "",
-        *_table(_METRICS, map(_metric, metrics)),
+        *_table(_METRICS, map(metric_row, metrics)),
         "",
         *_folded("Provenance", _table(("what", "is"), map(_origin, document.provenance.items()))),
     ]
@@ -76,16 +76,6 @@ def _notable(metrics: Sequence[Metric]) -> list[Metric]:
 def _origin(entry: tuple[str, str]) -> tuple[str, str]:
     what, value = entry
     return what, value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
-
-
-def _metric(metric: Metric) -> tuple[str, ...]:
-    return (
-        metric.name,
-        with_error(metric.value, metric.error),
-        with_error(metric.floor, metric.floor_error),
-        sigmas(metric.excess, metric.excess_error),
-        probability(metric.p_value),
-    )
 
 
 def _rank(metric: Metric) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["number", "probability", "sigmas", "with_error"]
+from calogan.metrics.metric import Estimate
+
+__all__ = ["estimated", "number", "percent", "probability", "sigmas", "with_error"]
 
 _MOST_DECIMALS = 6
 _LARGE = 9.95  # standard errors, from where on decimals say nothing
@@ -26,6 +28,16 @@ def number(value: float | None, digits: int = 4) -> str:
         return f"{value:.1e}"
     short = f"{value:.{digits}g}"
     return f"{float(short):.0f}" if "e" in short else short
+
+
+def estimated(estimate: Estimate) -> str:
+    """A number with its error."""
+    return with_error(estimate.value, estimate.error)
+
+
+def percent(estimate: Estimate) -> str:
+    """The same in percent, without the sign."""
+    return with_error(100 * estimate.value, 100 * estimate.error)
 
 
 def with_error(value: float, error: float) -> str:

@@ -15,6 +15,8 @@ from calogan.physics.observables import Observable
 
 __all__ = ["Samples"]
 
+_FAINT = 1e-4  # [GeV] where there is no threshold
+
 Values = Mapping[str, NDArray[np.float64]]
 
 
@@ -46,6 +48,11 @@ class Samples:
     reference_group: NDArray[np.int64]
     generated_group: NDArray[np.int64]
     settings: ValidationConfig
+
+    @property
+    def faint(self) -> float:
+        """Energy of a faint cell [GeV]: the threshold, where there is one."""
+        return self.threshold or _FAINT
 
     def rng(self, piece: str) -> np.random.Generator:
         """A random stream of its own for each piece of the work, so that no piece changes another's figures."""

@@ -22,14 +22,6 @@ from calogan.validation.document import Document
 mlflow = pytest.importorskip("mlflow")
 
 
-@pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory):
-    """MLflow's tables, made once: it takes seconds."""
-    path = tmp_path_factory.mktemp("mlflow") / "empty.db"
-    mlflow.MlflowClient(f"sqlite:///{path}").search_registered_models()
-    return path
-
-
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, toy):
     """Prepared showers, and a bundle of weights that nobody runs."""
@@ -53,11 +45,11 @@ def run_dir(tmp_path_factory, toy):
 
 
 @pytest.fixture
-def study(tmp_path, run_dir, toy, empty_registry, monkeypatch):
+def study(tmp_path, run_dir, toy, empty_mlflow, monkeypatch):
     """A run folder with prepared showers and a bundle, and its finished run in MLflow."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    shutil.copy(empty_registry, tmp_path / "mlflow.db")
+    shutil.copy(empty_mlflow, tmp_path / "mlflow.db")
     shutil.copytree(run_dir, tmp_path / "run")
     config = toy.config(tmp_path / "run", "dense")
     make_tracker(config, SilentReporter()).finish("FINISHED")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from calogan.metrics.metric import Estimate
-from calogan.validation.numbers import number, sigmas, with_error
+from calogan.validation.numbers import estimated, number, percent, sigmas, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots.diversity import diversity_bars
 from calogan.validation.studies.diversity import DiversityStudy, Spread
@@ -74,10 +73,6 @@ def _finding(spreads: tuple[Spread, ...]) -> str:
 def _row(spread: Spread) -> tuple[str, ...]:
     found = spread.spread
     name = f"{spread.name} [{spread.unit}]" if spread.unit else spread.name
-    sides = [_text(side) for side in (found.reference, found.generated)]
-    difference = _text(Estimate(100 * found.difference.value, 100 * found.difference.error))
+    sides = [estimated(side) for side in (found.reference, found.generated)]
+    difference = percent(found.difference)
     return name, *sides, difference, f"{spread.pairs_reference}, {spread.pairs_generated}"
-
-
-def _text(estimate: Estimate) -> str:
-    return with_error(estimate.value, estimate.error)

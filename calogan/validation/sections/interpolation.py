@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from calogan.metrics.metric import Estimate
-from calogan.validation.numbers import number, sigmas, with_error
+from calogan.validation.numbers import number, percent, sigmas, with_error
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots.interpolation import zone_differences
 from calogan.validation.studies.interpolation import InterpolationStudy, Zone
@@ -82,9 +81,9 @@ def _table(zones: tuple[Zone, ...], caption: str) -> Table:
     header = ("", *(f"{zone.name}, {number(zone.low, 3)} to {number(zone.high, 3)} GeV" for zone in zones))
     rows = [
         ("reference showers", *(str(zone.n_reference) for zone in zones)),
-        ("response, difference [%]", *(_percent(zone.response) for zone in zones)),
-        ("resolution, difference [%]", *(_percent(zone.resolution) for zone in zones)),
-        ("lit cells, difference [%]", *(_percent(zone.occupancy) for zone in zones)),
+        ("response, difference [%]", *(percent(zone.response) for zone in zones)),
+        ("resolution, difference [%]", *(percent(zone.resolution) for zone in zones)),
+        ("lit cells, difference [%]", *(percent(zone.occupancy) for zone in zones)),
     ]
     for name in names:
         powers = [zone.separation[name] for zone in zones]
@@ -96,7 +95,3 @@ def _contrasts(study: InterpolationStudy) -> Table:
     rows = tuple((metric.name, with_error(metric.value, metric.error), "0") for metric in study.contrasts)
     header = ("held-out band minus mean of its neighbours", "difference", "expected")
     return Table(header, rows, "Differences of response, resolution and lit cells are relative ones.")
-
-
-def _percent(estimate: Estimate) -> str:
-    return with_error(100 * estimate.value, 100 * estimate.error)

@@ -9,7 +9,7 @@ from calogan.metrics.metric import Metric
 from calogan.validation.numbers import probability, sigmas, with_error
 from calogan.validation.page import Section, Table
 
-__all__ = ["metrics_section", "significance"]
+__all__ = ["metric_row", "metrics_section", "significance"]
 
 _HEADER = ("metric", "value", "floor", "from floor", "p-value", "showers", "note")
 _NOTES = ("note", "floor from", "source of the definition")
@@ -42,13 +42,16 @@ def _note(metric: Metric) -> tuple[str, str]:
     return metric.floor_note, metric.source
 
 
-def _row(metric: Metric, note: str) -> tuple[str, ...]:
+def metric_row(metric: Metric) -> tuple[str, str, str, str, str]:
+    """Name, value and floor with their errors, distance from the floor and p-value."""
     return (
         metric.name,
         with_error(metric.value, metric.error),
         with_error(metric.floor, metric.floor_error),
         sigmas(metric.excess, metric.excess_error),
         probability(metric.p_value),
-        f"{metric.n_reference} / {metric.n_generated}",
-        note,
     )
+
+
+def _row(metric: Metric, note: str) -> tuple[str, ...]:
+    return *metric_row(metric), f"{metric.n_reference} / {metric.n_generated}", note

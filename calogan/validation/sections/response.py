@@ -7,7 +7,7 @@ from functools import partial
 from calogan.metrics.metric import Estimate
 from calogan.metrics.resolution import Comparison, ResponseBin
 from calogan.metrics.resolution_fit import FitParameter, ResolutionFit
-from calogan.validation.numbers import number, sigmas, with_error
+from calogan.validation.numbers import estimated, number, percent, sigmas
 from calogan.validation.page import Drawing, Section, Table
 from calogan.validation.plots.trend import momentum_trend, resolution_curves
 from calogan.validation.studies.response import Linearity, ResponseStudy
@@ -45,13 +45,13 @@ def response_section(study: ResponseStudy) -> Section:
 
 def comparison_cells(compared: Comparison) -> tuple[str, str, str]:
     """Reference, generated and relative difference in percent as texts."""
-    return _value(compared.reference), _value(compared.generated), _percent(compared.difference)
+    return estimated(compared.reference), estimated(compared.generated), percent(compared.difference)
 
 
 def _finding(study: ResponseStudy) -> str:
     compared = (("response", study.response), ("resolution", study.resolution), ("lit cells", study.occupancy))
     told = (
-        f"{name} {_percent(one.difference)}% ({sigmas(one.difference.value, one.difference.error)})"
+        f"{name} {percent(one.difference)}% ({sigmas(one.difference.value, one.difference.error)})"
         for name, one in compared
     )
     return f"Generated over reference less 1: {', '.join(told)}."
@@ -89,27 +89,19 @@ def _summary(study: ResponseStudy) -> tuple[tuple[str, ...], ...]:
 
 def _linearity(linearity: Linearity) -> tuple[str, ...]:
     metric = linearity.difference
-    difference = f"{_percent(Estimate(metric.value, metric.error))} (floor {number(100 * metric.floor, 2)})"
+    difference = f"{percent(Estimate(metric.value, metric.error))} (floor {number(100 * metric.floor, 2)})"
     largest = (f"{number(100 * one, 2)}%" for one in (linearity.reference_largest, linearity.generated_largest))
     return "largest non-linearity", *largest, difference
 
 
 def _parameter(one: FitParameter) -> tuple[str, ...]:
     name = f"{one.name} {_SYMBOLS[one.name]}" + (f" [{one.unit}]" if one.unit else "")
-    return name, _value(one.reference), _value(one.generated), f"{one.sigmas:+.1f}"
+    return name, estimated(one.reference), estimated(one.generated), f"{one.sigmas:+.1f}"
 
 
 def _bin(one: ResponseBin) -> tuple[str, ...]:
-    differences = (_percent(which.difference) for which in (one.response, one.resolution, one.sigma_effective))
+    differences = (percent(which.difference) for which in (one.response, one.resolution, one.sigma_effective))
     return f"{one.low:.3g} to {one.high:.3g}", str(one.n_reference), str(one.n_generated), *differences
-
-
-def _value(estimate: Estimate) -> str:
-    return with_error(estimate.value, estimate.error)
-
-
-def _percent(estimate: Estimate) -> str:
-    return with_error(100 * estimate.value, 100 * estimate.error)
 
 
 def _drawings(study: ResponseStudy) -> tuple[Drawing, ...]:

@@ -39,7 +39,6 @@ __all__ = [
     "study_classifiers",
 ]
 
-_FAINT = 1e-4  # [GeV] what counts as a faint cell where there is no threshold
 _FRACTIONS, _ALL_FRACTIONS = (0.25, 0.5), (0.0625, 0.125, 0.25, 0.5)  # of the training showers
 _SHUFFLED_SHOWERS = 4000  # test showers for the permutation importance
 _SUREST = 4
@@ -185,7 +184,7 @@ def low_level_features(samples: Samples) -> Pair:
     make: Callable[[Showers], NDArray[np.float32]] = (
         (lambda showers: voxel_features(showers.cell_energy, showers.incident))
         if samples.settings.protocol == "calochallenge"
-        else partial(_cell_features, scale=samples.threshold or _FAINT)
+        else partial(_cell_features, scale=samples.faint)
     )
     return make(samples.reference), make(samples.generated)
 

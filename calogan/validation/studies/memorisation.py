@@ -20,7 +20,6 @@ from calogan.validation.samples import Samples
 __all__ = ["ClosePair", "Duplicates", "MemorisationStudy", "NearestTraining", "study_memorisation"]
 
 _MOST_QUERIES = 2000
-_FAINT = 1e-4  # [GeV] scale of the logarithm where there is no threshold
 _BINS = 30
 _CLOSEST = 5
 
@@ -123,12 +122,14 @@ def study_memorisation(
         ShapeError: Training showers in other cells.
     """
     if training is None:
-        return MemorisationStudy(_count_duplicates(samples, None), _copies(samples, None), None)
+        prints = _fingerprints(samples.reference), _fingerprints(samples.generated)
+        return MemorisationStudy(_count_duplicates(*prints, None), _copies(samples, *prints, None), None)
     if training.geometry != samples.reference.geometry:
         msg = f"training showers of {training.geometry.n_cells} other cells; give showers of the samples' geometry"
         raise ShapeError(msg)
     training = training.above(samples.threshold)
-    duplicates, copies = _count_duplicates(samples, training), _copies(samples, training)
+    first, second, trained = (_fingerprints(one) for one in (samples.reference, samples.generated, training))
+    duplicates, copies = _count_duplicates(first, second, trained), _copies(samples, first, second, trained)
     training = training[_usable(training, hold_out)]
     kept = [_usable(sample, hold_out) for sample in (samples.reference, samples.generated)]
     if min(len(training), *(int(mask.sum()) for mask in kept)) < 2:
@@ -152,7 +153,7 @@ def _search(
     generated: NDArray[np.bool_],
     reporter: Reporter,
 ) -> NearestTraining:
-    scale = samples.threshold or _FAINT
+    scale = samples.faint
     if samples.paired:
         reference = generated = reference & generated
     most = None if samples.settings.full else _MOST_QUERIES
@@ -231,9 +232,9 @@ def _closest(generated: Showers, training: Showers, nearest: Nearest) -> tuple[C
     return tuple(ClosePair(*row) for row in rows)
 
 
-def _count_duplicates(samples: Samples, training: Showers | None) -> Duplicates:
-    reference, generated = (_fingerprints(sample) for sample in (samples.reference, samples.generated))
-    trained = None if training is None else _fingerprints(training)
+def _count_duplicates(
+    reference: NDArray[np.uint64], generated: NDArray[np.uint64], trained: NDArray[np.uint64] | None
+) -> Duplicates:
     return Duplicates(
         within_reference=_repeated(reference),
         within_generated=_repeated(generated),
@@ -243,10 +244,15 @@ def _count_duplicates(samples: Samples, training: Showers | None) -> Duplicates:
     )
 
 
-def _copies(samples: Samples, training: Showers | None) -> Metric:
+def _copies(
+    samples: Samples,
+    reference: NDArray[np.uint64],
+    generated: NDArray[np.uint64],
+    trained: NDArray[np.uint64] | None,
+) -> Metric:
     """Share of generated showers that are equal to any other shower; its floor is that of reference showers."""
-    reference, generated = (_fingerprints(sample) for sample in (samples.reference, samples.generated))
-    trained = np.empty(0, dtype=np.uint64) if training is None else _fingerprints(training)
+    if trained is None:
+        trained = np.empty(0, dtype=np.uint64)
     shares = [_share_of_copies(generated, np.concatenate([reference, trained])), _share_of_copies(reference, trained)]
     n, m = len(samples.reference), len(samples.generated)
     # a count of none has the error of a count of one
