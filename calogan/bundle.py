@@ -163,7 +163,12 @@ class Bundle:
         from calogan.models.generator import Architecture, build_generator
 
         info = self.info
-        architecture = Architecture.from_dict(info.architecture)
+        try:
+            architecture = Architecture.from_dict(info.architecture)
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"{type(error).__name__} {' '.join(str(error).split())}"
+            msg = f"{self.path / DESCRIPTION}: the architecture is of another version of calogan: {what}"
+            raise BundleError(msg) from error
         generator = build_generator(architecture, info.geometry, info.domain, info.condition, info.threshold)
         try:
             tensors = load(self.weights_path.read_bytes())

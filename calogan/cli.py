@@ -115,7 +115,13 @@ def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Qu
     from calogan.progress import make_reporter
     from calogan.stages.run import run as run_stages
 
-    _conclude(run_stages(load_config(config, set_ or ()), make_reporter(quiet=quiet)), strict=strict)
+    study = load_config(config, set_ or ())
+    verdicts = run_stages(study, make_reporter(quiet=quiet))
+    if study.validation.beside is not None:
+        from calogan.stages.validate import report_folder
+
+        _print_side_by_side(verdicts.report.parent, report_folder(study, "test", study.validation.beside))
+    _conclude(verdicts, strict=strict)
 
 
 @app.command()
@@ -162,6 +168,9 @@ def validate(
     generated: Annotated[str | None, typer.Option(help="Showers to compare with them, likewise.")] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration that describes both samples.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report on two samples.")] = None,
+    bundle: Annotated[
+        str | None, typer.Option(help="Another bundle than the trained one: a folder, or a shipped one's name.")
+    ] = None,
     set_: Overrides = None,
     strict: Strict = False,
     full: Full = False,
@@ -176,6 +185,8 @@ def validate(
 
     Example: `calogan validate configs/demo.yaml --strict`
 
+    Example: `calogan validate configs/demo.yaml --bundle ecal30-electron`
+
     Example: `calogan validate --reference A.root --generated B.root --config configs/demo.yaml --out report`
     """
     from calogan.progress import make_reporter
@@ -188,13 +199,16 @@ def validate(
         "--config": config,
         "--out": out,
     }
+    if study is None and bundle is not None:
+        msg = "calogan validate: --bundle needs CONFIG, whose run folder holds the prepared showers"
+        raise ConfigError(msg)
     if study is None:
         verdicts = _validate_files(files, overrides, split, reporter, force=force)
     elif any(files.values()):
         msg = "calogan validate: give CONFIG, or --reference, --generated, --config and --out, not both"
         raise ConfigError(msg)
     else:
-        verdicts = _validate_study(study, split, overrides, reporter, force=force)
+        verdicts = _validate_study(study, split, bundle, overrides, reporter, force=force)
     _conclude(verdicts, strict=strict)
 
 
@@ -208,22 +222,7 @@ def compare(
 
     Example: `calogan compare runs/a/validation/test runs/b/validation/test --out side_by_side`
     """
-    from calogan.terminal import print_table
-    from calogan.validation.document import read_document
-    from calogan.validation.side_by_side import put_side_by_side, write_side_by_side
-
-    documents = read_document(first), read_document(second)
-    compared = put_side_by_side(*documents)
-    for letter, title, tally in zip("AB", compared.titles, compared.tallies, strict=True):
-        print(f"{letter}: {title} ({tally})")
-    for text in compared.warnings:
-        print(f"warning: {text}", file=sys.stderr)
-    for table in (compared.criteria_table(), compared.metrics_table(told_apart=True)):
-        print_table(table.header, table.rows, table.left, table.caption)
-    print(compared.sentence)
-    if out is not None:
-        figures = [(path if path.is_dir() else path.parent) / "figures" for path in (first, second)]
-        print(write_side_by_side(compared, *documents, figures, out))
+    _print_side_by_side(first, second, out)
 
 
 @app.command()
@@ -332,14 +331,16 @@ def _branches(options: list[str]) -> dict[str, str | None]:
     return named
 
 
-def _validate_study(study: Path, split: Split, overrides: list[str], reporter: Reporter, *, force: bool) -> Verdicts:
+def _validate_study(
+    study: Path, split: Split, bundle: str | None, overrides: list[str], reporter: Reporter, *, force: bool
+) -> Verdicts:
     from calogan.config import load_config
     from calogan.stages.report_folder import require_writable
     from calogan.stages.run import validate_run
 
     config = load_config(study, overrides)
     require_writable(config.run_dir)
-    return validate_run(config, split.value, reporter, force=force)
+    return validate_run(config, split.value, reporter, bundle=bundle, force=force)
 
 
 def _validate_files(
@@ -356,6 +357,25 @@ def _validate_files(
     config = load_config(given["--config"], overrides)
     samples = given["--reference"], given["--generated"]
     return validate_files(*samples, config, given["--out"], reporter, split=split.value, force=force)
+
+
+def _print_side_by_side(first: Path, second: Path, out: Path | None = None) -> None:
+    from calogan.terminal import print_table
+    from calogan.validation.document import read_document
+    from calogan.validation.side_by_side import put_side_by_side, write_side_by_side
+
+    documents = read_document(first), read_document(second)
+    compared = put_side_by_side(*documents)
+    for letter, title, tally in zip("AB", compared.titles, compared.tallies, strict=True):
+        print(f"{letter}: {title} ({tally})")
+    for text in compared.warnings:
+        print(f"warning: {text}", file=sys.stderr)
+    for table in (compared.criteria_table(), compared.metrics_table(told_apart=True)):
+        print_table(table.header, table.rows, table.left, table.caption)
+    print(compared.sentence)
+    if out is not None:
+        figures = [(path if path.is_dir() else path.parent) / "figures" for path in (first, second)]
+        print(write_side_by_side(compared, *documents, figures, out))
 
 
 def _conclude(verdicts: Verdicts, *, strict: bool) -> None:

@@ -114,8 +114,14 @@ def test_damage_is_named_in_one_line(bundle, damage, message):
 
 
 def test_weights_of_another_network_are_refused(bundle):
-    rewrite(bundle, architecture={"latent_size": 5, "hidden": [16, 16]})
+    rewrite(bundle, architecture={"latent_size": 5, "hidden": [16, 16], "symmetries": []})
     with pytest.raises(BundleError, match="do not fit"):
+        Bundle.load(bundle.path).load_generator()
+
+
+def test_architecture_of_another_version_is_refused(bundle):
+    rewrite(bundle, architecture={"latent_size": 5, "hidden": [16, 16]})
+    with pytest.raises(BundleError, match="another version of calogan: KeyError 'symmetries'"):
         Bundle.load(bundle.path).load_generator()
 
 

@@ -23,6 +23,7 @@ from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.document import Document
 
 DEMO = str(Path(__file__).parent.parent / "configs" / "demo.yaml")
+ALONE = ["--set", "validation.beside=null"]
 GENERATE = ["--bundle", "b", "--input", "i.root", "--output", "o.root", "--seed", "7"]
 
 
@@ -85,7 +86,7 @@ def test_version():
 
 def test_run_takes_overrides_prints_verdicts_and_ends_with_the_report(stage):
     run = stage("calogan.stages.run.run", Verdicts(passed=True))
-    done = calogan_says("run", DEMO, "--set", "training.steps=7", "--set", "seed=3", "--quiet")
+    done = calogan_says("run", DEMO, "--set", "training.steps=7", "--set", "seed=3", "--quiet", *ALONE)
     assert done.exit_code == 0, done.stderr
     config = run.arguments[0]
     assert (config.training.steps, config.seed) == (7, 3)
@@ -104,7 +105,7 @@ def test_run_takes_overrides_prints_verdicts_and_ends_with_the_report(stage):
 def test_a_failed_criterion_is_exit_code_1_only_under_strict(stage, command, passed, options, code):
     stage("calogan.stages.run.run", Verdicts(passed))
     stage("calogan.stages.run.validate_run", Verdicts(passed))
-    assert calogan_says(command, DEMO, *options).exit_code == code
+    assert calogan_says(command, DEMO, *options, *ALONE).exit_code == code
 
 
 @pytest.mark.parametrize(
@@ -206,6 +207,7 @@ def test_a_bug_keeps_its_traceback(stage):
         (["validate"], "--reference, --generated, --config, --out missing"),
         (["validate", "--reference", "a.root", "--out", "report"], "--generated, --config missing"),
         (["validate", DEMO, "--reference", "a.root"], "not both"),
+        (["validate", "--bundle", "ecal30-electron"], "--bundle needs CONFIG"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(arguments, text):
@@ -223,7 +225,13 @@ def test_validate_compares_a_split_of_the_study(stage):
     validate = stage("calogan.stages.run.validate_run", Verdicts(passed=True))
     assert calogan_says("validate", DEMO, "--split", "validation", "--force").exit_code == 0
     assert validate.arguments[1] == "validation"
-    assert validate.named == {"force": True}
+    assert validate.named == {"bundle": None, "force": True}
+
+
+def test_validate_takes_another_bundle(stage):
+    validate = stage("calogan.stages.run.validate_run", Verdicts(passed=True))
+    assert calogan_says("validate", DEMO, "--bundle", "ecal30-electron").exit_code == 0
+    assert validate.named == {"bundle": "ecal30-electron", "force": False}
 
 
 def test_options_of_validate_set_the_configuration(stage):
@@ -267,6 +275,18 @@ def test_compare_prints_both_reports_and_which_is_nearer(reports):
     assert cells[1:] == ["pass", "fail", "0.010 ± 0.010", "0.090 ± 0.010", "+5.7 σ", "A"]
     assert done.stdout.splitlines()[-1] == str(reports / "c" / "compare.html")
     assert {path.name for path in (reports / "c").iterdir()} == {"compare.html", "compare.json"}
+
+
+def test_run_ends_with_the_bundle_that_is_put_beside(stage, reports):
+    stage("calogan.stages.run.run", Verdicts(passed=True, report=reports / "a" / "report.html"))
+    (reports / "run" / "validation").mkdir(parents=True)
+    (reports / "b").rename(reports / "run" / "validation" / "test-other")
+    overrides = ["--set", "validation.beside=elsewhere/other", "--set", f"run_dir={reports / 'run'}"]
+    done = calogan_says("run", DEMO, *overrides)
+    assert done.exit_code == 0, done.stderr
+    assert "A: " in done.stdout
+    assert "B: " in done.stdout
+    assert done.stdout.splitlines()[-1] == str(reports / "a" / "report.html")
 
 
 def test_compare_refuses_what_is_no_report(reports):

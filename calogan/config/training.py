@@ -16,10 +16,14 @@ class ModelConfig(Section):
 
     latent_size: int = Field(default=24, ge=1, description="noise shared by all cells of a shower")
     generator_hidden: list[int] = Field(
-        default=[256, 320, 320], min_length=1, description="widths of the generator's hidden layers"
+        default=[256, 256, 128], min_length=1, description="widths of the generator's hidden layers"
     )
     critic_hidden: list[int] = Field(
         default=[384, 256, 128], min_length=1, description="widths of the critic's hidden layers"
+    )
+    symmetries: list[Literal["flip_x", "flip_y", "swap_xy"]] = Field(
+        default=[],
+        description="mirror images that are showers as well; only where calorimeter and particles have them",
     )
 
 
@@ -38,10 +42,6 @@ class TrainingConfig(Section):
     warmup_learning_rate: float = Field(default=2e-3, gt=0, description="Adam's rate in the supervised phase")
     generator_learning_rate: float = Field(default=1e-4, gt=0, description="Adam's rate of the generator")
     critic_learning_rate: float = Field(default=2e-4, gt=0, description="Adam's rate of the critic")
-    symmetries: list[Literal["flip_x", "flip_y", "swap_xy"]] = Field(
-        default=[],
-        description="mirror images of the showers to train on as well; only where calorimeter and particles have them",
-    )
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged generator weights per step")
     hold_out_momentum: tuple[float, float] | None = Field(
         default=None,

@@ -13,16 +13,19 @@ from torch import Tensor, nn
 
 from calogan.geometry import Geometry
 from calogan.models.blocks import mlp
-from calogan.models.censored import censored_moments
-from calogan.models.features import ShowerFeatures, Track
+from calogan.models.features import ShowerFeatures
 from calogan.models.generator import Generator
 
 __all__ = ["Critic", "CriticContext"]
 
 BLOCK = 3
 """Cells a side that make one coarse cell."""
-FEATURE_HIDDEN = (64, 64)
+PHYSICS_HIDDEN = (128, 64)
 """Widths of the branch that sees the physics features."""
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(8)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+CHUNK = 1024
+"""Particles whose expectation is computed at a time."""
 SPREAD_FLOOR = 0.1
 """Added to a cell's spread, so that cells which are always dark do not weigh more than those that fluctuate."""
 
@@ -32,31 +35,33 @@ class CriticContext:
     """What the critic knows of the incident particles, computed once for all showers made of them.
 
     Attributes:
-        condition: Features of the particles, shape ``(showers, features)``.
+        features: Of the particles in their frames, shape ``(showers, features)``.
         centre: Expected u of each cell, shape ``(showers, cells)``.
         spread: Expected fluctuation of u, shape ``(showers, cells)``.
-        track: Projected tracks.
     """
 
-    condition: Tensor
+    features: Tensor
     centre: Tensor
     spread: Tensor
-    track: Track
+
+    def __getitem__(self, index: Tensor | slice) -> CriticContext:
+        """That of some of the particles."""
+        return CriticContext(self.features[index], self.centre[index], self.spread[index])
 
 
 class Critic(nn.Module):
-    """Score of showers, higher for the reference; no normalisation layer, since the penalty is per shower.
+    """Score of showers in their local frames, higher for the reference; no normalisation layer, as the penalty asks.
 
     Cells are seen as residuals, standardised by mean and fluctuation that a frozen copy of the warm-started generator
     expects for the incident particle: what differs between particles is far larger than what differs between samples,
-    and the critic need not learn it. The score is a sum of two branches, so that the few physics features do not drown
+    and the critic need not learn it. The score is a sum of two branches, so that the physics features do not drown
     among the cells: one sees the residuals and blocks of 3 x 3 cells, the other differentiable physics features. Both
     see the condition.
 
     Args:
         hidden: Widths of the hidden layers of the cells' branch.
         geometry: Cells of a shower.
-        generator: Generator whose transform and condition are used; `set_baseline` takes its expectation, too.
+        generator: Generator whose transform and frame are used; `set_baseline` takes its expectation, too.
     """
 
     blocks: Tensor
@@ -64,33 +69,39 @@ class Critic(nn.Module):
     def __init__(self, hidden: Sequence[int], geometry: Geometry, generator: Generator) -> None:
         super().__init__()
         self.baseline = copy.deepcopy(generator).requires_grad_(requires_grad=False)
-        self.features = ShowerFeatures(geometry)
+        self.physics = ShowerFeatures(geometry, generator.frame)
         blocks = _block_matrix(geometry)
         self.register_buffer("blocks", torch.from_numpy(blocks), persistent=False)
-        condition = generator.conditioning.size
-        self.cell_branch = _branch(geometry.n_cells + blocks.shape[1] + condition, hidden)
-        self.feature_branch = _branch(self.features.size + condition, FEATURE_HIDDEN)
+        features = generator.frame.size
+        self.cell_branch = _branch(geometry.n_cells + blocks.shape[1] + features, hidden)
+        self.physics_branch = _branch(self.physics.size + features, PHYSICS_HIDDEN)
 
-    def fit_scale(self, cell_energy: Tensor, incident: Tensor) -> None:
-        """Standardise the physics features by training showers: cells [GeV] and incident particles."""
-        u = self.baseline.transform.encode(cell_energy)
-        told = self.baseline.conditioning.told(incident)
-        self.features.fit_scale(u, self.baseline.transform.excess(u), told)
+    def fit_scale(self, u: Tensor, features: Tensor) -> None:
+        """Standardise the physics features by training showers: transformed cells and features of their particles."""
+        self.physics.fit_scale(u, self.baseline.transform.excess(u), features)
 
     def set_baseline(self, generator: Generator) -> None:
         """Take the expectation of cells from a generator as it is now."""
         self.baseline.load_state_dict(generator.state_dict())
 
     @torch.no_grad()
-    def context(self, incident: Tensor) -> CriticContext:
-        """What the critic needs to know of incident particles, shape ``(showers, 5)``."""
-        condition = self.baseline.conditioning(incident)
-        typical = condition.new_zeros(len(condition), self.baseline.n_layers)
-        shared = condition.new_zeros(len(condition), self.baseline.architecture.latent_size)
-        centre, spread = censored_moments(*self.baseline.cells(condition, typical, shared))
-        return CriticContext(
-            condition, centre, spread + SPREAD_FLOOR, self.features.track(self.baseline.conditioning.told(incident))
-        )
+    def context(self, features: Tensor) -> CriticContext:
+        """What the critic needs to know of particles with such features in their frames, shape ``(showers, ...)``."""
+        pieces = [self._expectation(piece) for piece in torch.split(features, CHUNK)]
+        centre, spread = (torch.cat(parts) for parts in zip(*pieces, strict=True))
+        return CriticContext(features, centre, spread)
+
+    def _expectation(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and fluctuation of u for the baseline's typical shower, by Gauss-Hermite quadrature."""
+        typical = features.new_zeros(len(features), self.baseline.n_layers)
+        shared = features.new_zeros(len(features), self.baseline.architecture.latent_size)
+        mean, width = self.baseline.cells(features, typical, shared)
+        centre, square = torch.zeros_like(mean), torch.zeros_like(mean)
+        for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
+            u = self.baseline.shape(mean + node * width)
+            centre += weight * u
+            square += weight * u.square()
+        return centre, (square - centre.square()).clamp_min(0.0).sqrt() + SPREAD_FLOOR
 
     def forward(self, residual: Tensor, context: CriticContext) -> Tensor:
         """Scores of showers.
@@ -107,14 +118,15 @@ class Critic(nn.Module):
         transform = self.baseline.transform
         energy = transform.excess(u)
         coarse = torch.log1p(energy @ self.blocks / transform.scale)
-        features = self.features(u, energy, context.track)
-        scores: Tensor = self.cell_branch(torch.cat([residual, coarse, context.condition], dim=1))
-        scores = scores + self.feature_branch(torch.cat([features, context.condition], dim=1))
+        physics = self.physics(u, energy, context.features)
+        scores: Tensor = self.cell_branch(torch.cat([residual, coarse, context.features], dim=1))
+        scores = scores + self.physics_branch(torch.cat([physics, context.features], dim=1))
         return scores.squeeze(1)
 
-    def standardise(self, cell_energy: Tensor, context: CriticContext) -> Tensor:
-        """Cells [GeV] as residuals from what is expected, shape ``(showers, cells)``."""
-        return (self.baseline.transform.encode(cell_energy) - context.centre) / context.spread
+    @staticmethod
+    def standardise(u: Tensor, context: CriticContext) -> Tensor:
+        """Transformed cells as residuals from what is expected, shape ``(showers, cells)``."""
+        return (u - context.centre) / context.spread
 
 
 def _branch(inputs: int, hidden: Sequence[int]) -> nn.Sequential:

@@ -2,130 +2,205 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from calogan.geometry import Geometry
-from calogan.physics.kinematics import momentum, slopes
+from calogan.models.frame import LocalFrame
+from calogan.models.mixing import STEPS
 
-__all__ = ["ShowerFeatures", "Track"]
+__all__ = ["ShowerFeatures"]
 
-SOFT_LEVELS = (0.3, 1.5, 3.5)
+LEVELS = (0.15, 0.8, 1.6, 2.5, 3.5)
 """Levels of u at which cells are counted."""
-RADII = (20.0, 60.0, 120.0, 240.0)
-"""Distances from the projected track beyond which energy is summed [mm]."""
-HOTTEST = (1, 4)
+SHARPNESS = 5.0
+"""Of the steps that count cells."""
+RINGS = (0.75, 1.5, 2.5, 3.75, 5.25, 7.0, 9.25, 12.0)
+"""Outer edges of rings about the track, in widths of a cell; one more ring beyond."""
+NEAR = 9.5
+"""How far from the track, in widths of a cell, neighbours are looked at."""
+FIELDS = 3
+"""Numbers of a cell whose products with its neighbours' are summed."""
+HOTTEST = (1, 2, 4)
 """Numbers of hottest cells whose energy is summed."""
-
-
-@dataclass(frozen=True)
-class Track:
-    """What the features need of the incident particles, whatever the showers.
-
-    Attributes:
-        momentum: |p| [GeV], shape ``(showers, 1)``.
-        x: Where the projected track meets each layer [mm], shape ``(showers, layers)``.
-        y: Likewise.
-        beyond: 1 where a cell is further from the track than a radius, shape ``(showers, cells, radii)``.
-    """
-
-    momentum: Tensor
-    x: Tensor
-    y: Tensor
-    beyond: Tensor
+LEAST_SPREAD = 1e-3
 
 
 class ShowerFeatures(nn.Module):
-    """Numbers of a shower, standardised by the training showers.
+    """Numbers of a shower, as standardised residuals from what its particle makes expect.
 
-    In each layer: log response, centre relative to the projected track, second moments, soft counts of cells above some
-    levels; over all layers: roots of the energy fractions beyond some radii from the track and in the hottest cells.
+    In each layer: log energy, centre, second moments. Over all layers: roots of the energy fractions of the hottest
+    cells; in rings about the track the energy, numbers of cells above some levels, faint and isolated cells; and pairs
+    of neighbours: both lit, both above a level, products of u. What cells drawn one by one get wrong are the pairs.
+
+    Expectation and spread are quadratic functions of the particle's features, fitted to training showers.
 
     Args:
         geometry: Cells of a shower.
+        frame: Local frame of the cells.
     """
 
     moments: Tensor
-    membership: Tensor
-    cell_x: Tensor
-    cell_y: Tensor
-    depth: Tensor
-    squared_radii: Tensor
+    rings: Tensor
     location: Tensor
-    spread: Tensor
+    log_spread: Tensor
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, frame: LocalFrame) -> None:
         super().__init__()
-        self.n_layers = geometry.n_layers
-        x, y = (torch.from_numpy(values).float() for values in (geometry.cell_x, geometry.cell_y))
-        member = nn.functional.one_hot(torch.from_numpy(geometry.cell_layer), self.n_layers).float()
+        self.n_layers, self.offsets = geometry.n_layers, geometry.offsets.tolist()
+        self.grids = [(layer.rows, layer.columns) for layer in geometry.layers]
+        x, y = frame.cell_x, frame.cell_y
+        layer = torch.from_numpy(geometry.cell_layer)
+        member = nn.functional.one_hot(layer, self.n_layers).float()
         powers = torch.stack([torch.ones_like(x), x, y, x * x, y * y, x * y], dim=1)
-        constants = {
-            "moments": (member.unsqueeze(2) * powers.unsqueeze(1)).reshape(geometry.n_cells, -1),
-            "membership": member,
-            "cell_x": x,
-            "cell_y": y,
-            "depth": torch.tensor([layer.depth for layer in geometry.layers]),
-            "squared_radii": torch.tensor(RADII).square(),
-        }
-        for name, values in constants.items():
-            self.register_buffer(name, values, persistent=False)
-        self.register_buffer("location", torch.zeros(self.size))
-        self.register_buffer("spread", torch.ones(self.size))
+        width = torch.tensor([_width(geometry, number) for number in range(self.n_layers)])[layer]
+        ring = torch.bucketize(torch.hypot(x, y) / width, torch.tensor(RINGS))
+        rings = nn.functional.one_hot(ring, len(RINGS) + 1).float()
+        moments = (member.unsqueeze(2) * powers.unsqueeze(1)).reshape(geometry.n_cells, -1)
+        self.register_buffer("moments", moments, persistent=False)
+        self.register_buffer("rings", rings, persistent=False)
+        self.near = [_near(frame, geometry, number) for number in range(self.n_layers)]
+        for number, (rows, columns) in enumerate(self.near):
+            grid = geometry.layers[number].rows, geometry.layers[number].columns
+            near = rings[self.offsets[number] : self.offsets[number + 1]].reshape(*grid, -1)[rows, columns]
+            self.register_buffer(f"near_rings_{number}", near.flatten(0, 1), persistent=False)
+            for step, partners in enumerate(_partners(near.shape[0], near.shape[1])):
+                first = near.flatten(0, 1)[: len(partners)] * partners.unsqueeze(1)
+                self.register_buffer(f"pair_rings_{number}_{step}", first, persistent=False)
+        known = _powers(torch.zeros(1, frame.size)).shape[1]
+        self.register_buffer("location", torch.zeros(known, self.size))
+        self.register_buffer("log_spread", torch.zeros(known, self.size))
 
     @property
     def size(self) -> int:
         """Number of features."""
-        return self.n_layers * (6 + len(SOFT_LEVELS)) + len(RADII) + len(HOTTEST)
+        return self.n_layers * 6 + len(HOTTEST) + (len(RINGS) + 1) * (2 + len(LEVELS) + FIELDS * len(STEPS))
 
     @torch.no_grad()
-    def track(self, incident: Tensor) -> Track:
-        """Projected tracks of incident particles, shape ``(showers, 5)``."""
-        slope_x, slope_y = (slope.unsqueeze(1) for slope in slopes(incident))
-        x, y = incident[:, 3:4] + self.depth * slope_x, incident[:, 4:5] + self.depth * slope_y
-        to_cells = self.membership.T
-        squared = (self.cell_x - x @ to_cells).square() + (self.cell_y - y @ to_cells).square()
-        beyond = (squared.unsqueeze(2) >= self.squared_radii).to(squared.dtype)
-        return Track(momentum(incident).unsqueeze(1), x, y, beyond)
+    def fit_scale(self, u: Tensor, energy: Tensor, features: Tensor) -> None:
+        """Fit expectation and spread to training showers.
 
-    @torch.no_grad()
-    def fit_scale(self, u: Tensor, energy: Tensor, incident: Tensor) -> None:
-        """Take location and spread from training showers: u, energies above the threshold, incident particles."""
-        raw = self._raw(u, energy, self.track(incident))
-        self.location.copy_(raw.mean(dim=0))
-        self.spread.copy_(raw.std(dim=0).clamp_min(1e-3))
+        Args:
+            u: Transformed cells, shape ``(showers, cells)``.
+            energy: Their energies above the threshold [GeV], same shape.
+            features: Of the particles, shape ``(showers, features)``.
+        """
+        raw, known = self._raw(u, energy), _powers(features)
+        self.location.copy_(_regress(known, raw))
+        residual = (raw - known @ self.location).square()
+        floor = 0.05 * residual.mean(dim=0) + LEAST_SPREAD**2
+        self.log_spread.copy_(_regress(known, 0.5 * torch.log(residual + floor)))
+        pull = residual / (2 * known @ self.log_spread).exp()
+        self.log_spread[0] += 0.5 * torch.log(pull.mean(dim=0).clamp_min(1e-6))
 
-    def forward(self, u: Tensor, energy: Tensor, track: Track) -> Tensor:
+    def forward(self, u: Tensor, energy: Tensor, features: Tensor) -> Tensor:
         """Features of showers.
 
         Args:
             u: Transformed cell energies, shape ``(showers, cells)``.
             energy: The same cells' energies above the threshold [GeV], shape ``(showers, cells)``.
-            track: Projected tracks of the showers.
+            features: Of the particles, shape ``(showers, features)``.
 
         Returns:
-            Features of about unit size, shape ``(showers, size)``.
+            Numbers of about unit size, shape ``(showers, size)``.
         """
-        return (self._raw(u, energy, track) - self.location) / self.spread
+        known = _powers(features)
+        spread = (known @ self.log_spread).clamp_min(math.log(LEAST_SPREAD)).exp()
+        return (self._raw(u, energy) - known @ self.location) / spread
 
-    def _raw(self, u: Tensor, energy: Tensor, track: Track) -> Tensor:
+    def _raw(self, u: Tensor, energy: Tensor) -> Tensor:
         sums = (energy @ self.moments).reshape(-1, self.n_layers, 6)
         layer = sums[:, :, 0].clamp_min(1e-9)
         x, y, xx, yy, xy = (sums[:, :, power] / layer for power in range(1, 6))
         total = layer.sum(dim=1, keepdim=True)
-        outside = (energy.unsqueeze(1) @ track.beyond).squeeze(1)
         hottest = energy.topk(min(max(HOTTEST), energy.shape[1]), dim=1).values
         in_hottest = torch.stack([hottest[:, :count].sum(dim=1) for count in HOTTEST], dim=1)
+        counts = torch.stack([torch.sigmoid(SHARPNESS * (u - level)) for level in LEVELS])
+        pairs, isolated = self._pairs(torch.stack([counts[0], counts[2], u]))
         features = [
-            torch.log(layer / track.momentum + 1e-5),
-            x - track.x,
-            y - track.y,
+            torch.log(layer),
+            x,
+            y,
             torch.log((xx - x * x).clamp_min(0.0) + 1.0),
             torch.log((yy - y * y).clamp_min(0.0) + 1.0),
             (xy - x * y) / 100.0,
-            *(torch.sigmoid(4.0 * (u - level)) @ self.membership for level in SOFT_LEVELS),
-            (torch.cat([outside, in_hottest], dim=1) / total + 1e-4).sqrt(),
+            (in_hottest / total + 1e-4).sqrt(),
+            (energy @ self.rings / total + 1e-4).sqrt(),
+            *((count @ self.rings + 0.1).sqrt() for count in counts),
+            (torch.cat([pairs, isolated], dim=1) + 0.1).sqrt(),
         ]
         return torch.cat(features, dim=1)
+
+    def _pairs(self, fields: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums in rings, over the cells near the track.
+
+        Args:
+            fields: Numbers of cells, shape ``(fields, showers, cells)``; the first is how much a cell is lit.
+
+        Returns:
+            Sums of products of neighbours, shape ``(showers, fields * steps * rings)``, and numbers of cells that are
+            lit alone, shape ``(showers, rings)``.
+        """
+        pairs, alone = [], []
+        for number, (rows, columns) in enumerate(self.near):
+            whole = fields[:, :, self.offsets[number] : self.offsets[number + 1]]
+            near = whole.reshape(*whole.shape[:2], *self.grids[number])[:, :, rows, columns]
+            width, cells = near.shape[3], near.flatten(2)
+            found, around = [], torch.zeros_like(cells[0])
+            for step, (down, right) in enumerate(STEPS):
+                apart = min(down * width + right, cells.shape[2])
+                rings: Tensor = getattr(self, f"pair_rings_{number}_{step}")
+                first, second = cells[:, :, : len(rings)], cells[:, :, apart : apart + len(rings)]
+                found.append((first * second) @ rings)
+                partners, after = rings.sum(dim=1), cells.shape[2] - len(rings)
+                around = around + nn.functional.pad(second[0] * partners, (0, after))
+                around = around + nn.functional.pad(first[0] * partners, (apart, after - apart))
+            pairs.append(torch.stack(found))
+            near_rings: Tensor = getattr(self, f"near_rings_{number}")
+            alone.append((cells[0] * torch.exp(-2.0 * around)) @ near_rings)
+        total = torch.stack(pairs).sum(dim=0)
+        return total.permute(2, 0, 1, 3).flatten(1), torch.stack(alone).sum(dim=0)
+
+
+def _powers(features: Tensor) -> Tensor:
+    """1, features, their products, and higher powers of the first, the momentum; shape ``(showers, powers)``."""
+    first, second = torch.triu_indices(features.shape[1], features.shape[1], device=features.device)
+    size = features[:, :1]
+    return torch.cat(
+        [torch.ones_like(size), features, features[:, first] * features[:, second], size**3, size**4], dim=1
+    )
+
+
+def _regress(known: Tensor, wanted: Tensor) -> Tensor:
+    """Ridge regression, shape ``(powers, wanted)``."""
+    known, wanted = known.double(), wanted.double()
+    ridge = 1e-3 * len(known) * torch.eye(known.shape[1], dtype=known.dtype, device=known.device)
+    ridge[0, 0] = 0.0
+    found: Tensor = torch.linalg.solve(known.T @ known + ridge, known.T @ wanted)
+    return found.float()
+
+
+def _width(geometry: Geometry, number: int) -> float:
+    layer = geometry.layers[number]
+    return min((edges[-1] - edges[0]) / (len(edges) - 1) for edges in (layer.x_edges, layer.y_edges))
+
+
+def _near(frame: LocalFrame, geometry: Geometry, number: int) -> tuple[slice, slice]:
+    """Rows and columns of a layer that are near the track."""
+    cells = slice(int(geometry.offsets[number]), int(geometry.offsets[number + 1]))
+    grid = geometry.layers[number].rows, geometry.layers[number].columns
+    reach = NEAR * _width(geometry, number)
+    along_x, along_y = frame.cell_x[cells].reshape(grid)[:, 0], frame.cell_y[cells].reshape(grid)[0]
+    rows, columns = (torch.nonzero(along.abs() <= reach).flatten().tolist() for along in (along_x, along_y))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _partners(rows: int, columns: int) -> Iterator[Tensor]:
+    """At each step, 1 for cells of a grid that have a neighbour; the last cells, that have none, are left out."""
+    row, column = torch.arange(rows * columns) // columns, torch.arange(rows * columns) % columns
+    for down, right in STEPS:
+        inside = (row + down < rows) & (column + right >= 0) & (column + right < columns)
+        yield inside.float()[: max(rows * columns - down * columns - right, 0)]

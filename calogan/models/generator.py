@@ -13,10 +13,16 @@ from calogan.geometry import Geometry
 from calogan.models.blocks import mlp
 from calogan.models.conditioning import Conditioning
 from calogan.models.energy import LayerEnergyHead
+from calogan.models.frame import LocalFrame, LocalView
+from calogan.models.mixing import NoiseMixing
 from calogan.models.preprocessing import CellTransform
-from calogan.physics.kinematics import Domain
+from calogan.models.shape import CellShape
+from calogan.physics.kinematics import Domain, momentum
 
 __all__ = ["Architecture", "Generator", "build_generator"]
+
+LEAST_WIDTH, WIDEST = 1e-3, 20.0
+"""Range of the width of v."""
 
 
 @dataclass(frozen=True)
@@ -26,28 +32,32 @@ class Architecture:
     Attributes:
         latent_size: Numbers of noise that all cells of a shower share.
         hidden: Widths of the hidden layers.
+        symmetries: Mirror images that the calorimeter and its particles have, see `LocalFrame`.
     """
 
     latent_size: int
     hidden: tuple[int, ...]
+    symmetries: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"latent_size": self.latent_size, "hidden": list(self.hidden)}
+        return {"latent_size": self.latent_size, "hidden": list(self.hidden), "symmetries": list(self.symmetries)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Architecture:
         """Architecture from the plain values of `to_dict`."""
-        return cls(int(values["latent_size"]), tuple(int(width) for width in values["hidden"]))
+        hidden = tuple(int(width) for width in values["hidden"])
+        return cls(int(values["latent_size"]), hidden, tuple(str(name) for name in values["symmetries"]))
 
 
 class Generator(nn.Module):
     r"""Showers from noise, in two parts that are trained by what suits each.
 
-    The layer energies come from a likelihood head (`LayerEnergyHead`). A trunk maps the condition, the layer energies'
-    residuals and the shared noise to a mean :math:`m_c` and a width :math:`w_c` for each cell; with noise of its own,
-    :math:`u_c = m_c + w_c \epsilon_c` is decoded to an energy, or to exactly 0 where :math:`u_c \le 0`, and the cells
-    of a layer are scaled to the layer's energy above their thresholds.
+    The layer energies come from a likelihood head (`LayerEnergyHead`). A trunk maps the particle in its local frame,
+    the layer energies' residuals and the shared noise to a mean :math:`m_c` and a width :math:`w_c` for each cell.
+    With noise that goes together with that of the neighbours (`NoiseMixing`), :math:`v_c = m_c + w_c \epsilon_c`; a
+    cell is dark where :math:`v_c \le 0`, and else has an energy given by a rising function of its own (`CellShape`).
+    Then the cells of a layer are scaled to the layer's energy above their thresholds.
 
     The noise of a shower is one vector of standard normals: shared noise, layer energies, empty layers, cells.
     """
@@ -64,13 +74,15 @@ class Generator(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.n_layers, self.n_cells = geometry.n_layers, geometry.n_cells
-        self.conditioning = conditioning
+        self.frame = LocalFrame(geometry, conditioning, architecture.symmetries)
         self.transform = transform
-        self.energy_head = LayerEnergyHead(conditioning.size, geometry.n_layers)
-        inputs = conditioning.size + geometry.n_layers + architecture.latent_size
+        self.energy_head = LayerEnergyHead(self.frame.size, geometry.n_layers)
+        inputs = self.frame.size + geometry.n_layers + architecture.latent_size
         self.trunk = mlp([inputs, *architecture.hidden], nn.SiLU)
         self.cell_mean = nn.Linear(architecture.hidden[-1], self.n_cells)
         self.cell_width = nn.Linear(architecture.hidden[-1], self.n_cells)
+        self.mixing = NoiseMixing(geometry, self.frame.size)
+        self.shape = CellShape(self.n_cells)
         layer = torch.from_numpy(geometry.cell_layer)
         self.register_buffer("membership", nn.functional.one_hot(layer, self.n_layers).float(), persistent=False)
 
@@ -80,10 +92,10 @@ class Generator(nn.Module):
         return self.architecture.latent_size + 2 * self.n_layers + self.n_cells
 
     def cells(self, features: Tensor, residual: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and width of u in each cell.
+        """Mean and width of v in each cell of the frame.
 
         Args:
-            features: Condition, shape ``(showers, features)``.
+            features: Of the particle in its frame, shape ``(showers, features)``.
             residual: Standardised layer energies, shape ``(showers, layers)``.
             shared: Noise shared by all cells, shape ``(showers, latent_size)``.
 
@@ -91,7 +103,7 @@ class Generator(nn.Module):
             Two tensors of shape ``(showers, cells)``.
         """
         hidden = self.trunk(torch.cat([features, residual, shared], dim=1))
-        return self.cell_mean(hidden), nn.functional.softplus(self.cell_width(hidden)) + 1e-3
+        return self.cell_mean(hidden), _softplus(self.cell_width(hidden)) + LEAST_WIDTH
 
     def forward(self, incident: Tensor, noise: Tensor) -> Tensor:
         """Cell energies of showers.
@@ -103,15 +115,28 @@ class Generator(nn.Module):
         Returns:
             Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
+        view: LocalView = self.frame(incident)
+        return view.to_calorimeter(self.local(view.features, momentum(incident).unsqueeze(1), noise))
+
+    def local(self, features: Tensor, size: Tensor, noise: Tensor) -> Tensor:
+        """Cell energies in the local frame.
+
+        Args:
+            features: Of the particles in their frames, shape ``(showers, features)``.
+            size: |p| [GeV], shape ``(showers, 1)``.
+            noise: Standard normals, shape ``(showers, noise_size)``.
+
+        Returns:
+            Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
+        """
         latent = self.architecture.latent_size
         sizes = [latent, self.n_layers, self.n_layers, self.n_cells]
         shared, residual, gate, cell = torch.split(noise, sizes, dim=1)
-        features = self.conditioning(incident)
-        momentum = incident[:, :3].square().sum(dim=1, keepdim=True).sqrt()
         with torch.no_grad():
-            layer_energy, lit = self.energy_head.layer_energy(features, residual, gate, momentum)
+            layer_energy, lit = self.energy_head.layer_energy(features, residual, gate, size)
         mean, width = self.cells(features, residual * lit, shared)
-        return self.scaled(mean + width * cell, layer_energy)
+        u: Tensor = self.shape(mean + width * self.mixing(features, cell))
+        return self.scaled(u, layer_energy)
 
     def scaled(self, u: Tensor, layer_energy: Tensor) -> Tensor:
         """Decode u and scale the energies above threshold so that each layer holds its energy.
@@ -132,6 +157,11 @@ class Generator(nn.Module):
         found = excess @ self.membership
         factor = torch.maximum(above / found.clamp_min(1e-9), torch.full_like(above, 0.01))
         return excess * (factor @ self.membership.T) + self.transform.threshold * lit
+
+
+def _softplus(x: Tensor) -> Tensor:
+    """ln(1 + exp(x)), as operations that ONNX Runtime vectorises."""
+    return torch.log1p(x.clamp_max(WIDEST).exp())
 
 
 def build_generator(

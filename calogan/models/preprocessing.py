@@ -36,7 +36,8 @@ class CellTransform(nn.Module):
 
     def excess(self, u: Tensor) -> Tensor:
         """Energy above the threshold [GeV] of any u, same shape."""
-        return self.scale * torch.sinh(u.clamp_min(0.0))
+        growth = u.clamp_min(0.0).exp()
+        return 0.5 * self.scale * (growth - growth.reciprocal())  # sinh, which ONNX Runtime computes cell by cell
 
     def decode(self, u: Tensor) -> Tensor:
         """Energies [GeV] of any u, same shape: 0 where u <= 0."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,11 @@ from calogan.bundle import Bundle
 from calogan.errors import ConfigError, MissingDependencyError
 
 __all__ = ["Network", "OnnxNetwork", "TorchNetwork", "load_network"]
+
+
+_CACHED = 115_200
+"""Cells that are worked on at once a thread: what lies between two operations then stays in the cache."""
+_LEAST_BLOCK = 16
 
 
 class Network(Protocol):
@@ -42,6 +48,8 @@ class OnnxNetwork:
         import onnxruntime
 
         self.program, self.device, self.threads = f"ONNX Runtime {onnxruntime.__version__}", "cpu", threads
+        workers = threads or os.cpu_count() or 1
+        self._block = max(_LEAST_BLOCK, workers * _CACHED // bundle.info.geometry.n_cells)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.inter_op_num_threads = 1
@@ -52,9 +60,15 @@ class OnnxNetwork:
 
     def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Network`."""
-        cells: NDArray[np.float32]
-        (cells,) = self._session.run(["cell_energy"], {"incident": incident, "noise": noise})
-        return cells
+        pieces = [
+            self._session.run(["cell_energy"], {"incident": incident[block], "noise": noise[block]})[0]
+            for block in self._blocks(len(incident))
+        ]
+        return np.concatenate(pieces)
+
+    def _blocks(self, showers: int) -> list[slice]:
+        starts = range(0, max(showers, 1), self._block)
+        return [slice(start, start + self._block) for start in starts]
 
 
 class TorchNetwork:

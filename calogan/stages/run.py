@@ -46,7 +46,10 @@ def run(config: Config, reporter: Reporter) -> Verdicts:
     with run_folder(config, reporter), tracked(config, reporter) as tracker:
         _prepare(config, reporter)
         _train(config, reporter, tracker)
-        return _validate(config, "test", reporter, tracker)
+        verdicts = _validate(config, "test", reporter, tracker)
+        if config.validation.beside is not None:
+            _validate_other(config, "test", config.validation.beside, reporter)
+        return verdicts
 
 
 def prepare_run(config: Config, reporter: Reporter) -> Store:
@@ -62,9 +65,25 @@ def train_run(config: Config, reporter: Reporter) -> Path:
 
 
 def validate_run(
-    config: Config, split: Literal["validation", "test"], reporter: Reporter, *, force: bool = False
+    config: Config,
+    split: Literal["validation", "test"],
+    reporter: Reporter,
+    *,
+    bundle: str | None = None,
+    force: bool = False,
 ) -> Verdicts:
-    """Compare the trained bundle with the showers of a split; `force` does it again where a report is there."""
+    """Compare the trained bundle, or another one, with the showers of a split.
+
+    Args:
+        config: The study.
+        split: Showers to compare with.
+        reporter: Progress.
+        bundle: Another bundle than the trained one; its report is not tracked.
+        force: Do it again where a report is there.
+    """
+    if bundle is not None:
+        with run_folder(config, reporter):
+            return _validate_other(config, split, bundle, reporter, force=force)
     with run_folder(config, reporter), tracked(config, reporter) as tracker:
         return _validate(config, split, reporter, tracker, force=force)
 
@@ -137,6 +156,14 @@ def _validate(
     tracker.log_artifact(bundle.path)
     tracker.log_artifact(verdicts.report.parent, f"validation/{split}")
     return verdicts
+
+
+def _validate_other(
+    config: Config, split: Literal["validation", "test"], bundle: str, reporter: Reporter, *, force: bool = False
+) -> Verdicts:
+    from calogan.stages.validate import validate_run as validate_split
+
+    return validate_split(config, split, reporter, bundle=bundle, force=force)
 
 
 def _hardware(config: Config) -> dict[str, object]:

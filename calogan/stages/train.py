@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import Tensor
 from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -26,16 +26,18 @@ from calogan.models.generator import Architecture, Generator, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
 from calogan.training.journal import Journal
+from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.selection import PhysicsScore
 from calogan.training.state import Best, TrainingState
-from calogan.training.symmetry import Symmetries
 
 if TYPE_CHECKING:
     from calogan.tracking import Tracker
 
 __all__ = ["fresh_state", "train"]
 
+SHAPE_RATE = 0.2
+"""Learning rate of the cells' shapes relative to that of the other weights of the warm start."""
 FITTED = 10_000
 """Training showers, at most, that scales are taken from."""
 _SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
@@ -74,10 +76,8 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     device = _prepare_device(config)
     showers, validation = _load(config, store)
     reporter.message(f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads")
-    incident, cell_energy = (torch.from_numpy(array).to(device) for array in (showers.incident, showers.cell_energy))
     torch.manual_seed(config.seed)
-    symmetries = Symmetries(config.training.symmetries, geometry, device)
-    state = fresh_state(config, geometry, incident, cell_energy)
+    state, local = fresh_state(config, geometry, showers, device)
     folder = config.run_dir / "train"
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
@@ -92,7 +92,7 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
             tracker.log_metrics(figures, step)
 
     outlet = Outlet(checkpoint, fingerprint, record, PhysicsScore(validation, config.seed), reporter)
-    best = Trainer(state, config.training, incident, cell_energy, symmetries, config.seed, outlet).run()
+    best = Trainer(state, config.training, local, config.seed, outlet).run()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     made = _provenance(config, store, state, best, fingerprint) | {"training_showers": len(showers)}
     bundle = _write(config, store, state, best, validation, made, reporter)
@@ -115,51 +115,58 @@ def _load(config: Config, store: Store) -> tuple[Showers, Showers]:
     return showers, validation
 
 
-def fresh_state(config: Config, geometry: Geometry, incident: Tensor, cell_energy: Tensor) -> TrainingState:
-    """Networks with fresh weights and scales of the training showers, and their optimisers, on the showers' device."""
-    settings, device = config.training, incident.device
-    generator = _fresh_generator(config, geometry, incident, cell_energy).to(device)
-    features = generator.conditioning.size + geometry.n_layers
-    encoder = Encoder(geometry.n_cells, features, config.model.latent_size).to(device)
+def fresh_state(
+    config: Config, geometry: Geometry, showers: Showers, device: torch.device
+) -> tuple[TrainingState, LocalShowers]:
+    """Networks with the scales of the training showers, their optimisers, and the showers as the networks see them."""
+    settings = config.training
+    generator = _fresh_generator(config, geometry, showers).to(device)
+    incident, cell_energy = (torch.from_numpy(array).to(device) for array in (showers.incident, showers.cell_energy))
+    local = LocalShowers.of(generator, incident, cell_energy)
+    generator.energy_head.fit_scale(local.layer_energy, local.momentum)
+    encoder = Encoder(geometry.n_cells, generator.frame.size + geometry.n_layers, config.model.latent_size).to(device)
     critic = Critic(config.model.critic_hidden, geometry, generator).to(device)
-    critic.fit_scale(cell_energy[:FITTED], incident[:FITTED])
+    critic.fit_scale(local.u[:FITTED], local.features[:FITTED])
     averaging = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(generator, device=device, multi_avg_fn=averaging)
     adversarial = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head.")]
     critic_weights = [weight for weight in critic.parameters() if weight.requires_grad]
-    return TrainingState(
+    state = TrainingState(
         generator=generator,
         encoder=encoder,
         critic=critic,
         ema=averaged,
-        warmup_optimiser=Adam(
-            [*generator.parameters(), *encoder.parameters()], settings.warmup_learning_rate, fused=True
-        ),
+        warmup_optimiser=Adam(_warmup_groups(generator, encoder), settings.warmup_learning_rate, betas=(0.9, 0.99)),
         # No momentum in the adversarial phase, as in arXiv:1704.00028.
         generator_optimiser=Adam(adversarial, settings.generator_learning_rate, betas=(0.0, 0.9), fused=True),
         critic_optimiser=Adam(critic_weights, settings.critic_learning_rate, betas=(0.0, 0.9), fused=True),
     )
+    return state, local
 
 
-def _fresh_generator(config: Config, geometry: Geometry, incident: Tensor, cell_energy: Tensor) -> Generator:
-    """Generator whose scales are those of the training showers."""
-    lit = cell_energy[:FITTED]
+def _warmup_groups(generator: Generator, encoder: Encoder) -> list[dict[str, Any]]:
+    """Parameters and their rates: a step of all slopes of a bright cell at once moves it far."""
+    shape = list(generator.shape.parameters())
+    others = [weight for name, weight in generator.named_parameters() if not name.startswith("shape.")]
+    return [{"params": [*others, *encoder.parameters()]}, {"params": shape, "share": SHAPE_RATE}]
+
+
+def _fresh_generator(config: Config, geometry: Geometry, showers: Showers) -> Generator:
+    """Generator whose scale of energies is that of the training showers."""
+    lit = showers.cell_energy[:FITTED]
     lit = lit[lit > 0]
     if len(lit) == 0:
         msg = f"no training shower has a cell above the threshold of {config.threshold} GeV; check threshold and units"
         raise TrainingError(msg)
-    generator = build_generator(
-        Architecture(config.model.latent_size, tuple(config.model.generator_hidden)),
+    model = config.model
+    return build_generator(
+        Architecture(model.latent_size, tuple(model.generator_hidden), tuple(model.symmetries)),
         geometry,
         Domain.from_config(config.domain),
         config.condition,
         config.threshold,
-        float((lit - config.threshold).median()),
+        float(np.median(lit - config.threshold)),
     )
-    layer_energy = cell_energy @ generator.membership.to(cell_energy.device)
-    momentum = incident[:, :3].square().sum(dim=1, keepdim=True).sqrt()
-    generator.energy_head.fit_scale(layer_energy.cpu(), momentum.cpu())
-    return generator
 
 
 def _write(

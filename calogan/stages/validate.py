@@ -34,7 +34,7 @@ from calogan.validation.report import write_report
 from calogan.validation.sections import report_sections
 from calogan.validation.summary import Verdicts
 
-__all__ = ["Verdicts", "report_inputs", "validate_files", "validate_run"]
+__all__ = ["Verdicts", "report_folder", "report_inputs", "validate_files", "validate_run"]
 
 _BATCH = 500
 _MOST_TRAINING = 20_000
@@ -46,9 +46,10 @@ def validate_run(
     reporter: Reporter,
     tracker: Tracker | None = None,
     *,
+    bundle: str | None = None,
     force: bool = False,
 ) -> Verdicts:
-    """Compare the bundle of a run folder with the prepared showers of a split.
+    """Compare a bundle with the prepared showers of a split.
 
     For each reference shower one is generated for the same incident particle, its noise keyed by the event's id and
     the seed of the configuration. Reference showers that are training showers, too, are left out with a warning. The
@@ -60,6 +61,9 @@ def validate_run(
         split: Showers to compare with.
         reporter: Told about the progress.
         tracker: Gets the figures and the verdict.
+        bundle: Another bundle than that of the run folder, a folder or a shipped one's name; its report goes to
+            ``validation/<split>-<name>``. It must not have seen the showers: those of other files that are in the
+            same data have the same split everywhere.
         force: Make the report again even if it is there.
 
     Raises:
@@ -67,8 +71,8 @@ def validate_run(
             written; says what to do.
     """
     store = Store.open(config.run_dir / "prepared")
-    sampler = load_sampler(config.run_dir / "bundle")
-    folder = config.run_dir / "validation" / split
+    sampler = load_sampler(config.run_dir / "bundle" if bundle is None else bundle)
+    folder = report_folder(config, split, bundle)
     inputs = report_inputs(config, split, store, sampler.bundle.info.id)
     verdicts = reusable_report(folder, inputs, reporter, force=force)
     if verdicts is None:
@@ -78,6 +82,12 @@ def validate_run(
         tracker.log_metrics({f"{split}/{name}": value for name, value in verdicts.figures.items()}, step=0)
         tracker.set_tags(verdicts.tags(split))
     return verdicts
+
+
+def report_folder(config: Config, split: Split, bundle: str | None = None) -> Path:
+    """Where the report on the bundle of a run folder, or on another one, goes."""
+    name = split if bundle is None else f"{split}-{Path(bundle).name or 'bundle'}"
+    return config.run_dir / "validation" / name
 
 
 def report_inputs(config: Config, split: Split, store: Store, bundle: str) -> dict[str, str]:
@@ -193,7 +203,7 @@ def _compare_run(
         hold_out=hold_out,
         study=str(config.run_dir / "config.yaml"),
     )
-    title = f"{config.name}, {split} showers"
+    title = f"{config.name}, {split} showers" if folder.name == split else f"{folder.name}, showers of {config.name}"
     return _report(reference, generated, config, folder, title, inputs, context, reporter)
 
 

@@ -16,16 +16,19 @@ from torch.optim import Optimizer
 
 from calogan.config import TrainingConfig
 from calogan.errors import DivergenceError, TrainingInterrupted
+from calogan.models.critic import CriticContext
 from calogan.models.generator import Generator
 from calogan.progress import Reporter, Task
 from calogan.training.batches import BatchOrder, step_seed
+from calogan.training.local import LocalShowers
 from calogan.training.objectives import gradient_penalty, warm_start_loss
 from calogan.training.signals import StopRequest, stop_on_signals
 from calogan.training.state import Best, TrainingState
-from calogan.training.symmetry import Symmetries
 
 __all__ = ["Outlet", "Trainer"]
 
+PENALISED = 2
+"""One in so many showers of a batch is in the gradient penalty, which takes most of the time."""
 EXPLODED = 1e6
 """A loss beyond this has diverged: those of healthy trainings stay below some hundreds."""
 CRITIC_DRAWS, GENERATOR_DRAWS, WARMUP_DRAWS = range(3)
@@ -56,28 +59,20 @@ class Trainer:
     Args:
         state: Networks, optimisers and counters, on the device.
         settings: Lengths and rates.
-        incident: Incident particles of the training showers, on the device, shape ``(showers, 5)``.
-        cell_energy: Their cells [GeV], cut at the threshold, on the device, shape ``(showers, cells)``.
-        symmetries: Mirror images to train on.
+        showers: Reference showers in their local frames, on the device.
         seed: Seed of batches and noise.
         outlet: Where results go.
     """
 
     def __init__(
-        self,
-        state: TrainingState,
-        settings: TrainingConfig,
-        incident: Tensor,
-        cell_energy: Tensor,
-        symmetries: Symmetries,
-        seed: int,
-        outlet: Outlet,
+        self, state: TrainingState, settings: TrainingConfig, showers: LocalShowers, seed: int, outlet: Outlet
     ) -> None:
         self._state, self._settings, self._outlet, self._seed = state, settings, outlet, seed
-        self._incident, self._cell_energy, self._symmetries = incident, cell_energy, symmetries
-        self._device = incident.device
+        self._showers = showers
+        self._device = showers.u.device
+        self._contexts: CriticContext | None = None
         self._rng = torch.Generator(self._device)
-        self._order = BatchOrder(len(incident), settings.batch_size, step_seed(seed, 0), self._device)
+        self._order = BatchOrder(len(showers), settings.batch_size, step_seed(seed, 0), self._device)
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = defaultdict(int)
         self._started = time.monotonic() - state.elapsed
@@ -151,14 +146,14 @@ class Trainer:
         step = state.step
         _set_rate(state.warmup_optimiser, settings.warmup_learning_rate, step / settings.warmup_steps)
         self._rng.manual_seed(step_seed(self._seed, step, WARMUP_DRAWS))
-        incident, cell_energy = self._batch(step)
+        showers = self._showers[self._order.batch(step)]
         latent = state.generator.architecture.latent_size
         loss, parts = warm_start_loss(
             state.generator,
             state.encoder,
-            cell_energy,
-            incident,
-            self._normal(len(incident), latent),
+            showers,
+            self._normal(len(showers), latent),
+            step,
             divergence_weight=min(1.0, 2.0 * step / settings.warmup_steps),
         )
         state.warmup_optimiser.zero_grad(set_to_none=True)
@@ -176,6 +171,8 @@ class Trainer:
             _set_rate(optimiser, rate, step / settings.steps)
         if step == 0:
             state.critic.set_baseline(state.generator)
+        if self._contexts is None:
+            self._contexts = state.critic.context(self._showers.features)
         batches = settings.warmup_steps + step * (settings.critic_steps + 1)
         for critic_step in range(settings.critic_steps):
             self._rng.manual_seed(step_seed(self._seed, state.step, CRITIC_DRAWS, critic_step))
@@ -183,43 +180,44 @@ class Trainer:
         if step < settings.critic_head_start:
             return
         self._rng.manual_seed(step_seed(self._seed, state.step, GENERATOR_DRAWS))
-        self._generator_step(self._batch(batches + settings.critic_steps)[0])
+        self._generator_step(*self._batch(batches + settings.critic_steps))
 
-    def _critic_step(self, incident: Tensor, cell_energy: Tensor) -> None:
+    def _critic_step(self, showers: LocalShowers, context: CriticContext) -> None:
         state, critic = self._state, self._state.critic
-        context = critic.context(incident)
         with torch.no_grad():
-            noise = self._normal(len(incident), state.generator.noise_size)
-            generated = critic.standardise(state.generator(incident, noise), context)
-            reference = critic.standardise(cell_energy, context)
-        mixing = torch.rand(len(incident), 1, generator=self._rng, device=self._device)
+            generated = self._generated(showers, context)
+            reference = critic.standardise(showers.u, context)
+        mixing = torch.rand(len(showers), 1, generator=self._rng, device=self._device)
         distance = critic(reference, context).mean() - critic(generated, context).mean()
-        penalty = gradient_penalty(lambda cells: critic(cells, context), reference, generated, mixing)
+        some = slice(0, max(1, len(showers) // PENALISED))
+        part = context[some]
+        penalty = gradient_penalty(lambda cells: critic(cells, part), reference[some], generated[some], mixing[some])
         state.critic_optimiser.zero_grad(set_to_none=True)
         (self._settings.gradient_penalty * penalty - distance).backward()
         state.critic_optimiser.step()
         self._count({"critic/distance": distance, "critic/penalty": penalty})
 
-    def _generator_step(self, incident: Tensor) -> None:
+    def _generator_step(self, showers: LocalShowers, context: CriticContext) -> None:
         state = self._state
-        noise = self._normal(len(incident), state.generator.noise_size)
-        context = state.critic.context(incident)
-        generated = state.critic.standardise(state.generator(incident, noise), context)
-        loss = -state.critic(generated, context).mean()
+        loss = -state.critic(self._generated(showers, context), context).mean()
         state.generator_optimiser.zero_grad(set_to_none=True)
         loss.backward(inputs=_weights(state.generator_optimiser))
         state.generator_optimiser.step()
         state.ema.update_parameters(state.generator)
         self._count({"generator/loss": loss})
 
-    def _batch(self, counter: int) -> tuple[Tensor, Tensor]:
-        """Incident particles and cells of a batch, each shower as one of its mirror images."""
+    def _generated(self, showers: LocalShowers, context: CriticContext) -> Tensor:
+        """Showers of the same particles as the critic sees them."""
+        generator = self._state.generator
+        noise = self._normal(len(showers), generator.noise_size)
+        energy = generator.local(showers.features, showers.momentum, noise)
+        return self._state.critic.standardise(generator.transform.encode(energy), context)
+
+    def _batch(self, counter: int) -> tuple[LocalShowers, CriticContext]:
+        """Reference showers, and what the critic knows of their particles."""
+        assert self._contexts is not None, "made before the first batch"
         index = self._order.batch(counter)
-        incident, cell_energy = self._incident[index], self._cell_energy[index]
-        if len(self._symmetries) == 1:
-            return incident, cell_energy
-        image = torch.randint(len(self._symmetries), (len(index),), generator=self._rng, device=self._device)
-        return self._symmetries.apply(incident, cell_energy, image)
+        return self._showers[index], self._contexts[index]
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self._rng, device=self._device)
@@ -239,7 +237,7 @@ class Trainer:
         self._interval = (now, self._state.step)
         self._sums.clear()
         self._counts.clear()
-        batch = min(self._settings.batch_size, len(self._incident))
+        batch = min(self._settings.batch_size, len(self._showers))
         extra = {"time/elapsed_s": now - self._started, "time/steps_per_s": rate, "time/showers_per_s": rate * batch}
         self._outlet.record(self._state.step, figures | extra)
         return ", ".join(f"{name.rpartition('/')[2]} {value:.3g}" for name, value in list(figures.items())[:2])
@@ -275,7 +273,7 @@ def _set_rate(optimiser: Optimizer, rate: float, progress: float) -> None:
     """Cosine from `rate` down to a twentieth of it (arXiv:1608.03983)."""
     factor = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     for group in optimiser.param_groups:
-        group["lr"] = rate * factor
+        group["lr"] = rate * factor * group.get("share", 1.0)
 
 
 def _weights(optimiser: Optimizer) -> Iterable[Tensor]:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from calogan.models.censored import censored_log_likelihood
+from calogan.models.censored import pair_log_ratio
 from calogan.models.encoder import Encoder
 from calogan.models.generator import Generator
+from calogan.models.mixing import STEPS
+from calogan.training.local import LocalShowers
 
-__all__ = ["gradient_penalty", "warm_start_loss"]
+__all__ = ["cell_log_likelihood", "gradient_penalty", "warm_start_loss"]
 
 
 def gradient_penalty(
@@ -41,37 +43,73 @@ def gradient_penalty(
     return ((slope.square().sum(dim=1) + 1e-12).sqrt() - 1.0).square().mean()
 
 
+def cell_log_likelihood(generator: Generator, u: Tensor, mean: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Log-likelihood of single cells, and their noise.
+
+    A lit cell has the density of its noise, :math:`\log \varphi(\epsilon) + \log |d\epsilon / du|` with
+    :math:`\epsilon = (h^{-1}(u) - m) / w`, a dark one the probability of all that lies below the threshold,
+    :math:`\log \Phi(-m / w)`; up to a constant.
+
+    Args:
+        generator: Whose shapes h of cells are used.
+        u: Observed cells, at least 0, shape ``(showers, cells)``.
+        mean: Mean m of v, same shape.
+        width: Width w of v, same shape.
+
+    Returns:
+        Sum over the cells, shape ``(showers,)``, and the noise of lit cells or the threshold of dark cells' noise,
+        shape ``(showers, cells)``.
+
+    Source:
+        J. Tobin, Econometrica 26 (1958) 24.
+    """
+    threshold = -mean / width
+    lit = u > 0
+    shower, cell = torch.nonzero(lit, as_tuple=True)  # one in ten cells: far cheaper than all of them
+    v, log_slope = generator.shape.inverse(u[shower, cell], cell)
+    spread = width[shower, cell]
+    noise = (v - mean[shower, cell]) / spread
+    dark = torch.where(lit, torch.zeros_like(u), torch.special.log_ndtr(threshold)).sum(dim=1)
+    total = dark.index_add(0, shower, log_slope - 0.5 * noise.square() - spread.log())
+    return total, threshold.index_put((shower, cell), noise)
+
+
 def warm_start_loss(
     generator: Generator,
     encoder: Encoder,
-    cell_energy: Tensor,
-    incident: Tensor,
+    showers: LocalShowers,
     shared: Tensor,
+    step: int,
     divergence_weight: float = 1.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Negative evidence bound of the cells and negative likelihood of the layer energies, per cell.
 
+    Neighbouring cells' noise is fitted to pairs of cells (`pair_log_ratio`), by turns to the pairs of one step; the
+    pairs teach the correlation alone, what single cells look like is taken as it is.
+
     Args:
         generator: Network that is warmed up.
         encoder: Its companion.
-        cell_energy: Reference cells [GeV], cut at the threshold, shape ``(showers, cells)``.
-        incident: Incident particles, shape ``(showers, 5)``.
+        showers: Reference showers.
         shared: Standard normals, shape ``(showers, latent_size)``.
+        step: Number of the training step.
         divergence_weight: Weight of the divergence between the encoder's and the generator's noise; raised from 0 to 1
             at the start, it keeps the shared noise in use (arXiv:1511.06349).
 
     Returns:
         The loss and its parts, scalars.
     """
-    features = generator.conditioning(incident)
-    momentum = incident[:, :3].square().sum(dim=1, keepdim=True).sqrt()
-    layer_energy = cell_energy @ generator.membership
-    energy_loss = generator.energy_head.negative_log_likelihood(features, layer_energy, momentum).mean()
-    residual = generator.energy_head.residual(features, layer_energy, momentum).detach().clamp(-5.0, 5.0)
-    u = generator.transform.encode(cell_energy)
+    features, u = showers.features, showers.u
+    head = generator.energy_head
+    energy_loss = head.negative_log_likelihood(features, showers.layer_energy, showers.momentum).mean()
+    residual = head.residual(features, showers.layer_energy, showers.momentum).detach().clamp(-5.0, 5.0)
     centre, log_width = encoder(u, torch.cat([features, residual], dim=1))
     mean, width = generator.cells(features, residual, centre + log_width.exp() * shared)
-    cell_loss = -censored_log_likelihood(u, mean, width).mean()
+    likelihood, noise = cell_log_likelihood(generator, u, mean, width)
     divergence = 0.5 * (centre.square() + (2 * log_width).exp() - 1.0 - 2 * log_width).sum(dim=1).mean()
-    loss = (cell_loss + divergence_weight * divergence) / generator.n_cells + energy_loss
-    return loss, {"cell_nll": cell_loss, "kl": divergence, "energy_nll": energy_loss}
+    (first, second), correlation = generator.mixing.correlation(features, step % len(STEPS))
+    noise, lit = noise.detach(), u > 0
+    pairs = pair_log_ratio(noise[:, first], noise[:, second], (lit[:, first], lit[:, second]), correlation)
+    cell_loss, pair_loss = -likelihood.mean(), -len(STEPS) * pairs.sum(dim=1).mean()
+    loss = (cell_loss + pair_loss + divergence_weight * divergence) / generator.n_cells + energy_loss
+    return loss, {"cell_nll": cell_loss, "kl": divergence, "energy_nll": energy_loss, "pair_nll": pair_loss}

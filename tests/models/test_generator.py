@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -5,7 +6,6 @@ import pytest
 import torch
 
 from calogan.geometry import Geometry, Layer
-from calogan.models.conditioning import Conditioning
 from calogan.models.critic import Critic
 from calogan.models.energy import LayerEnergyHead
 from calogan.models.generator import Architecture, Generator, build_generator
@@ -25,10 +25,10 @@ THREE_LAYERS = Geometry(
 GEOMETRIES = pytest.mark.parametrize("geometry", [ONE_LAYER, THREE_LAYERS], ids=["one layer", "three layers"])
 
 
-def make_generator(geometry: Geometry) -> Generator:
+def make_generator(geometry: Geometry, symmetries: tuple[str, ...] = ()) -> Generator:
     torch.manual_seed(0)
     condition = ("momentum", "direction", "entry_point")
-    return build_generator(Architecture(4, (16, 16)), geometry, DOMAIN, condition, THRESHOLD)
+    return build_generator(Architecture(4, (16, 16), symmetries), geometry, DOMAIN, condition, THRESHOLD)
 
 
 def incidents(count: int) -> torch.Tensor:
@@ -63,7 +63,8 @@ def test_layers_hold_the_energy_that_the_head_drew(geometry):
     momentum = incident[:, :3].norm(dim=1, keepdim=True)
     residual = noise[:, 4 : 4 + geometry.n_layers]
     gate = noise[:, 4 + geometry.n_layers : 4 + 2 * geometry.n_layers]
-    drawn, _ = generator.energy_head.layer_energy(generator.conditioning(incident), residual, gate, momentum)
+    features = generator.frame(incident).features
+    drawn, _ = generator.energy_head.layer_energy(features, residual, gate, momentum)
     found = torch.from_numpy(geometry.layer_energy(generator(incident, noise).detach().numpy())).float()
     lit = found > 0  # a layer whose cells are all dark stays empty
     assert lit.float().mean() > 0.9
@@ -75,8 +76,10 @@ def test_every_weight_but_the_energy_head_gets_a_gradient(geometry):
     generator = make_generator(geometry)
     critic = Critic((16, 8), geometry, generator)
     incident = incidents(32)
-    context = critic.context(incident)
-    cells = generator(incident, torch.randn(32, generator.noise_size))
+    view = generator.frame(incident)
+    context = critic.context(view.features)
+    energy = generator(incident, torch.randn(32, generator.noise_size))
+    cells = view.to_local(generator.transform.encode(energy))
     critic(critic.standardise(cells, context), context).mean().backward()
     for name, weight in generator.named_parameters():
         reached = weight.grad is not None and bool((weight.grad != 0).any())
@@ -92,20 +95,38 @@ def test_showers_do_not_depend_on_their_neighbours_in_a_batch():
     torch.testing.assert_close(together, apart, rtol=1e-10, atol=0.0)
 
 
-def test_condition_features_span_minus_one_to_one():
-    conditioning = Conditioning(("momentum", "direction", "entry_point"), DOMAIN)
-    slope = math.tan(math.radians(20))
-    lowest = torch.tensor([[0.0, 0.0, 1.0, -20.0, 20.0]])
-    torch.testing.assert_close(conditioning(lowest), torch.tensor([[-1.0, 0.0, 0.0, -1.0, 1.0]]))
-    steepest = torch.tensor([[8.0 * slope, -8.0 * slope, 8.0, 0.0, 0.0]])
-    assert conditioning(steepest)[0, 1:].tolist() == pytest.approx([1.0, -1.0, 0.0, 0.0])
+def test_mirrored_particles_have_mirrored_showers():
+    generator = make_generator(ONE_LAYER, symmetries=("flip_x", "flip_y", "swap_xy")).double()
+    incident, noise = incidents(20).double(), torch.randn(20, generator.noise_size, dtype=torch.float64)
+    images = generator(incident, noise).reshape(20, 8, 8)
+    swapped = generator(incident[:, [1, 0, 2, 4, 3]], noise).reshape(20, 8, 8)
+    flipped = generator(incident * torch.tensor([-1, 1, 1, -1, 1]), noise).reshape(20, 8, 8)
+    assert not torch.equal(images, images.transpose(1, 2))
+    torch.testing.assert_close(swapped, images.transpose(1, 2))
+    torch.testing.assert_close(flipped, images.flip(1))
 
 
-def test_condition_without_direction_ignores_it():
-    conditioning = Conditioning(("momentum",), DOMAIN)
-    assert conditioning.size == 1
-    along = conditioning(torch.tensor([[0.0, 0.0, 5.0, 0.0, 0.0], [3.0, 0.0, 4.0, 9.0, 9.0]]))
-    assert along[0].item() == pytest.approx(along[1].item())
+def test_a_particle_one_cell_further_has_the_same_shower_there():
+    generator = make_generator(ONE_LAYER).double()
+    incident, noise = incidents(20).double(), torch.randn(20, generator.noise_size, dtype=torch.float64)
+    moved = generator(incident + torch.tensor([0, 0, 0, 0, 10]), noise).reshape(20, 8, 8)
+    torch.testing.assert_close(moved, generator(incident, noise).reshape(20, 8, 8).roll(1, dims=2))
+
+
+def test_architecture_survives_json():
+    architecture = Architecture(4, (16, 8), ("flip_x",))
+    assert Architecture.from_dict(json.loads(json.dumps(architecture.to_dict()))) == architecture
+
+
+@pytest.mark.parametrize("grid", [(1, 1), (1, 5), (5, 1), (2, 2)])
+def test_small_layers_work(grid):
+    edges = (tuple(np.linspace(-20, 20, cells + 1)) for cells in grid)
+    geometry = Geometry((Layer(*edges, depth=5.0), *ONE_LAYER.layers))
+    generator = make_generator(geometry)
+    critic = Critic((8,), geometry, generator)
+    context = critic.context(generator.frame(incidents(8)).features)
+    cells = generator.transform.encode(generator(incidents(8), torch.randn(8, generator.noise_size)))
+    assert torch.isfinite(critic(critic.standardise(cells, context), context)).all()
 
 
 def test_transform_inverts_and_cuts():
@@ -174,6 +195,6 @@ def test_critic_knows_only_what_the_generator_is_told():
     cells = torch.rand(1, ONE_LAYER.n_cells)
     scores = set()
     for incident in ([0.0, 0.0, 10.0, 0.0, 0.0], [3.0, 0.0, 91.0**0.5, 15.0, -9.0]):
-        context = critic.context(torch.tensor([incident]))
+        context = critic.context(generator.frame(torch.tensor([incident])).features)
         scores.add(round(critic(critic.standardise(cells, context), context).item(), 5))
     assert len(scores) == 1

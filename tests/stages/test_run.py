@@ -92,8 +92,8 @@ def stages(monkeypatch):
         _write(config.run_dir / "bundle" / "bundle.json")
         return config.run_dir / "bundle"
 
-    def validate_run(config, split, reporter, tracker, *, force=False):
-        called.append(f"validate {split}")
+    def validate_run(config, split, reporter, tracker=None, *, bundle=None, force=False):
+        called.append(f"validate {split}" if bundle is None else f"validate {split} of {bundle}")
         report = config.run_dir / "validation" / split / "report.html"
         _write(report)
         return SimpleNamespace(passed=True, report=report, showers=100, figures={"auc_low": 0.6})
@@ -138,6 +138,14 @@ def test_single_stages_work_in_the_same_folder(tmp_path, stages):
     stage.validate_run(config, "validation", SilentReporter(), force=True)
     assert stages == ["prepare", "train", "validate validation"]
     assert Bundle.summaries == []
+
+
+def test_another_bundle_is_validated_beside_the_trained_one_and_leaves_its_figures_alone(tmp_path, stages):
+    config = _config(tmp_path, validation={"beside": "ecal30-electron"})
+    stage.run(config, SilentReporter())
+    stage.validate_run(config, "validation", SilentReporter(), bundle="other")
+    assert stages[2:] == ["validate test", "validate test of ecal30-electron", "validate validation of other"]
+    assert len(Bundle.summaries) == 1
 
 
 def test_one_record_holds_the_whole_chain(tmp_path, stages, monkeypatch):

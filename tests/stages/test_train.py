@@ -25,10 +25,14 @@ TRAINING = {
     "evaluate_showers": 50,
     "checkpoint_every": 10,
     "device": "cpu",
-    "symmetries": ["flip_x", "flip_y", "swap_xy"],
 }
 SHORT = {**TRAINING, "warmup_steps": 2, "steps": 0}
-MODEL = {"latent_size": 4, "generator_hidden": [16], "critic_hidden": [16]}
+MODEL = {
+    "latent_size": 4,
+    "generator_hidden": [16],
+    "critic_hidden": [16],
+    "symmetries": ["flip_x", "flip_y", "swap_xy"],
+}
 
 
 class Lines(SilentReporter):
@@ -130,6 +134,24 @@ def test_unknown_device_is_one_line(config):
     assert "\n" not in str(error.value)
 
 
+def test_a_fresh_state_trains_every_weight_and_keeps_the_showers(config):
+    store = Store.open(config.run_dir / "prepared")
+    showers = store.load("train", threshold=3e-4)
+    torch.manual_seed(0)
+    state, local = train_stage.fresh_state(config, store.geometry, showers, torch.device("cpu"))
+    assert state.generator.architecture.symmetries == ("flip_x", "flip_y", "swap_xy")
+    np.testing.assert_allclose(local.layer_energy, showers.layer_energy, rtol=1e-5)
+    shapes = {id(weight) for weight in state.generator.shape.parameters()}
+    head = {id(weight) for weight in state.generator.energy_head.parameters()}
+    every = {id(weight) for network in (state.generator, state.encoder) for weight in network.parameters()}
+    common, slow = state.warmup_optimiser.param_groups
+    assert {id(weight) for weight in slow["params"]} == shapes
+    assert slow["share"] < 1
+    assert sorted(id(weight) for group in (common, slow) for weight in group["params"]) == sorted(every)
+    adversarial = {id(weight) for weight in state.generator_optimiser.param_groups[0]["params"]}
+    assert adversarial == {id(weight) for weight in state.generator.parameters()} - head
+
+
 @pytest.mark.multiprocess
 def test_killed_training_resumes_to_the_same_weights(config, tmp_path, without_onnx):
     """SIGKILL, not an exception: the process dies inside a step."""
@@ -172,9 +194,9 @@ def test_a_held_out_band_is_seen_by_no_part_of_the_training(config, without_onnx
     seen = []
     fresh_state, score = train_stage.fresh_state, train_stage.PhysicsScore
 
-    def spied_state(config, geometry, incident, cell_energy):
-        seen.append(incident.numpy())
-        return fresh_state(config, geometry, incident, cell_energy)
+    def spied_state(config, geometry, showers, device):
+        seen.append(showers.incident)
+        return fresh_state(config, geometry, showers, device)
 
     def spied_score(showers, seed):
         seen.append(showers.incident)

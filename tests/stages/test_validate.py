@@ -158,6 +158,17 @@ def test_run_is_compared_with_its_own_particles(run, store, compared):
     assert call.context.provenance["held out of the training"] == "nothing"
 
 
+def test_another_bundle_has_a_report_of_its_own(run, compared, untrained_bundle, geometry, tmp_path):
+    domain, schema = Domain.from_config(run.domain), Schema.from_source(run.data.sources[0])
+    untrained_bundle(tmp_path / "other", geometry, domain, schema, condition=run.condition)
+    own = validate_run(run, "test", Log())
+    other = validate_run(run, "test", Log(), bundle=str(tmp_path / "other"))
+    assert own.report.parent.name == "test"
+    assert other.report == run.run_dir / "validation" / "test-other" / "report.html"
+    assert compared[1].context.provenance["bundle"] == Bundle.load(tmp_path / "other").info.id
+    assert np.array_equal(compared[0].reference.event, compared[1].reference.event)
+
+
 def test_studies_get_what_the_run_folder_has(run, store, compared):
     validate_run(run, "test", SilentReporter())
 

@@ -16,9 +16,9 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
+from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.state import TrainingState
-from calogan.training.symmetry import Symmetries
 
 GEOMETRY = Geometry((Layer(tuple(np.linspace(-40, 40, 7)), tuple(np.linspace(-40, 40, 7)), depth=50.0),))
 SETTINGS = TrainingConfig(
@@ -37,8 +37,9 @@ SETTINGS = TrainingConfig(
 def make_showers():
     rng = torch.Generator().manual_seed(0)
     momentum = 1 + 60 * torch.rand(70, generator=rng)
-    incident = torch.zeros(70, 5)
+    incident = 0.2 * torch.randn(70, 5, generator=rng)
     incident[:, 2] = momentum
+    incident[:, 3:] *= 50.0
     shape = torch.softmax(torch.randn(70, 36, generator=rng), dim=1)
     energy = 0.17 * momentum.unsqueeze(1) * shape
     return incident, torch.where(energy > 0.05, energy, 0.0)
@@ -53,10 +54,14 @@ class Run:
         torch.manual_seed(1)
         incident, cell_energy = make_showers()
         domain = Domain((1.0, 64.0), math.radians(20), (-20.0, 20.0), (-20.0, 20.0))
-        generator = build_generator(Architecture(3, (16, 16)), GEOMETRY, domain, ("momentum",), 0.05, 0.05)
-        generator.energy_head.fit_scale(cell_energy.sum(dim=1, keepdim=True), incident[:, 2:3])
-        encoder = Encoder(36, 2, 3)
+        condition = ("momentum", "direction", "entry_point")
+        architecture = Architecture(3, (16, 16), ("flip_x",))
+        generator = build_generator(architecture, GEOMETRY, domain, condition, 0.05, 0.05)
+        showers = LocalShowers.of(generator, incident, cell_energy)
+        generator.energy_head.fit_scale(showers.layer_energy, showers.momentum)
+        encoder = Encoder(36, generator.frame.size + 1, 3)
         critic = Critic((16,), GEOMETRY, generator)
+        critic.fit_scale(showers.u, showers.features)
         weights = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head")]
         self.state = TrainingState(
             generator,
@@ -68,15 +73,7 @@ class Run:
             Adam([weight for weight in critic.parameters() if weight.requires_grad], 1e-4, betas=(0.0, 0.9)),
         )
         outlet = Outlet(folder / "checkpoint.pt", "print", self.record, self.score, SilentReporter())
-        self.trainer = Trainer(
-            self.state,
-            settings,
-            incident,
-            cell_energy,
-            Symmetries(["flip_x"], GEOMETRY, torch.device("cpu")),
-            5,
-            outlet,
-        )
+        self.trainer = Trainer(self.state, settings, showers, 5, outlet)
 
     def record(self, step, figures):
         self.records.append((step, figures))
@@ -172,8 +169,8 @@ def test_divergence_keeps_the_last_good_checkpoint(tmp_path):
     run = Run(tmp_path)
     original = run.trainer._critic_step
 
-    def poison(incident, cell_energy):
-        original(incident, cell_energy)
+    def poison(showers, context):
+        original(showers, context)
         if run.state.step == 8:
             with torch.no_grad():
                 run.state.critic.cell_branch[-1].bias.fill_(math.nan)

@@ -1,0 +1,220 @@
+"""The local frame: a shower as its particle sees it, wherever the particle went and however it was mirrored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from calogan.errors import ConfigError
+from calogan.geometry import Geometry, Layer
+from calogan.models.conditioning import Conditioning
+
+__all__ = ["LocalFrame", "LocalView"]
+
+_MATRICES = {
+    "flip_x": np.array([[-1.0, 0.0], [0.0, 1.0]]),
+    "flip_y": np.array([[1.0, 0.0], [0.0, -1.0]]),
+    "swap_xy": np.array([[0.0, 1.0], [1.0, 0.0]]),
+}
+_WEDGE = (math.cos(math.pi / 8), math.sin(math.pi / 8))
+"""A direction that no reflection leaves as it is: of a particle's images, the one nearest to it is taken."""
+_ON_BORDER = 1e-5
+"""Widths of a cell below a border from which on a track is in the next cell, so that rounding does not choose."""
+_ON_BOUNDARY = 1e-6
+"""Images whose distances differ by less are the same, so that rounding does not choose between them."""
+
+
+@dataclass(frozen=True)
+class LocalView:
+    """How showers of some incident particles look in the local frame.
+
+    Attributes:
+        features: The particle in the frame: scaled log momentum, slopes and offsets, shape ``(showers, features)``.
+        place: Local number of each cell of the calorimeter, shape ``(showers, cells)``.
+    """
+
+    features: Tensor
+    place: Tensor
+
+    def to_local(self, cells: Tensor) -> Tensor:
+        """Numbers of the calorimeter's cells in the order of the frame, shape ``(showers, cells)``."""
+        return torch.empty_like(cells).scatter_(1, self.place, cells)
+
+    def to_calorimeter(self, cells: Tensor) -> Tensor:
+        """Numbers of the frame's cells in the order of the calorimeter, shape ``(showers, cells)``."""
+        return cells.gather(1, self.place)
+
+
+class LocalFrame(nn.Module):
+    r"""Moves each layer by whole cells so that the projected track meets its middle cell, and mirrors it.
+
+    Cells of one size are the same everywhere, and so are showers: what remains of where the track goes is its offset
+    from the middle of the cell that it meets. A calorimeter's symmetries reduce directions to a wedge, an eighth of
+    all with reflections of x and y and their exchange. What would leave the calorimeter at one side comes in at the
+    other, so that no cell is lost; so far from the track little energy is left to tell the sides apart. An axis whose
+    cells differ in size is not moved.
+
+    Features, each about -1 to 1: scaled log momentum; slopes, if the condition has the direction; offset of the track
+    in each layer, if it has direction or entry point.
+
+    Args:
+        geometry: Cells of a shower.
+        conditioning: What is known of incident particles.
+        symmetries: Out of ``flip_x``, ``flip_y`` and ``swap_xy``; empty for none.
+
+    Raises:
+        ConfigError: The geometry does not have a symmetry.
+    """
+
+    matrices: Tensor
+    images: Tensor
+    cell_x: Tensor
+    cell_y: Tensor
+
+    def __init__(self, geometry: Geometry, conditioning: Conditioning, symmetries: Sequence[str]) -> None:
+        super().__init__()
+        self.conditioning = conditioning
+        self.directed = "direction" in conditioning.names
+        self.located = self.directed or "entry_point" in conditioning.names
+        self.axes = [(_Axis.of(layer.x_edges), _Axis.of(layer.y_edges)) for layer in geometry.layers]
+        self.depths = [layer.depth for layer in geometry.layers]
+        self.offsets = geometry.offsets[:-1].tolist()
+        matrices, images = _group(symmetries, geometry)
+        local = np.concatenate([_local_places(layer) for layer in geometry.layers], axis=1)
+        constants = {
+            "matrices": torch.tensor(matrices, dtype=torch.float32),
+            "images": torch.tensor(images),
+            "cell_x": torch.tensor(local[0], dtype=torch.float32),
+            "cell_y": torch.tensor(local[1], dtype=torch.float32),
+        }
+        for name, values in constants.items():
+            self.register_buffer(name, values, persistent=False)
+
+    @property
+    def size(self) -> int:
+        """Number of features."""
+        return 1 + 2 * self.directed + 2 * len(self.axes) * self.located
+
+    def forward(self, incident: Tensor) -> LocalView:
+        """How showers of incident particles, shape ``(showers, 5)``, look in the frame."""
+        told = self.conditioning.told(incident)
+        slope_x, slope_y = told[:, 0:1] / told[:, 2:3], told[:, 1:2] / told[:, 2:3]
+        rolled, offsets = [], []
+        for (along_x, along_y), depth, first in zip(self.axes, self.depths, self.offsets, strict=True):
+            row, offset_x = along_x.place(told[:, 3:4] + depth * slope_x)
+            column, offset_y = along_y.place(told[:, 4:5] + depth * slope_y)
+            place = row.unsqueeze(2) * along_y.cells + column.unsqueeze(1) + first
+            rolled.append(place.flatten(1))
+            offsets.append(torch.cat([offset_x, offset_y], dim=1))
+        slopes = torch.cat([slope_x, slope_y], dim=1)
+        image = self._image(slopes if self.directed else offsets[0])
+        matrix = self.matrices[image]
+        features = [self.conditioning.momentum(incident)]
+        if self.directed:
+            features.append(_turn(matrix, slopes) / self.conditioning.largest_slope)
+        if self.located:
+            features += [_turn(matrix, offset) for offset in offsets]
+        place = torch.cat(rolled, dim=1)
+        cells = self.images.shape[1]
+        index = (place + image.unsqueeze(1) * cells).flatten()  # index_select is exported as a plain, fast Gather
+        place = self.images.flatten().index_select(0, index).reshape(place.shape)
+        return LocalView(torch.cat(features, dim=1), place)
+
+    def _image(self, direction: Tensor) -> Tensor:
+        """Number of the image whose direction is nearest to the wedge's middle, shape ``(showers,)``."""
+        turned = torch.einsum("gij,nj->ngi", self.matrices, direction)
+        nearness = turned[:, :, 0] * _WEDGE[0] + turned[:, :, 1] * _WEDGE[1]
+        number = torch.arange(len(self.matrices), device=direction.device)
+        return (nearness - _ON_BOUNDARY * number).argmax(dim=1)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Cells along one axis of a layer; `pitch` is None where they differ in size."""
+
+    cells: int
+    low: float
+    high: float
+    pitch: float | None
+
+    @classmethod
+    def of(cls, edges: Sequence[float]) -> _Axis:
+        widths = np.diff(edges)
+        alike = np.ptp(widths) <= 1e-4 * widths.mean()
+        return cls(len(widths), edges[0], edges[-1], float(widths.mean()) if alike else None)
+
+    def place(self, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the axis' cells lie once the cell at `position` (showers, 1) is in the middle, and the offset in it.
+
+        Returns:
+            Numbers of cells, shape ``(showers, cells)``, and offsets of about -1 to 1, shape ``(showers, 1)``.
+        """
+        number = torch.arange(self.cells, device=position.device)
+        if self.pitch is None:
+            middle, half = 0.5 * (self.low + self.high), 0.5 * (self.high - self.low)
+            return number.expand(len(position), -1), (position - middle) / half
+        scaled = (position - self.low) / self.pitch
+        cell = (scaled + _ON_BORDER).floor()
+        return (number - cell.long() + self.cells // 2) % self.cells, 2 * (scaled - cell) - 1
+
+
+def _turn(matrix: Tensor, vector: Tensor) -> Tensor:
+    return (matrix @ vector.unsqueeze(2)).squeeze(2)
+
+
+def _local_places(layer: Layer) -> NDArray[np.float64]:
+    """Positions of a layer's cells from the middle of the track's cell [mm], shape ``(2, cells)``."""
+    along = []
+    for edges in (layer.x_edges, layer.y_edges):
+        axis, centres = _Axis.of(edges), 0.5 * (np.array(edges[:-1]) + np.array(edges[1:]))
+        moved = (np.arange(axis.cells) - axis.cells // 2) * axis.pitch if axis.pitch is not None else centres
+        along.append(moved)
+    return np.stack([places.ravel() for places in np.meshgrid(*along, indexing="ij")])
+
+
+def _group(names: Sequence[str], geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """All reflections that the named ones make: matrices, and where each moves the frame's cells."""
+    generators = [(_MATRICES[name], _mirrored(name, geometry)) for name in names]
+    group = [(np.eye(2), np.arange(geometry.n_cells))]
+    for matrix, target in group:  # grows until the group is closed
+        for other, moved in generators:
+            product = other @ matrix
+            if not any(np.array_equal(product, known) for known, _ in group):
+                group.append((product, moved[target]))
+    return np.stack([matrix for matrix, _ in group]), np.stack([target for _, target in group])
+
+
+def _mirrored(name: str, geometry: Geometry) -> NDArray[np.int64]:
+    """For each cell of the frame, the cell that shows it in the mirror."""
+    target = []
+    for number, layer in enumerate(geometry.layers):
+        edges = np.array(layer.x_edges), np.array(layer.y_edges)
+        images = {"flip_x": (-edges[0][::-1], edges[1]), "flip_y": (edges[0], -edges[1][::-1]), "swap_xy": edges[::-1]}
+        if any(
+            one.shape != other.shape or not np.allclose(one, other, atol=1e-3)
+            for one, other in zip(images[name], edges, strict=True)
+        ):
+            msg = f"model.symmetries lists {name}, but the edges of layer {number} do not have that symmetry"
+            raise ConfigError(msg)
+        row, column = np.divmod(np.arange(layer.n_cells), layer.columns)
+        if name == "flip_x":
+            row = _reversed(row, layer.x_edges)
+        elif name == "flip_y":
+            column = _reversed(column, layer.y_edges)
+        else:
+            row, column = column, row
+        target.append(geometry.offsets[number] + row * layer.columns + column)
+    return np.concatenate(target)
+
+
+def _reversed(number: NDArray[np.int64], edges: Sequence[float]) -> NDArray[np.int64]:
+    """Cells along an axis counted from the other side; the middle cell of a moved axis stays where it is."""
+    axis = _Axis.of(edges)
+    last = 2 * (axis.cells // 2) if axis.pitch is not None else axis.cells - 1
+    return (last - number) % axis.cells

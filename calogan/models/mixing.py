@@ -1,0 +1,125 @@
+"""Noise of neighbouring cells that goes together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from calogan.geometry import Geometry
+
+__all__ = ["STEPS", "NoiseMixing"]
+
+STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""Rows and columns from a cell to a neighbour; each pair of neighbours once."""
+_FIRST_KERNEL = ((0.2, 0.5, 0.2), (0.5, 0.0, 0.5), (0.2, 0.5, 0.2))
+_FIRST_AMPLITUDE = 0.1
+
+
+class NoiseMixing(nn.Module):
+    r"""Standard normal noise a cell -> standard normal noise that is correlated between neighbours.
+
+    .. math:: \epsilon_i = \frac{n_i + a_i \sum_e k_e n_{i+e}}{\sqrt{1 + a_i^2 \sum_e k_e^2}}
+
+    with a kernel k over the eight neighbours in the same layer, one a layer, and an amplitude :math:`a_i` that each
+    cell has by itself and that depends on the incident particle: a moving average. A particle that crosses the border
+    of two cells lights both, and that happens as often near the track, where all cells are lit anyway, as far from it.
+
+    Args:
+        geometry: Cells of a shower.
+        n_features: Features of the incident particle.
+    """
+
+    def __init__(self, geometry: Geometry, n_features: int) -> None:
+        super().__init__()
+        self.shapes = [(layer.rows, layer.columns) for layer in geometry.layers]
+        self.offsets = geometry.offsets.tolist()
+        self.kernel = nn.Parameter(torch.tensor(_FIRST_KERNEL).repeat(geometry.n_layers, 1, 1, 1))
+        self.amplitude = nn.Linear(n_features, geometry.n_cells)
+        nn.init.zeros_(self.amplitude.weight)
+        nn.init.constant_(self.amplitude.bias, _FIRST_AMPLITUDE)
+        centre = torch.ones(3, 3)
+        centre[1, 1] = 0.0
+        self.register_buffer("around", centre, persistent=False)
+        for number, (_, columns) in enumerate(self.shapes):
+            shift = torch.stack([torch.diag(torch.ones(columns - abs(step)), -step) for step in (-1, 0, 1)])
+            self.register_buffer(f"shift_{number}", shift, persistent=False)
+        for number, step in enumerate(STEPS):
+            self.register_buffer(f"pairs_{number}", _pairs(geometry, step), persistent=False)
+
+    around: Tensor
+
+    def forward(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Correlated noise.
+
+        Args:
+            features: Of the incident particles, shape ``(showers, features)``.
+            noise: Independent standard normals, shape ``(showers, cells)``.
+
+        Returns:
+            Standard normals, each correlated with its neighbours, shape ``(showers, cells)``.
+        """
+        amplitude = self.amplitude(features)
+        around = torch.cat([self._convolve(noise, number) for number in range(len(self.shapes))], dim=1)
+        mixed: Tensor = (noise + amplitude * around) * (1.0 + amplitude.square() * self._power()).rsqrt()
+        return mixed
+
+    def correlation(self, features: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Pairs of neighbours and the correlation of their noise.
+
+        Args:
+            features: Of the incident particles, shape ``(showers, features)``.
+            step: Number of the step in `STEPS`.
+
+        Returns:
+            Numbers of the cells, shape ``(2, pairs)``, and correlations, shape ``(showers, pairs)``.
+        """
+        down, right = STEPS[step]
+        pairs: Tensor = getattr(self, f"pairs_{step}")
+        first, second, layer = pairs
+        kernel = (self.kernel * self.around).squeeze(1)
+        shared = [self._overlap(one, down, right) for one in kernel]
+        overlap = torch.stack(shared)[layer]
+        ahead, behind = kernel[layer, 1 + down, 1 + right], kernel[layer, 1 - down, 1 - right]
+        amplitude = self.amplitude(features)
+        scale = (1.0 + amplitude.square() * self._power()).rsqrt()
+        one, other = amplitude[:, first], amplitude[:, second]
+        covariance = one * ahead + other * behind + one * other * overlap
+        return pairs[:2], covariance * scale[:, first] * scale[:, second]
+
+    def _overlap(self, kernel: Tensor, down: int, right: int) -> Tensor:
+        """Sum of products of a kernel and itself moved by a step."""
+        wide = nn.functional.pad(kernel, (1, 1, 1, 1))
+        return (kernel * wide[1 - down : 4 - down, 1 - right : 4 - right]).sum()
+
+    def _power(self) -> Tensor:
+        """Sum of the squares of the kernel over the neighbours that a cell has, shape ``(1, cells)``."""
+        ones = self.kernel.new_ones(1, self.offsets[-1])
+        return torch.cat([self._convolve(ones, number, square=True) for number in range(len(self.shapes))], dim=1)
+
+    def _convolve(self, values: Tensor, number: int, *, square: bool = False) -> Tensor:
+        """Sum over neighbours; as a product with a band matrix, which is several times faster than a convolution."""
+        rows, columns = self.shapes[number]
+        kernel = self.kernel[number, 0] * self.around
+        shift: Tensor = getattr(self, f"shift_{number}")
+        band = torch.einsum("rc,cij->irj", kernel.square() if square else kernel, shift).flatten(1)
+        layer = values[:, self.offsets[number] : self.offsets[number + 1]].reshape(-1, rows, columns)
+        above, level, below = torch.split(layer @ band, columns, dim=2)
+        pad = nn.functional.pad
+        total: Tensor = level + pad(above[:, :-1], (0, 0, 1, 0)) + pad(below[:, 1:], (0, 0, 0, 1))
+        return total.flatten(1)
+
+
+def _pairs(geometry: Geometry, step: tuple[int, int]) -> Tensor:
+    """First cell, second cell and layer of the pairs of neighbours, shape ``(3, pairs)``."""
+    return torch.from_numpy(np.concatenate(list(_layer_pairs(geometry, step)), axis=1))
+
+
+def _layer_pairs(geometry: Geometry, step: tuple[int, int]) -> Iterator[np.ndarray]:
+    down, right = step
+    for number, layer in enumerate(geometry.layers):
+        cells = geometry.offsets[number] + np.arange(layer.n_cells).reshape(layer.rows, layer.columns)
+        first = cells[: layer.rows - down, max(0, -right) : layer.columns - max(0, right)].ravel()
+        yield np.stack([first, first + down * layer.columns + right, np.full_like(first, number)])

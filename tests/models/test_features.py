@@ -1,0 +1,108 @@
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from calogan.data.toy import toy_geometry, toy_showers
+from calogan.geometry import Geometry, Layer
+from calogan.models.features import FIELDS, NEAR, RINGS, ShowerFeatures
+from calogan.models.generator import Architecture, build_generator
+from calogan.models.mixing import STEPS
+from calogan.physics.kinematics import Domain
+from calogan.training.local import LocalShowers
+
+DOMAIN = Domain((1.0, 64.0), math.radians(15), (-5.0, 5.0), (-5.0, 5.0))
+
+
+def even(cells, half):
+    return tuple(np.linspace(-half, half, cells + 1))
+
+
+BIG = Geometry((Layer(even(24, 240.0), even(21, 210.0), depth=50.0), Layer(even(4, 40.0), even(7, 70.0), depth=90.0)))
+GEOMETRIES = pytest.mark.parametrize("geometry", [toy_geometry(), BIG], ids=["toy", "wider than what is near"])
+
+
+def made(geometry, count=10):
+    """Features fitted to toy showers, and those showers as the critic sees them."""
+    showers = toy_showers(np.random.default_rng(0), geometry, count)
+    condition = ("momentum", "direction", "entry_point")
+    generator = build_generator(Architecture(3, (8,)), geometry, DOMAIN, condition, 3e-4)
+    local = LocalShowers.of(generator, torch.from_numpy(showers.incident), torch.from_numpy(showers.cell_energy))
+    physics = ShowerFeatures(geometry, generator.frame)
+    physics.fit_scale(local.u, generator.transform.excess(local.u), local.features)
+    return SimpleNamespace(physics=physics, local=local, transform=generator.transform, frame=generator.frame)
+
+
+@GEOMETRIES
+@pytest.mark.parametrize("fill", [0.0, 1e-3, 6.0], ids=["empty", "faint", "full"])
+def test_values_and_gradients_are_finite(geometry, fill):
+    one = made(geometry, 200)
+    u = torch.full((4, geometry.n_cells), fill, requires_grad=True)
+    found = one.physics(u, one.transform.excess(u), one.local.features[:4])
+    assert found.shape == (4, one.physics.size)
+    found.sum().backward()
+    assert torch.isfinite(found).all()
+    assert torch.isfinite(u.grad).all()
+
+
+def test_one_lit_cell_has_finite_gradients():
+    one = made(BIG, 200)
+    u = torch.zeros(BIG.n_cells, BIG.n_cells).fill_diagonal_(2.0).requires_grad_(True)
+    one.physics(u, one.transform.excess(u), one.local.features[:1].expand(len(u), -1)).sum().backward()
+    assert torch.isfinite(u.grad).all()
+
+
+def test_fitted_showers_are_standardised():
+    one = made(toy_geometry(), 2000)
+    found = one.physics(one.local.u, one.transform.excess(one.local.u), one.local.features)
+    varies = found.std(dim=0) > 0.5  # a ring without a cell says nothing
+    assert varies.sum() > 100
+    assert found.mean(dim=0).abs().max() < 0.1
+    assert (found.std(dim=0)[varies] - 1).abs().max() < 0.05
+
+
+def test_expectation_follows_the_particle():
+    """Half of the showers have low momenta, half high ones; in both halves the residuals are about zero."""
+    one = made(toy_geometry(), 2000)
+    found = one.physics(one.local.u, one.transform.excess(one.local.u), one.local.features)
+    high = one.local.features[:, 0] > 0
+    assert 500 < high.sum() < 1500
+    for half in (high, ~high):
+        assert found[half].mean(dim=0).abs().max() < 0.3
+
+
+def neighbours_by_loop(geometry, frame, fields):
+    """Sums of products of pairs, shape (steps, fields, rings), and numbers of isolated cells, shape (rings,)."""
+    pairs, isolated = np.zeros((len(STEPS), FIELDS, len(RINGS) + 1)), np.zeros(len(RINGS) + 1)
+    for number, layer in enumerate(geometry.layers):
+        first = int(geometry.offsets[number])
+        width = min(np.ptp(layer.x_edges) / layer.rows, np.ptp(layer.y_edges) / layer.columns)
+        near = {}
+        for row in range(layer.rows):
+            for column in range(layer.columns):
+                cell = first + row * layer.columns + column
+                x, y = frame.cell_x[cell].item(), frame.cell_y[cell].item()
+                if max(abs(x), abs(y)) <= NEAR * width:
+                    near[row, column] = cell, int(np.searchsorted(RINGS, math.hypot(x, y) / width))
+        for (row, column), (cell, ring) in near.items():
+            around = 0.0
+            for step, (down, right) in enumerate(STEPS):
+                ahead, behind = near.get((row + down, column + right)), near.get((row - down, column - right))
+                if ahead is not None:
+                    pairs[step, :, ring] += fields[:, cell] * fields[:, ahead[0]]
+                around += sum(fields[0, one[0]] for one in (ahead, behind) if one is not None)
+            isolated[ring] += fields[0, cell] * math.exp(-2 * around)
+    return pairs, isolated
+
+
+@GEOMETRIES
+def test_pairs_are_those_of_a_loop_over_cells(geometry):
+    one = made(geometry)
+    fields = torch.rand(FIELDS, 2, geometry.n_cells, generator=torch.Generator().manual_seed(0))
+    pairs, isolated = one.physics._pairs(fields)
+    for shower in range(2):
+        expected = neighbours_by_loop(geometry, one.frame, fields[:, shower].double().numpy())
+        np.testing.assert_allclose(pairs[shower].reshape(expected[0].shape), expected[0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(isolated[shower], expected[1], rtol=1e-5, atol=1e-6)

@@ -1,0 +1,75 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calogan.models.shape import KNOTS, STEEPEST, CellShape
+
+CELLS = 4
+
+
+@pytest.fixture(scope="module")
+def shape():
+    torch.manual_seed(0)
+    made = CellShape(CELLS).double()
+    torch.nn.init.uniform_(made.log_slope, -2.0, 2.0)
+    return made
+
+
+def inverse(shape, u):
+    """v and log dv/du of showers of all cells."""
+    cell = torch.arange(CELLS).expand(u.shape)
+    v, log_slope = shape.inverse(u.flatten(), cell.flatten())
+    return v.reshape(u.shape), log_slope.reshape(u.shape)
+
+
+@settings(deadline=None)
+@given(v=st.lists(st.floats(1e-6, 50.0), min_size=CELLS, max_size=CELLS))
+def test_inverse_undoes_the_function(shape, v):
+    v = torch.tensor([v], dtype=torch.float64)
+    torch.testing.assert_close(inverse(shape, shape(v))[0], v, rtol=1e-6, atol=1e-6)
+
+
+def test_knots_are_on_both_functions(shape):
+    v = torch.tensor(KNOTS[1:], dtype=torch.float64).unsqueeze(1).expand(-1, CELLS)
+    torch.testing.assert_close(inverse(shape, shape(v))[0], v, rtol=1e-6, atol=1e-6)
+
+
+def test_slope_of_the_inverse_is_its_derivative(shape):
+    step = 1e-6
+    between = torch.tensor(KNOTS).double() + 0.1
+    u = shape(between.unsqueeze(1).expand(-1, CELLS)).detach()
+    difference = (inverse(shape, u + step)[0] - inverse(shape, u - step)[0]) / (2 * step)
+    torch.testing.assert_close(inverse(shape, u)[1].exp(), difference, rtol=1e-6, atol=0)
+    assert inverse(shape, u)[1].std() > 0.5
+
+
+@settings(deadline=None)
+@given(v=st.lists(st.floats(-10.0, 20.0, allow_subnormal=False), min_size=2, max_size=2).map(sorted))
+def test_function_rises_from_zero(shape, v):
+    low, high = shape(torch.tensor(v, dtype=torch.float64).unsqueeze(1).expand(-1, CELLS))
+    assert (low > 0).all() if v[0] > 0 else (low == 0).all()
+    assert (high >= low).all()
+
+
+def test_at_the_start_nothing_changes():
+    v = torch.linspace(-3, 12, 100).unsqueeze(1).expand(-1, CELLS)
+    torch.testing.assert_close(CellShape(CELLS)(v), v.clamp_min(0.0), rtol=1e-6, atol=1e-6)
+
+
+def test_slopes_are_bounded():
+    shape = CellShape(1)
+    torch.nn.init.constant_(shape.log_slope, 20.0)
+    assert shape(torch.ones(1, 1)).item() == pytest.approx(STEEPEST, rel=1e-5)
+    torch.nn.init.constant_(shape.log_slope, -20.0)
+    assert shape(torch.ones(1, 1)).item() == pytest.approx(math.exp(-2.5), rel=1e-5)
+
+
+def test_each_slope_that_is_used_learns(shape):
+    v = torch.tensor([[9.0, 0.3, -1.0, 0.1]], dtype=torch.float64)
+    shape.zero_grad()
+    shape(v).sum().backward()
+    reached = (shape.log_slope.grad != 0).sum(dim=0)
+    assert reached.tolist() == [len(KNOTS), 2, 0, 1]

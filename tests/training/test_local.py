@@ -1,0 +1,69 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from calogan.data.toy import toy_geometry, toy_showers
+from calogan.models.generator import Architecture, build_generator
+from calogan.physics.kinematics import Domain
+from calogan.training import local as local_module
+from calogan.training.local import LocalShowers
+
+GEOMETRY = toy_geometry()
+THRESHOLD = 3e-4
+
+
+@pytest.fixture
+def generator():
+    domain = Domain((1.0, 64.0), math.radians(15), (-5.0, 5.0), (-5.0, 5.0))
+    architecture = Architecture(3, (8,), ("flip_x", "flip_y"))
+    return build_generator(architecture, GEOMETRY, domain, ("momentum", "direction", "entry_point"), THRESHOLD)
+
+
+@pytest.fixture
+def showers():
+    return toy_showers(np.random.default_rng(0), GEOMETRY, 20).above(THRESHOLD)
+
+
+@pytest.fixture
+def local(generator, showers):
+    return LocalShowers.of(generator, torch.from_numpy(showers.incident), torch.from_numpy(showers.cell_energy))
+
+
+def test_showers_come_back_from_their_frames(generator, showers, local):
+    view = generator.frame(torch.from_numpy(showers.incident))
+    cells = view.to_calorimeter(generator.transform.decode(local.u)).numpy()
+    assert ((cells > 0) == (showers.cell_energy > THRESHOLD)).all()
+    np.testing.assert_allclose(cells, np.where(cells > 0, showers.cell_energy, 0.0), rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(local.features, view.features)
+
+
+def test_energies_are_those_of_the_showers(showers, local):
+    np.testing.assert_allclose(local.layer_energy, showers.layer_energy, rtol=1e-5)
+    np.testing.assert_allclose(local.momentum[:, 0], showers.momentum, rtol=1e-5)
+
+
+def test_it_does_not_depend_on_the_pieces(generator, showers, local, monkeypatch):
+    monkeypatch.setattr(local_module, "CHUNK", 7)
+    pieces = LocalShowers.of(generator, torch.from_numpy(showers.incident), torch.from_numpy(showers.cell_energy))
+    assert torch.equal(pieces.u, local.u)
+    torch.testing.assert_close(pieces.features, local.features)
+
+
+def test_some_of_the_showers(local):
+    some = local[torch.tensor([3, 0, 3])]
+    assert len(local) == 20
+    assert len(some) == 3
+    for name in ("features", "momentum", "layer_energy", "u"):
+        assert torch.equal(getattr(some, name)[0], getattr(local, name)[3])
+        assert torch.equal(getattr(some, name)[1], getattr(local, name)[0])
+
+
+def test_mirrored_showers_are_the_same(generator, showers, local):
+    incident = torch.from_numpy(showers.incident) * torch.tensor([-1.0, 1.0, 1.0, -1.0, 1.0])
+    images = [image[:, ::-1] for image in GEOMETRY.layer_images(showers.cell_energy)]
+    cells = np.concatenate([image.reshape(len(image), -1) for image in images], axis=1)
+    mirrored = LocalShowers.of(generator, incident, torch.from_numpy(cells))
+    torch.testing.assert_close(mirrored.features, local.features, rtol=0, atol=1e-4)
+    assert torch.equal(mirrored.u, local.u)
