@@ -42,7 +42,9 @@ class TrainingConfig(Section):
     warmup_learning_rate: float = Field(default=2e-3, gt=0, description="Adam's rate in the supervised phase")
     generator_learning_rate: float = Field(default=1e-4, gt=0, description="Adam's rate of the generator")
     critic_learning_rate: float = Field(default=2e-4, gt=0, description="Adam's rate of the critic")
-    ema_decay: float = Field(default=0.999, ge=0, lt=1, description="decay of the averaged generator weights per step")
+    ema_decay: float = Field(
+        default=0.999, ge=0, lt=1, description="decay of the averaged generator weights per step, in both phases"
+    )
     hold_out_momentum: tuple[float, float] | None = Field(
         default=None,
         description="band of |p| [GeV] kept from training and selection, to see in the report how well it is filled",

@@ -26,6 +26,8 @@ FIELDS = 3
 """Numbers of a cell whose products with its neighbours' are summed."""
 HOTTEST = (1, 2, 4)
 """Numbers of hottest cells whose energy is summed."""
+FARTHEST_PULL = 5.0
+"""Features further from what is expected, in spreads, are drawn in to this: a rare shower shall not rule the critic."""
 LEAST_SPREAD = 1e-3
 
 
@@ -56,8 +58,7 @@ class ShowerFeatures(nn.Module):
         layer = torch.from_numpy(geometry.cell_layer)
         member = nn.functional.one_hot(layer, self.n_layers).float()
         powers = torch.stack([torch.ones_like(x), x, y, x * x, y * y, x * y], dim=1)
-        width = torch.tensor([_width(geometry, number) for number in range(self.n_layers)])[layer]
-        ring = torch.bucketize(torch.hypot(x, y) / width, torch.tensor(RINGS))
+        ring = torch.bucketize(torch.hypot(x, y) / frame.cell_width, torch.tensor(RINGS))
         rings = nn.functional.one_hot(ring, len(RINGS) + 1).float()
         moments = (member.unsqueeze(2) * powers.unsqueeze(1)).reshape(geometry.n_cells, -1)
         self.register_buffer("moments", moments, persistent=False)
@@ -109,7 +110,8 @@ class ShowerFeatures(nn.Module):
         """
         known = _powers(features)
         spread = (known @ self.log_spread).clamp_min(math.log(LEAST_SPREAD)).exp()
-        return (self._raw(u, energy) - known @ self.location) / spread
+        pull = (self._raw(u, energy) - known @ self.location) / spread
+        return pull * (1.0 + (pull / FARTHEST_PULL).square()).rsqrt()
 
     def _raw(self, u: Tensor, energy: Tensor) -> Tensor:
         sums = (energy @ self.moments).reshape(-1, self.n_layers, 6)
@@ -183,16 +185,11 @@ def _regress(known: Tensor, wanted: Tensor) -> Tensor:
     return found.float()
 
 
-def _width(geometry: Geometry, number: int) -> float:
-    layer = geometry.layers[number]
-    return min((edges[-1] - edges[0]) / (len(edges) - 1) for edges in (layer.x_edges, layer.y_edges))
-
-
 def _near(frame: LocalFrame, geometry: Geometry, number: int) -> tuple[slice, slice]:
     """Rows and columns of a layer that are near the track."""
     cells = slice(int(geometry.offsets[number]), int(geometry.offsets[number + 1]))
     grid = geometry.layers[number].rows, geometry.layers[number].columns
-    reach = NEAR * _width(geometry, number)
+    reach = NEAR * frame.cell_width[cells][0]
     along_x, along_y = frame.cell_x[cells].reshape(grid)[:, 0], frame.cell_y[cells].reshape(grid)[0]
     rows, columns = (torch.nonzero(along.abs() <= reach).flatten().tolist() for along in (along_x, along_y))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

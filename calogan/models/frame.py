@@ -76,6 +76,7 @@ class LocalFrame(nn.Module):
     images: Tensor
     cell_x: Tensor
     cell_y: Tensor
+    cell_width: Tensor
 
     def __init__(self, geometry: Geometry, conditioning: Conditioning, symmetries: Sequence[str]) -> None:
         super().__init__()
@@ -92,6 +93,9 @@ class LocalFrame(nn.Module):
             "images": torch.tensor(images),
             "cell_x": torch.tensor(local[0], dtype=torch.float32),
             "cell_y": torch.tensor(local[1], dtype=torch.float32),
+            "cell_width": torch.tensor([_width(layer) for layer in geometry.layers], dtype=torch.float32)[
+                torch.from_numpy(geometry.cell_layer)
+            ],
         }
         for name, values in constants.items():
             self.register_buffer(name, values, persistent=False)
@@ -176,6 +180,11 @@ def _local_places(layer: Layer) -> NDArray[np.float64]:
         moved = (np.arange(axis.cells) - axis.cells // 2) * axis.pitch if axis.pitch is not None else centres
         along.append(moved)
     return np.stack([places.ravel() for places in np.meshgrid(*along, indexing="ij")])
+
+
+def _width(layer: Layer) -> float:
+    """Mean width of a layer's cells [mm], along the axis where they are narrower."""
+    return min((edges[-1] - edges[0]) / (len(edges) - 1) for edges in (layer.x_edges, layer.y_edges))
 
 
 def _group(names: Sequence[str], geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -82,7 +82,7 @@ class Generator(nn.Module):
         self.cell_mean = nn.Linear(architecture.hidden[-1], self.n_cells)
         self.cell_width = nn.Linear(architecture.hidden[-1], self.n_cells)
         self.mixing = NoiseMixing(geometry, self.frame.size)
-        self.shape = CellShape(self.n_cells)
+        self.shape = CellShape(geometry, self.frame)
         layer = torch.from_numpy(geometry.cell_layer)
         self.register_buffer("membership", nn.functional.one_hot(layer, self.n_layers).float(), persistent=False)
 

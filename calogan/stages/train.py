@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.optim import Adam
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 import calogan
 from calogan.bundle import Bundle, BundleInfo, write_bundle
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from calogan.tracking import Tracker
 
 __all__ = ["fresh_state", "train"]
+
+Weights = tuple[Tensor, ...] | list[Tensor]
 
 SHAPE_RATE = 0.2
 """Learning rate of the cells' shapes relative to that of the other weights of the warm start."""
@@ -127,8 +131,7 @@ def fresh_state(
     encoder = Encoder(geometry.n_cells, generator.frame.size + geometry.n_layers, config.model.latent_size).to(device)
     critic = Critic(config.model.critic_hidden, geometry, generator).to(device)
     critic.fit_scale(local.u[:FITTED], local.features[:FITTED])
-    averaging = get_ema_multi_avg_fn(settings.ema_decay)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(generator, device=device, multi_avg_fn=averaging)
+    averaged = AveragedModel(generator, device=device, multi_avg_fn=_averaging(settings.ema_decay))
     adversarial = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head.")]
     critic_weights = [weight for weight in critic.parameters() if weight.requires_grad]
     state = TrainingState(
@@ -149,6 +152,18 @@ def _warmup_groups(generator: Generator, encoder: Encoder) -> list[dict[str, Any
     shape = list(generator.shape.parameters())
     others = [weight for name, weight in generator.named_parameters() if not name.startswith("shape.")]
     return [{"params": [*others, *encoder.parameters()]}, {"params": shape, "share": SHAPE_RATE}]
+
+
+def _averaging(decay: float) -> Callable[[Weights, Weights, Tensor | int], None]:
+    """Exponential average that forgets the first steps: its decay is (n + 1) / (n + 10) until it is `decay`."""
+
+    @torch.no_grad()
+    def update(averaged: Weights, current: Weights, count: Tensor | int) -> None:
+        share = (9.0 / (torch.as_tensor(count) + 10.0)).clamp_min(1.0 - decay)
+        for old, new in zip(averaged, current, strict=True):
+            old.lerp_(new, share.to(old.dtype))
+
+    return update
 
 
 def _fresh_generator(config: Config, geometry: Geometry, showers: Showers) -> Generator:

@@ -160,6 +160,7 @@ class Trainer:
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_([*state.generator.parameters(), *state.encoder.parameters()], 1.0)
         state.warmup_optimiser.step()
+        state.ema.update_parameters(state.generator)
         self._count({f"warmup/{name}": part for name, part in parts.items()})
 
     def _adversarial_step(self, step: int) -> None:
@@ -169,7 +170,8 @@ class Trainer:
             (state.generator_optimiser, settings.generator_learning_rate),
         ):
             _set_rate(optimiser, rate, step / settings.steps)
-        if step == 0:
+        if step == 0:  # from the averaged weights, which the last batches have not pushed about
+            state.generator.load_state_dict(state.ema.module.state_dict())
             state.critic.set_baseline(state.generator)
         if self._contexts is None:
             self._contexts = state.critic.context(self._showers.features)
@@ -244,8 +246,7 @@ class Trainer:
 
     def _evaluate(self) -> str:
         state = self._state
-        averaged = state.step > self._settings.warmup_steps + self._settings.critic_head_start
-        candidate = cast("Generator", state.ema.module) if averaged else state.generator
+        candidate = cast("Generator", state.ema.module)
         score = self._outlet.score(candidate)
         if math.isfinite(score) and (state.best is None or score < state.best.score):
             weights = {name: value.detach().cpu().clone() for name, value in candidate.state_dict().items()}

@@ -7,7 +7,7 @@ import torch
 
 from calogan.data.toy import toy_geometry, toy_showers
 from calogan.geometry import Geometry, Layer
-from calogan.models.features import FIELDS, NEAR, RINGS, ShowerFeatures
+from calogan.models.features import FARTHEST_PULL, FIELDS, NEAR, RINGS, ShowerFeatures
 from calogan.models.generator import Architecture, build_generator
 from calogan.models.mixing import STEPS
 from calogan.physics.kinematics import Domain
@@ -60,7 +60,10 @@ def test_fitted_showers_are_standardised():
     varies = found.std(dim=0) > 0.5  # a ring without a cell says nothing
     assert varies.sum() > 100
     assert found.mean(dim=0).abs().max() < 0.1
-    assert (found.std(dim=0)[varies] - 1).abs().max() < 0.05
+    spread = found.std(dim=0)[varies]  # a little below 1, since what is far out is drawn in
+    assert spread.min() > 0.6
+    assert spread.max() < 1.05
+    assert found.abs().max() < FARTHEST_PULL
 
 
 def test_expectation_follows_the_particle():

@@ -5,15 +5,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calogan.geometry import Geometry, Layer
+from calogan.models.conditioning import Conditioning
+from calogan.models.frame import LocalFrame
 from calogan.models.shape import KNOTS, STEEPEST, CellShape
+from calogan.physics.kinematics import Domain
 
-CELLS = 4
+ROW = Geometry((Layer((-10.0, 10.0), tuple(20.0 * number for number in range(-4, 5)), depth=0.0),))
+CELLS = ROW.n_cells
+
+
+def make_shape(geometry=ROW):
+    domain = Domain((1.0, 64.0), 0.3, (-10.0, 10.0), (-10.0, 10.0))
+    return CellShape(geometry, LocalFrame(geometry, Conditioning(("momentum",), domain), ()))
 
 
 @pytest.fixture(scope="module")
 def shape():
     torch.manual_seed(0)
-    made = CellShape(CELLS).double()
+    made = make_shape().double()
     torch.nn.init.uniform_(made.log_slope, -2.0, 2.0)
     return made
 
@@ -56,20 +66,29 @@ def test_function_rises_from_zero(shape, v):
 
 def test_at_the_start_nothing_changes():
     v = torch.linspace(-3, 12, 100).unsqueeze(1).expand(-1, CELLS)
-    torch.testing.assert_close(CellShape(CELLS)(v), v.clamp_min(0.0), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(make_shape()(v), v.clamp_min(0.0), rtol=1e-6, atol=1e-6)
 
 
 def test_slopes_are_bounded():
-    shape = CellShape(1)
+    shape = make_shape()
     torch.nn.init.constant_(shape.log_slope, 20.0)
-    assert shape(torch.ones(1, 1)).item() == pytest.approx(STEEPEST, rel=1e-5)
+    assert shape(torch.ones(1, CELLS))[0, 0].item() == pytest.approx(STEEPEST, rel=1e-5)
     torch.nn.init.constant_(shape.log_slope, -20.0)
-    assert shape(torch.ones(1, 1)).item() == pytest.approx(math.exp(-2.5), rel=1e-5)
+    assert shape(torch.ones(1, CELLS))[0, 0].item() == pytest.approx(math.exp(-2.5), rel=1e-5)
 
 
 def test_each_slope_that_is_used_learns(shape):
-    v = torch.tensor([[9.0, 0.3, -1.0, 0.1]], dtype=torch.float64)
+    v = torch.tensor([[-1.0, 0.1, 0.3, -1.0, 9.0, -1.0, -1.0, 0.1]], dtype=torch.float64)  # distances 4, 3, ... 0 ... 3
     shape.zero_grad()
     shape(v).sum().backward()
     reached = (shape.log_slope.grad != 0).sum(dim=0)
-    assert reached.tolist() == [len(KNOTS), 2, 0, 1]
+    assert reached.tolist() == [len(KNOTS), 0, 2, 1, 0]
+
+
+def test_cells_equally_far_from_the_track_share_a_function_and_layers_do_not():
+    shape = make_shape(Geometry((*ROW.layers, *ROW.layers)))
+    torch.nn.init.uniform_(shape.log_slope, -2.0, 2.0)
+    one, other = shape(torch.full((1, 2 * CELLS), 5.0)).reshape(2, CELLS).tolist()
+    assert one[3] == one[5] != one[4] != one[2]
+    assert one[0] not in one[1:]
+    assert one[4] != other[4]

@@ -144,11 +144,12 @@ def test_signal_saves_and_says_how_to_go_on(tmp_path, straight, number):
 def test_both_phases_change_what_they_should(tmp_path, straight):
     fresh, warm = Run(tmp_path / "unused"), Run(tmp_path, settings=SETTINGS.model_copy(update={"steps": 0}))
     warm.trainer.run()
-    start, middle, end = (dict(run.state.generator.named_parameters()) for run in (fresh, warm, straight))
+    networks = fresh.state.generator, warm.state.ema.module, straight.state.generator
+    start, middle, end = (dict(network.named_parameters()) for network in networks)
     for name in start:
         head = name.startswith("energy_head.")
         moved = not torch.equal(middle[name], end[name])
-        assert moved is not head, f"{name}: the adversarial phase trains all but the energy head"
+        assert moved is not head, f"{name}: the adversarial phase trains the averaged weights, all but the energy head"
     assert not torch.equal(start["energy_head.mean.weight"], middle["energy_head.mean.weight"])
     assert same(fresh.state.critic.state_dict(), warm.state.critic.state_dict())
     assert not same(fresh.state.critic.state_dict(), straight.state.critic.state_dict())
