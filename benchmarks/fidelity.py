@@ -158,7 +158,7 @@ def freeze_mixing(state: TrainingState) -> None:
 
 def freeze_shape(state: TrainingState) -> None:
     """Lit cells have the energies of a Gaussian cut at zero."""
-    shape = state.generator.shape.log_slope
+    shape = state.generator.shape.free_slope
     nn.init.zeros_(shape)
     shape.requires_grad = False
 

@@ -117,10 +117,10 @@ def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Qu
 
     study = load_config(config, set_ or ())
     verdicts = run_stages(study, make_reporter(quiet=quiet))
-    if study.validation.beside is not None:
+    if study.beside is not None:
         from calogan.stages.validate import report_folder
 
-        _print_side_by_side(verdicts.report.parent, report_folder(study, "test", study.validation.beside))
+        _print_side_by_side(verdicts.report.parent, report_folder(study, "test", study.beside))
     _conclude(verdicts, strict=strict)
 
 

@@ -130,6 +130,15 @@ def graph():
     return export_onnx(make_generator())
 
 
+def test_layers_of_unequal_cells_are_exported():
+    edges = (-40.0, -10.0, -4.0, 4.0, 10.0, 40.0)
+    geometry = Geometry((Layer(edges, edges, depth=30.0), *GEOMETRY.layers))
+    generator = build_generator(Architecture(4, (16,), ("flip_x", "flip_y")), geometry, DOMAIN, CONDITION, 3e-4).eval()
+    rng = np.random.default_rng(0)
+    incident = np.stack([*rng.uniform(-1, 1, (2, 300)), rng.uniform(5, 60, 300), *rng.uniform(-15, 15, (2, 300))], 1)
+    assert check_parity(generator, export_onnx(generator), incident.astype(np.float32)) < 1e-3
+
+
 def test_graph_agrees_with_the_generator_at_any_batch_size(graph):
     rng = np.random.default_rng(0)
     for count in (1, 17, 1000):

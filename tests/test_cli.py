@@ -23,7 +23,7 @@ from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.document import Document
 
 DEMO = str(Path(__file__).parent.parent / "configs" / "demo.yaml")
-ALONE = ["--set", "validation.beside=null"]
+ALONE = ["--set", "beside=null"]
 GENERATE = ["--bundle", "b", "--input", "i.root", "--output", "o.root", "--seed", "7"]
 
 
@@ -281,7 +281,7 @@ def test_run_ends_with_the_bundle_that_is_put_beside(stage, reports):
     stage("calogan.stages.run.run", Verdicts(passed=True, report=reports / "a" / "report.html"))
     (reports / "run" / "validation").mkdir(parents=True)
     (reports / "b").rename(reports / "run" / "validation" / "test-other")
-    overrides = ["--set", "validation.beside=elsewhere/other", "--set", f"run_dir={reports / 'run'}"]
+    overrides = ["--set", "beside=elsewhere/other", "--set", f"run_dir={reports / 'run'}"]
     done = calogan_says("run", DEMO, *overrides)
     assert done.exit_code == 0, done.stderr
     assert "A: " in done.stdout

@@ -46,6 +46,10 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     validation: ValidationConfig = ValidationConfig()
+    beside: str | None = Field(
+        default=None,
+        description="another bundle, a folder or a shipped one's name, that calogan run puts beside the trained one",
+    )
     tracking: TrackingConfig = TrackingConfig()
 
     @field_validator("condition")

@@ -87,10 +87,6 @@ class ValidationConfig(Section):
     weights: bool = Field(
         default=False, description="density ratio of the low-level classifier as weights of the generated showers"
     )
-    beside: str | None = Field(
-        default=None,
-        description="another bundle, a folder or a shipped one's name, that calogan run puts beside the trained one",
-    )
     seed: int = Field(default=20260101, ge=0, description="seed of resampling, splits and generated showers")
     criteria: CriteriaConfig = CriteriaConfig()
 

@@ -23,13 +23,13 @@ class Conditioning(nn.Module):
 
     def __init__(self, names: Sequence[str], domain: Domain) -> None:
         super().__init__()
-        self.names = tuple(names)
+        self.names, self.domain = tuple(names), domain
         low, high = (math.log(bound) for bound in domain.momentum)
         self.centre, self.half_width = (low + high) / 2, (high - low) / 2 or 1.0
         self.largest_slope = math.tan(domain.max_angle) or 1.0
 
     def told(self, incident: Tensor) -> Tensor:
-        """Incident particles as far as the condition tells of them: else along the axis, and at the centre.
+        """Incident particles as far as the condition tells of them: else along the axis, in the middle of the window.
 
         Args:
             incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
@@ -39,7 +39,7 @@ class Conditioning(nn.Module):
             size = momentum(incident).unsqueeze(1)
             direction = torch.cat([torch.zeros_like(size), torch.zeros_like(size), size], dim=1)
         if "entry_point" not in self.names:
-            point = torch.zeros_like(point)
+            point = torch.zeros_like(point) + torch.tensor(self.domain.entry_centre).to(point)
         return torch.cat([direction, point], dim=1)
 
     def momentum(self, incident: Tensor) -> Tensor:

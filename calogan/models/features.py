@@ -14,8 +14,10 @@ from calogan.models.mixing import STEPS
 
 __all__ = ["ShowerFeatures"]
 
-LEVELS = (0.15, 0.8, 1.6, 2.5, 3.5)
-"""Levels of u at which cells are counted."""
+LIT = 0.1
+"""The u at which a cell counts as lit by two thirds; a dark one does not count at all."""
+LEVELS = (0.8, 1.6, 2.5, 3.5)
+"""Further levels of u at which cells are counted."""
 SHARPNESS = 5.0
 """Of the steps that count cells."""
 RINGS = (0.75, 1.5, 2.5, 3.75, 5.25, 7.0, 9.25, 12.0)
@@ -28,6 +30,8 @@ HOTTEST = (1, 2, 4)
 """Numbers of hottest cells whose energy is summed."""
 FARTHEST_PULL = 5.0
 """Features further from what is expected, in spreads, are drawn in to this: a rare shower shall not rule the critic."""
+PREDICTORS = 5
+"""Features that the expectation is a function of: momentum, slopes, offsets in the first layer."""
 LEAST_SPREAD = 1e-3
 
 
@@ -78,7 +82,7 @@ class ShowerFeatures(nn.Module):
     @property
     def size(self) -> int:
         """Number of features."""
-        return self.n_layers * 6 + len(HOTTEST) + (len(RINGS) + 1) * (2 + len(LEVELS) + FIELDS * len(STEPS))
+        return self.n_layers * 6 + len(HOTTEST) + (len(RINGS) + 1) * (3 + len(LEVELS) + FIELDS * len(STEPS))
 
     @torch.no_grad()
     def fit_scale(self, u: Tensor, energy: Tensor, features: Tensor) -> None:
@@ -120,7 +124,8 @@ class ShowerFeatures(nn.Module):
         total = layer.sum(dim=1, keepdim=True)
         hottest = energy.topk(min(max(HOTTEST), energy.shape[1]), dim=1).values
         in_hottest = torch.stack([hottest[:, :count].sum(dim=1) for count in HOTTEST], dim=1)
-        counts = torch.stack([torch.sigmoid(SHARPNESS * (u - level)) for level in LEVELS])
+        lit = 1.0 - torch.exp(-u.clamp_min(0.0) / LIT)
+        counts = torch.stack([lit, *(torch.sigmoid(SHARPNESS * (u - level)) for level in LEVELS)])
         pairs, isolated = self._pairs(torch.stack([counts[0], counts[2], u]))
         features = [
             torch.log(layer),
@@ -169,6 +174,7 @@ class ShowerFeatures(nn.Module):
 
 def _powers(features: Tensor) -> Tensor:
     """1, features, their products, and higher powers of the first, the momentum; shape ``(showers, powers)``."""
+    features = features[:, :PREDICTORS]  # offsets in further layers follow from these
     first, second = torch.triu_indices(features.shape[1], features.shape[1], device=features.device)
     size = features[:, :1]
     return torch.cat(
@@ -191,7 +197,10 @@ def _near(frame: LocalFrame, geometry: Geometry, number: int) -> tuple[slice, sl
     grid = geometry.layers[number].rows, geometry.layers[number].columns
     reach = NEAR * frame.cell_width[cells][0]
     along_x, along_y = frame.cell_x[cells].reshape(grid)[:, 0], frame.cell_y[cells].reshape(grid)[0]
-    rows, columns = (torch.nonzero(along.abs() <= reach).flatten().tolist() for along in (along_x, along_y))
+    rows, columns = (
+        torch.nonzero(along.abs() <= torch.maximum(reach, along.abs().min())).flatten().tolist()
+        for along in (along_x, along_y)
+    )
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 

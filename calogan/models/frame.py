@@ -57,8 +57,9 @@ class LocalFrame(nn.Module):
     Cells of one size are the same everywhere, and so are showers: what remains of where the track goes is its offset
     from the middle of the cell that it meets. A calorimeter's symmetries reduce directions to a wedge, an eighth of
     all with reflections of x and y and their exchange. What would leave the calorimeter at one side comes in at the
-    other, so that no cell is lost; so far from the track little energy is left to tell the sides apart. An axis whose
-    cells differ in size is not moved.
+    other, so that no cell is lost; so far from the track little energy is left to tell the sides apart. An axis is not
+    moved if its cells differ in size, or if particles of the domain get nearer to its end than to its middle: there the
+    end of the calorimeter matters, and the place of the track is told as it is.
 
     Features, each about -1 to 1: scaled log momentum; slopes, if the condition has the direction; offset of the track
     in each layer, if it has direction or entry point.
@@ -83,11 +84,16 @@ class LocalFrame(nn.Module):
         self.conditioning = conditioning
         self.directed = "direction" in conditioning.names
         self.located = self.directed or "entry_point" in conditioning.names
-        self.axes = [(_Axis.of(layer.x_edges), _Axis.of(layer.y_edges)) for layer in geometry.layers]
+        if symmetries and not self.located:
+            msg = "model.symmetries needs direction or entry_point in the condition, to know which image a shower is"
+            raise ConfigError(msg)
+        self.axes = [_axes(layer, conditioning) for layer in geometry.layers]
         self.depths = [layer.depth for layer in geometry.layers]
         self.offsets = geometry.offsets[:-1].tolist()
-        matrices, images = _group(symmetries, geometry)
-        local = np.concatenate([_local_places(layer) for layer in geometry.layers], axis=1)
+        matrices, images = _group(symmetries, geometry, self.axes)
+        local = np.concatenate(
+            [_local_places(layer, axes) for layer, axes in zip(geometry.layers, self.axes, strict=True)], axis=1
+        )
         constants = {
             "matrices": torch.tensor(matrices, dtype=torch.float32),
             "images": torch.tensor(images),
@@ -140,7 +146,7 @@ class LocalFrame(nn.Module):
 
 @dataclass(frozen=True)
 class _Axis:
-    """Cells along one axis of a layer; `pitch` is None where they differ in size."""
+    """Cells along one axis of a layer; `pitch` is None where it is not moved."""
 
     cells: int
     low: float
@@ -148,10 +154,11 @@ class _Axis:
     pitch: float | None
 
     @classmethod
-    def of(cls, edges: Sequence[float]) -> _Axis:
-        widths = np.diff(edges)
-        alike = np.ptp(widths) <= 1e-4 * widths.mean()
-        return cls(len(widths), edges[0], edges[-1], float(widths.mean()) if alike else None)
+    def of(cls, edges: Sequence[float], furthest: tuple[float, float]) -> _Axis:
+        """The axis, whose tracks are between two positions."""
+        widths, middle, half = np.diff(edges), 0.5 * (edges[0] + edges[-1]), 0.5 * (edges[-1] - edges[0])
+        moved = np.ptp(widths) <= 1e-4 * widths.mean() and max(abs(at - middle) for at in furthest) <= 0.5 * half
+        return cls(len(widths), edges[0], edges[-1], float(widths.mean()) if moved else None)
 
     def place(self, position: Tensor) -> tuple[Tensor, Tensor]:
         """Where the axis' cells lie once the cell at `position` (showers, 1) is in the middle, and the offset in it.
@@ -162,7 +169,7 @@ class _Axis:
         number = torch.arange(self.cells, device=position.device)
         if self.pitch is None:
             middle, half = 0.5 * (self.low + self.high), 0.5 * (self.high - self.low)
-            return number.expand(len(position), -1), (position - middle) / half
+            return number.expand(position.shape[0], -1), (position - middle) / half
         scaled = (position - self.low) / self.pitch
         cell = (scaled + _ON_BORDER).floor()
         return (number - cell.long() + self.cells // 2) % self.cells, 2 * (scaled - cell) - 1
@@ -172,11 +179,20 @@ def _turn(matrix: Tensor, vector: Tensor) -> Tensor:
     return (matrix @ vector.unsqueeze(2)).squeeze(2)
 
 
-def _local_places(layer: Layer) -> NDArray[np.float64]:
+def _axes(layer: Layer, conditioning: Conditioning) -> tuple[_Axis, _Axis]:
+    domain, centre = conditioning.domain, conditioning.domain.entry_centre
+    away = layer.depth * math.tan(domain.max_angle) if "direction" in conditioning.names else 0.0
+    known = "entry_point" in conditioning.names
+    windows = (domain.entry_x, domain.entry_y) if known else [(middle, middle) for middle in centre]
+    along_x, along_y = ((low - away, high + away) for low, high in windows)
+    return _Axis.of(layer.x_edges, along_x), _Axis.of(layer.y_edges, along_y)
+
+
+def _local_places(layer: Layer, axes: tuple[_Axis, _Axis]) -> NDArray[np.float64]:
     """Positions of a layer's cells from the middle of the track's cell [mm], shape ``(2, cells)``."""
     along = []
-    for edges in (layer.x_edges, layer.y_edges):
-        axis, centres = _Axis.of(edges), 0.5 * (np.array(edges[:-1]) + np.array(edges[1:]))
+    for edges, axis in zip((layer.x_edges, layer.y_edges), axes, strict=True):
+        centres = 0.5 * (np.array(edges[:-1]) + np.array(edges[1:]))
         moved = (np.arange(axis.cells) - axis.cells // 2) * axis.pitch if axis.pitch is not None else centres
         along.append(moved)
     return np.stack([places.ravel() for places in np.meshgrid(*along, indexing="ij")])
@@ -187,9 +203,11 @@ def _width(layer: Layer) -> float:
     return min((edges[-1] - edges[0]) / (len(edges) - 1) for edges in (layer.x_edges, layer.y_edges))
 
 
-def _group(names: Sequence[str], geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _group(
+    names: Sequence[str], geometry: Geometry, axes: Sequence[tuple[_Axis, _Axis]]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """All reflections that the named ones make: matrices, and where each moves the frame's cells."""
-    generators = [(_MATRICES[name], _mirrored(name, geometry)) for name in names]
+    generators = [(_MATRICES[name], _mirrored(name, geometry, axes)) for name in names]
     group = [(np.eye(2), np.arange(geometry.n_cells))]
     for matrix, target in group:  # grows until the group is closed
         for other, moved in generators:
@@ -199,7 +217,7 @@ def _group(names: Sequence[str], geometry: Geometry) -> tuple[NDArray[np.float64
     return np.stack([matrix for matrix, _ in group]), np.stack([target for _, target in group])
 
 
-def _mirrored(name: str, geometry: Geometry) -> NDArray[np.int64]:
+def _mirrored(name: str, geometry: Geometry, axes: Sequence[tuple[_Axis, _Axis]]) -> NDArray[np.int64]:
     """For each cell of the frame, the cell that shows it in the mirror."""
     target = []
     for number, layer in enumerate(geometry.layers):
@@ -213,17 +231,16 @@ def _mirrored(name: str, geometry: Geometry) -> NDArray[np.int64]:
             raise ConfigError(msg)
         row, column = np.divmod(np.arange(layer.n_cells), layer.columns)
         if name == "flip_x":
-            row = _reversed(row, layer.x_edges)
+            row = _reversed(row, axes[number][0])
         elif name == "flip_y":
-            column = _reversed(column, layer.y_edges)
+            column = _reversed(column, axes[number][1])
         else:
             row, column = column, row
         target.append(geometry.offsets[number] + row * layer.columns + column)
     return np.concatenate(target)
 
 
-def _reversed(number: NDArray[np.int64], edges: Sequence[float]) -> NDArray[np.int64]:
+def _reversed(number: NDArray[np.int64], axis: _Axis) -> NDArray[np.int64]:
     """Cells along an axis counted from the other side; the middle cell of a moved axis stays where it is."""
-    axis = _Axis.of(edges)
     last = 2 * (axis.cells // 2) if axis.pitch is not None else axis.cells - 1
     return (last - number) % axis.cells

@@ -83,6 +83,7 @@ class Generator(nn.Module):
         self.cell_width = nn.Linear(architecture.hidden[-1], self.n_cells)
         self.mixing = NoiseMixing(geometry, self.frame.size)
         self.shape = CellShape(geometry, self.frame)
+        self.brightest = conditioning.domain.momentum[1]
         layer = torch.from_numpy(geometry.cell_layer)
         self.register_buffer("membership", nn.functional.one_hot(layer, self.n_layers).float(), persistent=False)
 
@@ -148,8 +149,9 @@ class Generator(nn.Module):
         Returns:
             Energies [GeV], shape ``(showers, cells)``; an empty layer has no lit cell. A layer whose lit cells hold
             more than its energy by their thresholds alone keeps 1% of what they had above; a layer without a lit cell
-            stays empty.
+            stays empty. Before it is scaled no cell has more than the domain's largest momentum.
         """
+        u = u.clamp_max((2.0 * self.brightest / self.transform.scale).log())
         alive = (layer_energy > 0).to(u.dtype) @ self.membership.T
         lit = (u > 0).to(u.dtype) * alive
         excess = self.transform.excess(u) * alive

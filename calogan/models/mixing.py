@@ -43,6 +43,7 @@ class NoiseMixing(nn.Module):
         centre = torch.ones(3, 3)
         centre[1, 1] = 0.0
         self.register_buffer("around", centre, persistent=False)
+        self.register_buffer("beside", _beside(geometry), persistent=False)
         for number, (_, columns) in enumerate(self.shapes):
             shift = torch.stack([torch.diag(torch.ones(columns - abs(step)), -step) for step in (-1, 0, 1)])
             self.register_buffer(f"shift_{number}", shift, persistent=False)
@@ -50,6 +51,7 @@ class NoiseMixing(nn.Module):
             self.register_buffer(f"pairs_{number}", _pairs(geometry, step), persistent=False)
 
     around: Tensor
+    beside: Tensor
 
     def forward(self, features: Tensor, noise: Tensor) -> Tensor:
         """Correlated noise.
@@ -80,19 +82,15 @@ class NoiseMixing(nn.Module):
         pairs: Tensor = getattr(self, f"pairs_{step}")
         first, second, layer = pairs
         kernel = (self.kernel * self.around).squeeze(1)
-        shared = [self._overlap(one, down, right) for one in kernel]
-        overlap = torch.stack(shared)[layer]
+        wide = nn.functional.pad(kernel, (1, 1, 1, 1))
+        products = kernel * wide[:, 1 - down : 4 - down, 1 - right : 4 - right]
+        overlap = (products.flatten(1)[layer] * self.beside[first]).sum(dim=1)
         ahead, behind = kernel[layer, 1 + down, 1 + right], kernel[layer, 1 - down, 1 - right]
         amplitude = self.amplitude(features)
         scale = (1.0 + amplitude.square() * self._power()).rsqrt()
         one, other = amplitude[:, first], amplitude[:, second]
         covariance = one * ahead + other * behind + one * other * overlap
         return pairs[:2], covariance * scale[:, first] * scale[:, second]
-
-    def _overlap(self, kernel: Tensor, down: int, right: int) -> Tensor:
-        """Sum of products of a kernel and itself moved by a step."""
-        wide = nn.functional.pad(kernel, (1, 1, 1, 1))
-        return (kernel * wide[1 - down : 4 - down, 1 - right : 4 - right]).sum()
 
     def _power(self) -> Tensor:
         """Sum of the squares of the kernel over the neighbours that a cell has, shape ``(1, cells)``."""
@@ -110,6 +108,15 @@ class NoiseMixing(nn.Module):
         pad = nn.functional.pad
         total: Tensor = level + pad(above[:, :-1], (0, 0, 1, 0)) + pad(below[:, 1:], (0, 0, 0, 1))
         return total.flatten(1)
+
+
+def _beside(geometry: Geometry) -> Tensor:
+    """1 where a cell has a neighbour in the 3 x 3 cells around it, itself being one, shape ``(cells, 9)``."""
+    found = []
+    for layer in geometry.layers:
+        inside = nn.functional.pad(torch.ones(1, 1, layer.rows, layer.columns), (1, 1, 1, 1))
+        found.append(nn.functional.unfold(inside, 3).squeeze(0).T)
+    return torch.cat(found)
 
 
 def _pairs(geometry: Geometry, step: tuple[int, int]) -> Tensor:

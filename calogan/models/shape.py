@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import torch
@@ -13,12 +12,12 @@ from calogan.models.frame import LocalFrame
 
 __all__ = ["CellShape"]
 
-KNOTS = (0.0, 0.2, 0.45, 0.8, 1.3, 2.0, 3.0, 4.5, 6.5)
-"""Where the slope of a cell's function changes."""
+KNOTS = (0.0, 0.08, 0.25, 0.5, 0.9, 1.4, 2.0, 2.8, 4.0)
+"""Where dv/du changes, in u."""
 FURTHEST = 15
 """Widths of a cell from the track from which on all cells of a layer share a function."""
-STEEPEST = math.exp(2.5)
-"""Slopes are between this and its inverse."""
+STEEPEST = 2.5
+"""Largest logarithm of dv/du, and of its inverse."""
 
 
 class CellShape(nn.Module):
@@ -28,6 +27,9 @@ class CellShape(nn.Module):
     another, since there a cell is lit by one particle that has passed it, or is not. These functions give cells the
     shape that they have. Cells of one layer that are equally far from the track share a function, since a cell far
     out is lit so rarely that alone it would never learn how bright it can get.
+
+    The knots are fixed in u, not in v: the density of u jumps at them, and a likelihood whose jumps moved with its
+    parameters would have a gradient that does not know of the data that they pass.
 
     Args:
         geometry: Cells of a shower.
@@ -43,21 +45,23 @@ class CellShape(nn.Module):
         layer = torch.from_numpy(geometry.cell_layer)
         number = distance.round().clamp_max(FURTHEST).long() + (FURTHEST + 1) * layer
         _, ring = torch.unique(number, return_inverse=True)
-        self.log_slope = nn.Parameter(torch.zeros(len(KNOTS), int(ring.max()) + 1))
+        self.free_slope = nn.Parameter(torch.zeros(len(KNOTS), int(ring.max()) + 1))
         self.register_buffer("ring", ring, persistent=False)
         self.register_buffer("knots", torch.tensor(KNOTS), persistent=False)
 
     @property
-    def slopes(self) -> Tensor:
-        """Slope of each cell's function beyond each knot, shape ``(knots, cells)``."""
-        return self.log_slope.clamp(-math.log(STEEPEST), math.log(STEEPEST)).exp()[:, self.ring]
+    def log_slope(self) -> Tensor:
+        """Logarithm of dv/du beyond each knot, shape ``(knots, rings)``."""
+        return STEEPEST * torch.tanh(self.free_slope / STEEPEST)
 
     def forward(self, v: Tensor) -> Tensor:
         """Give u of any v, shape ``(showers, cells)``; 0 where v <= 0."""
-        slopes = self.slopes
-        u = v.clamp_min(0.0) * slopes[0]
-        for knot, (before, after) in zip(KNOTS[1:], pairwise(slopes), strict=True):
-            u = u + (v - knot).clamp_min(0.0) * (after - before)
+        slopes = self.log_slope.exp()
+        starts = self._starts(slopes)[:, self.ring]
+        rates = slopes.reciprocal()[:, self.ring]
+        u = v.clamp_min(0.0) * rates[0]
+        for start, (before, after) in zip(starts[1:], pairwise(rates), strict=True):
+            u = u + (v - start).clamp_min(0.0) * (after - before)
         return u
 
     def inverse(self, u: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,10 +71,13 @@ class CellShape(nn.Module):
             u: Numbers above 0, shape ``(values,)``.
             cell: Number of the cell of each, same shape.
         """
-        slopes = self.slopes
+        log_slope = self.log_slope
+        slopes = log_slope.exp()
+        segment, ring = torch.bucketize(u, self.knots, right=True) - 1, self.ring[cell]
+        v = self._starts(slopes)[segment, ring] + (u - self.knots[segment]) * slopes[segment, ring]
+        return v, log_slope[segment, ring]
+
+    def _starts(self, slopes: Tensor) -> Tensor:
+        """Where each knot lies in v, shape ``(knots, rings)``."""
         steps = self.knots.diff().unsqueeze(1) * slopes[:-1]
-        starts = torch.cat([torch.zeros_like(steps[:1]), steps.cumsum(dim=0)])[:, cell]
-        segment = (u >= starts).sum(dim=0) - 1
-        slope = slopes[segment, cell]
-        start = starts.gather(0, segment.unsqueeze(0)).squeeze(0)
-        return self.knots[segment] + (u - start) / slope, -slope.log()
+        return torch.cat([torch.zeros_like(steps[:1]), steps.cumsum(dim=0)])

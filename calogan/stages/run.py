@@ -27,6 +27,7 @@ __all__ = ["prepare_run", "run", "run_folder", "train_run", "validate_run"]
 _FREE = (
     "name",
     "run_dir",
+    "beside",
     "tracking",
     "validation",
     "data.workers",
@@ -39,16 +40,23 @@ _MOST_NAMED = 6
 def run(config: Config, reporter: Reporter) -> Verdicts:
     """Prepare, train and validate on the test split; what is there already is not done again.
 
+    With `config.beside`, that bundle is then compared with the same showers.
+
     Raises:
+        ConfigError: The bundle to be put beside is for other cells or another threshold; said before anything is done.
         StoreError: Another process works in the run folder, or it holds results of another configuration.
         CaloganError: A stage cannot do its work; the message says why.
     """
+    if config.beside is not None:
+        from calogan.stages.validate import require_bundle
+
+        require_bundle(config, config.beside)
     with run_folder(config, reporter), tracked(config, reporter) as tracker:
         _prepare(config, reporter)
         _train(config, reporter, tracker)
         verdicts = _validate(config, "test", reporter, tracker)
-        if config.validation.beside is not None:
-            _validate_other(config, "test", config.validation.beside, reporter)
+        if config.beside is not None:
+            _validate_other(config, "test", config.beside, reporter)
         return verdicts
 
 

@@ -40,7 +40,7 @@ __all__ = ["fresh_state", "train"]
 
 Weights = tuple[Tensor, ...] | list[Tensor]
 
-SHAPE_RATE = 0.2
+SHAPE_RATE = 0.3
 """Learning rate of the cells' shapes relative to that of the other weights of the warm start."""
 FITTED = 10_000
 """Training showers, at most, that scales are taken from."""

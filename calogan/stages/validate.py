@@ -20,7 +20,7 @@ from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.split import Split
 from calogan.data.store import Store, is_store
-from calogan.errors import DataError, SchemaError, ShapeError
+from calogan.errors import ConfigError, DataError, SchemaError, ShapeError
 from calogan.geometry import Geometry
 from calogan.metrics.binning import logarithmic_edges
 from calogan.progress import Reporter
@@ -34,7 +34,7 @@ from calogan.validation.report import write_report
 from calogan.validation.sections import report_sections
 from calogan.validation.summary import Verdicts
 
-__all__ = ["Verdicts", "report_folder", "report_inputs", "validate_files", "validate_run"]
+__all__ = ["Verdicts", "report_folder", "report_inputs", "require_bundle", "validate_files", "validate_run"]
 
 _BATCH = 500
 _MOST_TRAINING = 20_000
@@ -71,7 +71,7 @@ def validate_run(
             written; says what to do.
     """
     store = Store.open(config.run_dir / "prepared")
-    sampler = load_sampler(config.run_dir / "bundle" if bundle is None else bundle)
+    sampler = load_sampler(config.run_dir / "bundle") if bundle is None else require_bundle(config, bundle)
     folder = report_folder(config, split, bundle)
     inputs = report_inputs(config, split, store, sampler.bundle.info.id)
     verdicts = reusable_report(folder, inputs, reporter, force=force)
@@ -82,6 +82,26 @@ def validate_run(
         tracker.log_metrics({f"{split}/{name}": value for name, value in verdicts.figures.items()}, step=0)
         tracker.set_tags(verdicts.tags(split))
     return verdicts
+
+
+def require_bundle(config: Config, bundle: str) -> ShowerSampler:
+    """Another bundle that can be compared with the showers of a study.
+
+    Raises:
+        BundleError: There is no such bundle.
+        ConfigError: It is for other cells, or cuts at a higher threshold.
+    """
+    sampler = load_sampler(bundle)
+    if sampler.geometry != Geometry.from_dict(config.geometry.to_dict()):
+        msg = f"bundle {bundle}: made for other cells than those of {config.name}; give one for the same geometry"
+        raise ConfigError(msg)
+    if sampler.threshold > config.threshold * (1 + 1e-6):
+        msg = (
+            f"bundle {bundle}: its read-out threshold of {sampler.threshold} GeV is above that of {config.name}, "
+            f"{config.threshold} GeV; raise the study's threshold"
+        )
+        raise ConfigError(msg)
+    return sampler
 
 
 def report_folder(config: Config, split: Split, bundle: str | None = None) -> Path:

@@ -20,7 +20,7 @@ from calogan.models.generator import Generator
 
 __all__ = ["Best", "TrainingState"]
 
-FORMAT = 1
+FORMAT = 2
 _PARTS = (
     "generator",
     "encoder",

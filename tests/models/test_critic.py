@@ -20,7 +20,7 @@ def generator():
     condition = ("momentum", "direction", "entry_point")
     made = build_generator(Architecture(3, (16,)), GEOMETRY, DOMAIN, condition, 3e-4)
     torch.nn.init.normal_(made.cell_mean.bias)
-    torch.nn.init.normal_(made.shape.log_slope, std=0.3)
+    torch.nn.init.normal_(made.shape.free_slope, std=0.3)
     return made
 
 

@@ -107,10 +107,11 @@ def test_mirrored_particles_have_mirrored_showers():
 
 
 def test_a_particle_one_cell_further_has_the_same_shower_there():
-    generator = make_generator(ONE_LAYER).double()
+    edges = tuple(np.linspace(-120, 120, 25))
+    generator = make_generator(Geometry((Layer(edges, edges, depth=50.0),))).double()
     incident, noise = incidents(20).double(), torch.randn(20, generator.noise_size, dtype=torch.float64)
-    moved = generator(incident + torch.tensor([0, 0, 0, 0, 10]), noise).reshape(20, 8, 8)
-    torch.testing.assert_close(moved, generator(incident, noise).reshape(20, 8, 8).roll(1, dims=2))
+    moved = generator(incident + torch.tensor([0, 0, 0, 0, 10]), noise).reshape(20, 24, 24)
+    torch.testing.assert_close(moved, generator(incident, noise).reshape(20, 24, 24).roll(1, dims=2))
 
 
 def test_architecture_survives_json():

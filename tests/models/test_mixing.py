@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 
@@ -31,15 +30,6 @@ def covariance(mixing):
     return (matrix.T @ matrix).detach()
 
 
-def interior():
-    """Cells with eight neighbours."""
-    inside = []
-    for layer in GEOMETRY.layers:
-        row, column = np.divmod(np.arange(layer.n_cells), layer.columns)
-        inside.append((row > 0) & (row < layer.rows - 1) & (column > 0) & (column < layer.columns - 1))
-    return torch.from_numpy(np.concatenate(inside))
-
-
 def test_noise_stays_standard_normal(mixing):
     found = covariance(mixing)
     torch.testing.assert_close(found.diagonal(), torch.ones(GEOMETRY.n_cells).double())
@@ -54,12 +44,8 @@ def test_layers_do_not_mix(mixing):
 @pytest.mark.parametrize("step", range(len(STEPS)))
 def test_correlation_is_that_of_the_noise(mixing, step):
     (first, second), correlation = mixing.correlation(FEATURES, step)
-    inside = interior()
-    inner = inside[first] & inside[second]
-    assert inner.sum() >= 6
-    found = covariance(mixing)[first, second]
-    torch.testing.assert_close(correlation[0, inner], found[inner])
-    assert correlation[0, inner].std() > 0.05
+    torch.testing.assert_close(correlation[0], covariance(mixing)[first, second])
+    assert correlation.std() > 0.05
 
 
 @pytest.mark.parametrize("step", range(len(STEPS)))

@@ -98,9 +98,16 @@ def stages(monkeypatch):
         _write(report)
         return SimpleNamespace(passed=True, report=report, showers=100, figures={"auc_low": 0.6})
 
+    def require_bundle(config, bundle):
+        called.append(f"require {bundle}")
+
     monkeypatch.setitem(sys.modules, "calogan.stages.prepare", SimpleNamespace(prepare=prepare))
     monkeypatch.setitem(sys.modules, "calogan.stages.train", SimpleNamespace(train=train))
-    monkeypatch.setitem(sys.modules, "calogan.stages.validate", SimpleNamespace(validate_run=validate_run))
+    monkeypatch.setitem(
+        sys.modules,
+        "calogan.stages.validate",
+        SimpleNamespace(validate_run=validate_run, require_bundle=require_bundle),
+    )
     monkeypatch.setattr(stage, "Store", SimpleNamespace(open=lambda folder: Store()))
     monkeypatch.setattr(stage, "Bundle", SimpleNamespace(load=Bundle))
     monkeypatch.setattr(Bundle, "summaries", [])
@@ -141,10 +148,11 @@ def test_single_stages_work_in_the_same_folder(tmp_path, stages):
 
 
 def test_another_bundle_is_validated_beside_the_trained_one_and_leaves_its_figures_alone(tmp_path, stages):
-    config = _config(tmp_path, validation={"beside": "ecal30-electron"})
+    config = _config(tmp_path, beside="ecal30-electron")
     stage.run(config, SilentReporter())
     stage.validate_run(config, "validation", SilentReporter(), bundle="other")
-    assert stages[2:] == ["validate test", "validate test of ecal30-electron", "validate validation of other"]
+    assert stages[:3] == ["require ecal30-electron", "prepare", "train"]
+    assert stages[3:] == ["validate test", "validate test of ecal30-electron", "validate validation of other"]
     assert len(Bundle.summaries) == 1
 
 

@@ -14,7 +14,7 @@ from calogan.data.root import ShowerWriter
 from calogan.data.schema import Schema
 from calogan.data.store import Store
 from calogan.data.toy import toy_showers
-from calogan.errors import CaloganError, DataError, SchemaError, ShapeError, StoreError
+from calogan.errors import CaloganError, ConfigError, DataError, SchemaError, ShapeError, StoreError
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
@@ -167,6 +167,17 @@ def test_another_bundle_has_a_report_of_its_own(run, compared, untrained_bundle,
     assert other.report == run.run_dir / "validation" / "test-other" / "report.html"
     assert compared[1].context.provenance["bundle"] == Bundle.load(tmp_path / "other").info.id
     assert np.array_equal(compared[0].reference.event, compared[1].reference.event)
+
+
+def test_a_bundle_for_other_cells_or_a_higher_threshold_is_refused(run, untrained_bundle, geometry, tmp_path):
+    domain, schema = Domain.from_config(run.domain), Schema.from_source(run.data.sources[0])
+    half = Geometry((replace(geometry.layers[0], depth=1.0),))
+    untrained_bundle(tmp_path / "other", half, domain, schema, condition=run.condition)
+    with pytest.raises(ConfigError, match="made for other cells than those of tiny"):
+        validate_run(run, "test", Log(), bundle=str(tmp_path / "other"))
+    untrained_bundle(tmp_path / "same", geometry, domain, schema, condition=run.condition)
+    with pytest.raises(ConfigError, match=r"threshold of 0\.0003 GeV is above that of tiny, 0\.0001 GeV"):
+        validate_run(changed(run, threshold=1e-4), "test", Log(), bundle=str(tmp_path / "same"))
 
 
 def test_studies_get_what_the_run_folder_has(run, store, compared):
