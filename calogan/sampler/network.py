@@ -48,7 +48,7 @@ class OnnxNetwork:
         import onnxruntime
 
         self.program, self.device, self.threads = f"ONNX Runtime {onnxruntime.__version__}", "cpu", threads
-        workers = threads or os.cpu_count() or 1
+        workers = threads or _available_processors()
         self._block = max(_LEAST_BLOCK, workers * _CACHED // bundle.info.geometry.n_cells)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -109,6 +109,11 @@ class TorchNetwork:
             inputs = (self._torch.from_numpy(array).to(self._device) for array in (incident, noise))
             cells: NDArray[np.float32] = self._generator(*inputs).cpu().numpy()
         return cells
+
+
+def _available_processors() -> int:
+    """Processors that this process may use: in a batch job fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_network(bundle: Bundle, device: str = "auto", threads: int | None = None) -> Network:

@@ -95,6 +95,17 @@ def test_order_and_company_change_nothing(sampler, electrons):
     assert_same(sampler.sample(**chosen, seed=3, shower_id=ids[order]).cell_energy, expected[order])
 
 
+@pytest.mark.parametrize("count", [0, 16, 17, 40])
+def test_blocks_that_fit_the_cache_change_nothing(sampler, monkeypatch, count):
+    incident = np.tile(np.float32([0.1, -0.2, 20.0, 1.0, 2.0]), (count, 1))
+    noise = standard_normal(3, np.arange(count), sampler.bundle.info.noise_size)
+    whole = OnnxNetwork(sampler.bundle, threads=1)(incident, noise)
+    monkeypatch.setattr("calogan.sampler.network._CACHED", 1)  # blocks of 16 showers, the least
+    pieces = OnnxNetwork(sampler.bundle, threads=1)(incident, noise)
+    assert pieces.shape == (count, sampler.geometry.n_cells)
+    np.testing.assert_allclose(pieces, whole, rtol=1e-5, atol=1e-9)
+
+
 def test_torch_makes_the_same_showers(make_bundle, sampler, electrons):
     without_graph = make_bundle.without_graph()
     assert without_graph.info.id == sampler.version
