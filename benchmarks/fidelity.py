@@ -70,9 +70,9 @@ BATCH = 1000
 SAMPLE_SEED = 20260101
 EVALUATIONS = 6
 """Physics scores on validation showers, at even distances, out of which the best generator is taken."""
-WARMUP_COST = 0.35
+WARMUP_COST = 0.25
 """Time of a step of the warm start in that of an adversarial step."""
-PLAIN_NOISE, PLAIN_RATE, PLAIN_BATCH, PLAIN_CRITIC_STEPS, PLAIN_PENALTY = 10, 1e-4, 64, 3, 10.0
+PLAIN_NOISE, PLAIN_RATE, PLAIN_BATCH, PLAIN_CRITIC_STEPS, PLAIN_PENALTY = 10, 5e-4, 64, 3, 10.0
 
 
 # --- the rows ---------------------------------------------------------------------------------------------------------
@@ -651,9 +651,12 @@ def cell(found: Sequence[Mapping[str, float | None] | None], places: int) -> str
     if not known:
         return "diverged"
     values = [float(one["value"]) for one in known if one["value"] is not None]
-    error = known[0]["error"] if len(known) == 1 else float(np.std(values, ddof=1))
+    if not values:
+        return "none"
+    lost = f" ({len(found) - len(known)} of {len(found)} diverged)" if len(known) < len(found) else ""
+    error = known[0]["error"] if len(values) == 1 else float(np.std(values, ddof=1))
     text = f"{np.mean(values):.{places}f}"
-    return text if error is None else f"{text} ± {error:.{places}f}"
+    return text + ("" if error is None else f" ± {error:.{places}f}") + lost
 
 
 def floor(found: Sequence[Mapping[str, float | None] | None], places: int) -> str:

@@ -1,4 +1,4 @@
-"""The training: a supervised warm start, then WGAN-GP; stopped at any step, it goes on exactly."""
+"""The training: a supervised warm start, then WGAN-GP; stopped at any step, it goes on, on a CPU bit for bit."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from calogan.training.state import Best, TrainingState
 
 __all__ = ["Outlet", "Trainer"]
 
+MOST_CONTEXTS = 2**28
+"""Cells up to which what the critic expects of all training showers is kept on the device: two numbers a cell."""
 PENALISED = 2
 """One in so many showers of a batch is in the gradient penalty, which takes most of the time."""
 EXPLODED = 1e6
@@ -173,7 +175,7 @@ class Trainer:
         if step == 0:  # from the averaged weights, which the last batches have not pushed about
             state.generator.load_state_dict(state.ema.module.state_dict())
             state.critic.set_baseline(state.generator)
-        if self._contexts is None:
+        if self._contexts is None and self._showers.u.numel() <= MOST_CONTEXTS:
             self._contexts = state.critic.context(self._showers.features)
         batches = settings.warmup_steps + step * (settings.critic_steps + 1)
         for critic_step in range(settings.critic_steps):
@@ -217,9 +219,10 @@ class Trainer:
 
     def _batch(self, counter: int) -> tuple[LocalShowers, CriticContext]:
         """Reference showers, and what the critic knows of their particles."""
-        assert self._contexts is not None, "made before the first batch"
         index = self._order.batch(counter)
-        return self._showers[index], self._contexts[index]
+        showers = self._showers[index]
+        known = self._contexts
+        return showers, self._state.critic.context(showers.features) if known is None else known[index]
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self._rng, device=self._device)

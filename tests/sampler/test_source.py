@@ -6,9 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
+import yaml
 
 from calogan.errors import BundleError
+from calogan.export import check_parity
 from calogan.sampler import builtin_bundles, load_sampler, source
+from calogan.validation.document import read_document
 
 
 @pytest.fixture
@@ -62,6 +65,19 @@ def test_shipped_electrons_have_the_response_of_the_full_simulation(ecal30_showe
     assert abs(responses[1].mean() - responses[0].mean()) < 4 * error
     lit = [(sample.cell_energy > 0).sum() for sample in (reference, showers)]
     assert lit[1] / lit[0] == pytest.approx(1.0, abs=0.1)
+
+
+def test_shipped_surrogate_has_its_report_and_configuration_and_runs_in_torch(ecal30_showers):
+    """All of it within the 8 MB that a package may spend on it."""
+    bundle = load_sampler("ecal30-electron").bundle
+    assert sum(file.stat().st_size for file in bundle.path.iterdir()) < 8e6
+    report = read_document(bundle.path)
+    assert report.provenance["bundle"] == bundle.info.id
+    assert report.reference_count == bundle.info.validation["showers"]
+    config = yaml.safe_load((bundle.path / "config.yaml").read_text())
+    assert config["name"] == bundle.info.provenance["study"]
+    assert config["training"]["warmup_steps"] + config["training"]["steps"] == bundle.info.provenance["steps"]
+    assert check_parity(bundle.load_generator(), bundle.onnx_path.read_bytes(), ecal30_showers.incident[:200]) < 1e-4
 
 
 def test_a_damaged_bundle(make_bundle):

@@ -16,6 +16,7 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
+from calogan.training import loop
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.state import TrainingState
@@ -139,6 +140,14 @@ def test_signal_saves_and_says_how_to_go_on(tmp_path, straight, number):
     assert second.state.step == 6
     second.trainer.run()
     assert same(second.state.generator.state_dict(), straight.state.generator.state_dict())
+
+
+def test_what_the_critic_expects_is_the_same_whether_it_is_kept_or_not(tmp_path, straight, monkeypatch):
+    monkeypatch.setattr(loop, "MOST_CONTEXTS", 0)
+    other = Run(tmp_path)
+    other.trainer.run()
+    for name, weight in straight.state.critic.named_parameters():
+        torch.testing.assert_close(other.state.critic.get_parameter(name), weight, rtol=1e-3, atol=1e-5)
 
 
 def test_both_phases_change_what_they_should(tmp_path, straight):
