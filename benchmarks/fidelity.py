@@ -136,9 +136,9 @@ def frame_of_track() -> Iterator[None]:
 
 @contextmanager
 def frame_of_calorimeter() -> Iterator[None]:
-    """No axis of cells is moved, as if the cells differed in size."""
+    """No axis is moved, as if the cells differed in size."""
     original = frame._Axis.of
-    with mock.patch.object(frame._Axis, "of", lambda edges: replace(original(edges), pitch=None)):
+    with mock.patch.object(frame._Axis, "of", lambda *given: replace(original(*given), pitch=None)):
         yield
 
 
