@@ -24,6 +24,8 @@ _MATRICES = {
 }
 _WEDGE = (math.cos(math.pi / 8), math.sin(math.pi / 8))
 """A direction that no reflection leaves as it is: of a particle's images, the one nearest to it is taken."""
+BLUR = 0.03
+"""Of the choice between images, in slopes: near the border of the wedge both images are taken, by chance."""
 _ON_BORDER = 1e-5
 """Widths of a cell below a border from which on a track is in the next cell, so that rounding does not choose."""
 _ON_BOUNDARY = 1e-6
@@ -56,10 +58,14 @@ class LocalFrame(nn.Module):
 
     Cells of one size are the same everywhere, and so are showers: what remains of where the track goes is its offset
     from the middle of the cell that it meets. A calorimeter's symmetries reduce directions to a wedge, an eighth of
-    all with reflections of x and y and their exchange. What would leave the calorimeter at one side comes in at the
-    other, so that no cell is lost; so far from the track little energy is left to tell the sides apart. An axis is not
-    moved if its cells differ in size, or if particles of the domain get nearer to its end than to its middle: there the
-    end of the calorimeter matters, and the place of the track is told as it is.
+    all with reflections of x and y and their exchange. Where two images are about as near to the middle of the wedge,
+    chance takes one, in training and in sampling: so nothing jumps where a direction passes from one image to another,
+    and a particle along the axis has showers with all symmetries.
+
+    What would leave the calorimeter at one side comes in at the other, so that no cell is lost; so far from the track
+    little energy is left to tell the sides apart. An axis is not moved if its cells differ in size, or if particles of
+    the domain get nearer to its end than to its middle: there the end of the calorimeter matters, and the place of the
+    track is told as it is.
 
     Features, each about -1 to 1: scaled log momentum; slopes, if the condition has the direction; offset of the track
     in each layer, if it has direction or entry point.
@@ -111,8 +117,18 @@ class LocalFrame(nn.Module):
         """Number of features."""
         return 1 + 2 * self.directed + 2 * len(self.axes) * self.located
 
-    def forward(self, incident: Tensor) -> LocalView:
-        """How showers of incident particles, shape ``(showers, 5)``, look in the frame."""
+    @property
+    def choices(self) -> int:
+        """Standard normals that choose a shower's image; none without symmetries."""
+        return len(self.matrices) if len(self.matrices) > 1 else 0
+
+    def forward(self, incident: Tensor, choice: Tensor | None = None) -> LocalView:
+        """How showers look in the frame.
+
+        Args:
+            incident: Incident particles, shape ``(showers, 5)``.
+            choice: Standard normals, shape ``(showers, choices)``; the nearest image is taken if left out.
+        """
         told = self.conditioning.told(incident)
         slope_x, slope_y = told[:, 0:1] / told[:, 2:3], told[:, 1:2] / told[:, 2:3]
         rolled, offsets = [], []
@@ -123,7 +139,7 @@ class LocalFrame(nn.Module):
             rolled.append(place.flatten(1))
             offsets.append(torch.cat([offset_x, offset_y], dim=1))
         slopes = torch.cat([slope_x, slope_y], dim=1)
-        image = self._image(slopes if self.directed else offsets[0])
+        image = self._image(slopes if self.directed else offsets[0], choice)
         matrix = self.matrices[image]
         features = [self.conditioning.momentum(incident)]
         if self.directed:
@@ -136,11 +152,14 @@ class LocalFrame(nn.Module):
         place = self.images.flatten().index_select(0, index).reshape(place.shape)
         return LocalView(torch.cat(features, dim=1), place)
 
-    def _image(self, direction: Tensor) -> Tensor:
-        """Number of the image whose direction is nearest to the wedge's middle, shape ``(showers,)``."""
+    def _image(self, direction: Tensor, choice: Tensor | None) -> Tensor:
+        """Number of the image whose direction is nearest to the wedge's middle, or nearly so, shape ``(showers,)``."""
+        if not self.choices:
+            return torch.zeros_like(direction[:, 0], dtype=torch.int64)
         turned = torch.einsum("gij,nj->ngi", self.matrices, direction)
         nearness = turned[:, :, 0] * _WEDGE[0] + turned[:, :, 1] * _WEDGE[1]
         number = torch.arange(len(self.matrices), device=direction.device)
+        nearness = nearness if choice is None else nearness + BLUR * choice
         return (nearness - _ON_BOUNDARY * number).argmax(dim=1)
 
 

@@ -59,7 +59,7 @@ class Generator(nn.Module):
     cell is dark where :math:`v_c \le 0`, and else has an energy given by a rising function of its own (`CellShape`).
     Then the cells of a layer are scaled to the layer's energy above their thresholds.
 
-    The noise of a shower is one vector of standard normals: shared noise, layer energies, empty layers, cells.
+    The noise of a shower is one vector of standard normals: shared noise, layer energies, empty layers, cells, image.
     """
 
     membership: Tensor
@@ -90,7 +90,7 @@ class Generator(nn.Module):
     @property
     def noise_size(self) -> int:
         """Standard normals that a shower needs."""
-        return self.architecture.latent_size + 2 * self.n_layers + self.n_cells
+        return self.architecture.latent_size + 2 * self.n_layers + self.n_cells + self.frame.choices
 
     def cells(self, features: Tensor, residual: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and width of v in each cell of the frame.
@@ -116,7 +116,7 @@ class Generator(nn.Module):
         Returns:
             Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
-        view: LocalView = self.frame(incident)
+        view: LocalView = self.frame(incident, noise[:, noise.shape[1] - self.frame.choices :])
         return view.to_calorimeter(self.local(view.features, momentum(incident).unsqueeze(1), noise))
 
     def local(self, features: Tensor, size: Tensor, noise: Tensor) -> Tensor:
@@ -131,8 +131,8 @@ class Generator(nn.Module):
             Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
         latent = self.architecture.latent_size
-        sizes = [latent, self.n_layers, self.n_layers, self.n_cells]
-        shared, residual, gate, cell = torch.split(noise, sizes, dim=1)
+        sizes = [latent, self.n_layers, self.n_layers, self.n_cells, self.frame.choices]
+        shared, residual, gate, cell, _ = torch.split(noise, sizes, dim=1)
         with torch.no_grad():
             layer_energy, lit = self.energy_head.layer_energy(features, residual, gate, size)
         mean, width = self.cells(features, residual * lit, shared)

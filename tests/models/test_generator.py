@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from calogan.geometry import Geometry, Layer
+from calogan.models import frame
 from calogan.models.critic import Critic
 from calogan.models.energy import LayerEnergyHead
 from calogan.models.generator import Architecture, Generator, build_generator
@@ -95,7 +96,8 @@ def test_showers_do_not_depend_on_their_neighbours_in_a_batch():
     torch.testing.assert_close(together, apart, rtol=1e-10, atol=0.0)
 
 
-def test_mirrored_particles_have_mirrored_showers():
+def test_mirrored_particles_have_mirrored_showers(monkeypatch):
+    monkeypatch.setattr(frame, "BLUR", 0.0)  # the nearest image
     generator = make_generator(ONE_LAYER, symmetries=("flip_x", "flip_y", "swap_xy")).double()
     incident, noise = incidents(20).double(), torch.randn(20, generator.noise_size, dtype=torch.float64)
     images = generator(incident, noise).reshape(20, 8, 8)
@@ -199,3 +201,25 @@ def test_critic_knows_only_what_the_generator_is_told():
         context = critic.context(generator.frame(torch.tensor([incident])).features)
         scores.add(round(critic(critic.standardise(cells, context), context).item(), 5))
     assert len(scores) == 1
+
+
+def test_along_the_axis_all_images_are_as_frequent():
+    """Also for directions nearly along it: nothing jumps where one image passes into another."""
+    generator = make_generator(ONE_LAYER, symmetries=("flip_x", "flip_y", "swap_xy"))
+    choice = torch.randn(8000, generator.frame.choices, generator=torch.Generator().manual_seed(0))
+    for slope in (0.0, 1e-4):
+        incident = torch.tensor([[slope * 10.0, 0.0, 10.0, 0.0, 0.0]]).repeat(8000, 1)
+        _, count = generator.frame(incident, choice).place.unique(dim=0, return_counts=True)
+        assert len(count) == 8
+        assert (count - 1000).abs().max() < 150  # five standard deviations
+
+
+def test_far_from_the_border_of_the_wedge_one_image_is_almost_certain():
+    generator = make_generator(ONE_LAYER, symmetries=("flip_x", "flip_y", "swap_xy"))
+    azimuth = math.radians(22.5)
+    direction = [10 * 0.3 * math.cos(azimuth), 10 * 0.3 * math.sin(azimuth), 10.0, 3.0, 4.0]
+    choice = torch.randn(1000, generator.frame.choices, generator=torch.Generator().manual_seed(0))
+    _, count = generator.frame(torch.tensor([direction]).repeat(1000, 1), choice).place.unique(
+        dim=0, return_counts=True
+    )
+    assert count.max() > 900

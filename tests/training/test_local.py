@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from calogan.data.toy import toy_geometry, toy_showers
+from calogan.models import frame
 from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.training import local as local_module
@@ -27,7 +28,8 @@ def showers():
 
 
 @pytest.fixture
-def local(generator, showers):
+def local(generator, showers, monkeypatch):
+    monkeypatch.setattr(frame, "BLUR", 0.0)  # the nearest image
     return LocalShowers.of(generator, torch.from_numpy(showers.incident), torch.from_numpy(showers.cell_energy))
 
 
