@@ -19,7 +19,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -38,7 +38,6 @@ from calogan.data.store import Store
 from calogan.errors import CaloganError, DivergenceError
 from calogan.metrics.binning import observable_edges
 from calogan.metrics.classifier import fit_trees
-from calogan.metrics.coverage import BLOCKS, neighbour_metrics, scaled_cells
 from calogan.metrics.crossfit import Fit, cross_fit
 from calogan.metrics.features import observable_matrix
 from calogan.metrics.frechet import frechet_physics_distance
@@ -48,9 +47,10 @@ from calogan.metrics.network import fit_network
 from calogan.metrics.score import physics_score
 from calogan.metrics.separation import separation_power
 from calogan.models import frame
+from calogan.models.blocks import mlp
 from calogan.models.critic import CriticContext
 from calogan.models.generator import Generator
-from calogan.physics.kinematics import momentum
+from calogan.physics.kinematics import momentum, slopes
 from calogan.progress import PlainReporter, SilentReporter
 from calogan.stages.prepare import prepare
 from calogan.stages.train import fresh_state
@@ -63,6 +63,7 @@ from calogan.training.state import TrainingState
 from calogan.validation.comparison import make_samples
 from calogan.validation.samples import Samples
 from calogan.validation.studies.classifiers import high_level_features, low_level_features, network_settings
+from calogan.validation.studies.multivariate import measure_coverage
 
 CPU = torch.device("cpu")
 BATCH = 1000
@@ -118,7 +119,7 @@ class Row:
     ) -> tuple[TrainingState, LocalShowers]:
         """Fresh networks, and the training showers as they see them."""
         torch.manual_seed(config.seed)
-        with frame_of_track() if self.moved else frame_of_calorimeter():
+        with nullcontext() if self.moved else frame_of_calorimeter():
             state, local = fresh_state(config, store.geometry, showers, CPU)
         self.alter(state)
         if self.energies_first:
@@ -126,12 +127,6 @@ class Row:
         for optimiser in (state.warmup_optimiser, state.generator_optimiser, state.critic_optimiser):
             leave_out_frozen(optimiser)
         return state, local
-
-
-@contextmanager
-def frame_of_track() -> Iterator[None]:
-    """The frame as it is."""
-    yield
 
 
 @contextmanager
@@ -266,7 +261,7 @@ class PlainGenerator(nn.Module):
         self.register_buffer("spread", raw.std(dim=0))
         energy = torch.from_numpy(showers.cell_energy[:10_000])
         self.unit = float((energy / momentum(incident[:10_000]).unsqueeze(1)).square().mean().sqrt())
-        self.dense = _dense([PLAIN_NOISE + 5, 64, 128, 512, 256 * 4 * 4])
+        self.dense = mlp([PLAIN_NOISE + 5, 64, 128, 512, 256 * 4 * 4], _leaky)
         self.convolutions = nn.Sequential(
             nn.ConvTranspose2d(256, 64, 3, stride=2, padding=1, output_padding=1),  # 8 x 8
             nn.LeakyReLU(0.2),
@@ -309,7 +304,7 @@ class PlainCritic(nn.Module):
         for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.LeakyReLU(0.2)]
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
-        self.dense = nn.Sequential(_dense([128 * 2 * 2 + 5, 256, 64]), nn.Linear(64, 1))
+        self.dense = nn.Sequential(mlp([128 * 2 * 2 + 5, 256, 64], _leaky), nn.Linear(64, 1))
 
     def forward(self, cells: Tensor, conditions: Tensor) -> Tensor:
         """Scores, shape ``(showers,)``."""
@@ -320,15 +315,11 @@ class PlainCritic(nn.Module):
 
 def _particle(incident: Tensor) -> Tensor:
     """Log |p|, slopes and entry point, shape ``(showers, 5)``."""
-    slopes = incident[:, :2] / incident[:, 2:3]
-    return torch.cat([momentum(incident).log().unsqueeze(1), slopes, incident[:, 3:]], dim=1)
+    return torch.stack([momentum(incident).log(), *slopes(incident), incident[:, 3], incident[:, 4]], dim=1)
 
 
-def _dense(widths: Sequence[int]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers)
+def _leaky() -> nn.Module:
+    return nn.LeakyReLU(0.2)
 
 
 class PlainTraining:
@@ -467,16 +458,6 @@ def judge(samples: Samples) -> dict[str, dict[str, float | None]]:
     reference, generated = (
         observable_matrix(values, names) for values in (samples.reference_values, samples.generated_values)
     )
-    threshold = samples.threshold
-    _, recall, _, _ = neighbour_metrics(
-        samples.reference.cell_energy,
-        samples.generated.cell_energy,
-        partial(scaled_cells, threshold=threshold),
-        rng=samples.rng("coverage"),
-        paired=samples.paired,
-        suffix=f"at {1000 * threshold:g} MeV",
-        most_blocks=BLOCKS,
-    )
     widths = [separation(samples, name) for name in ("width_x", "width_y")]
     return {
         "low": area(
@@ -484,7 +465,7 @@ def judge(samples: Samples) -> dict[str, dict[str, float | None]]:
         ),
         "high": area(samples, high_level_features(samples), fit_trees, "high"),
         "fpd": figures(frechet_physics_distance(reference, generated, samples.resampling("fpd"))),
-        "recall": figures(recall),
+        "recall": figures(measure_coverage(samples, samples.threshold).recall),
         "occupancy": figures(separation(samples, "occupancy")),
         "width": figures(max(widths, key=lambda metric: metric.value)),
         "score": {

@@ -39,8 +39,8 @@ class ShowerFeatures(nn.Module):
     """Numbers of a shower, as standardised residuals from what its particle makes expect.
 
     In each layer: log energy, centre, second moments. Over all layers: roots of the energy fractions of the hottest
-    cells; in rings about the track the energy, numbers of cells above some levels, faint and isolated cells; and pairs
-    of neighbours: both lit, both above a level, products of u. What cells drawn one by one get wrong are the pairs.
+    cells; in rings about the track the energy, lit cells, cells above some levels, isolated cells; and pairs of
+    neighbours: both lit, both above a level, products of u. What cells drawn one by one get wrong are the pairs.
 
     Expectation and spread are quadratic functions of the particle's features, fitted to training showers.
 
@@ -75,6 +75,7 @@ class ShowerFeatures(nn.Module):
             for step, partners in enumerate(_partners(near.shape[0], near.shape[1])):
                 first = near.flatten(0, 1)[: len(partners)] * partners.unsqueeze(1)
                 self.register_buffer(f"pair_rings_{number}_{step}", first, persistent=False)
+                self.register_buffer(f"partners_{number}_{step}", partners, persistent=False)
         known = _powers(torch.zeros(1, frame.size)).shape[1]
         self.register_buffer("location", torch.zeros(known, self.size))
         self.register_buffer("log_spread", torch.zeros(known, self.size))
@@ -162,7 +163,8 @@ class ShowerFeatures(nn.Module):
                 rings: Tensor = getattr(self, f"pair_rings_{number}_{step}")
                 first, second = cells[:, :, : len(rings)], cells[:, :, apart : apart + len(rings)]
                 found.append((first * second) @ rings)
-                partners, after = rings.sum(dim=1), cells.shape[2] - len(rings)
+                partners: Tensor = getattr(self, f"partners_{number}_{step}")
+                after = cells.shape[2] - len(rings)
                 around = around + nn.functional.pad(second[0] * partners, (0, after))
                 around = around + nn.functional.pad(first[0] * partners, (apart, after - apart))
             pairs.append(torch.stack(found))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from calogan.errors import ConfigError
 from calogan.geometry import Geometry, Layer
 from calogan.models.conditioning import Conditioning
+from calogan.physics.kinematics import slopes, track_position
 
 __all__ = ["LocalFrame", "LocalView"]
 
@@ -130,20 +131,20 @@ class LocalFrame(nn.Module):
             choice: Standard normals, shape ``(showers, choices)``; the nearest image is taken if left out.
         """
         told = self.conditioning.told(incident)
-        slope_x, slope_y = told[:, 0:1] / told[:, 2:3], told[:, 1:2] / told[:, 2:3]
         rolled, offsets = [], []
         for (along_x, along_y), depth, first in zip(self.axes, self.depths, self.offsets, strict=True):
-            row, offset_x = along_x.place(told[:, 3:4] + depth * slope_x)
-            column, offset_y = along_y.place(told[:, 4:5] + depth * slope_y)
+            x, y = track_position(told, depth)
+            row, offset_x = along_x.place(x.unsqueeze(1))
+            column, offset_y = along_y.place(y.unsqueeze(1))
             place = row.unsqueeze(2) * along_y.cells + column.unsqueeze(1) + first
             rolled.append(place.flatten(1))
             offsets.append(torch.cat([offset_x, offset_y], dim=1))
-        slopes = torch.cat([slope_x, slope_y], dim=1)
-        image = self._image(slopes if self.directed else offsets[0], choice)
+        direction = torch.stack(slopes(told), dim=1)
+        image = self._image(direction if self.directed else offsets[0], choice)
         matrix = self.matrices[image]
         features = [self.conditioning.momentum(incident)]
         if self.directed:
-            features.append(_turn(matrix, slopes) / self.conditioning.largest_slope)
+            features.append(_turn(matrix, direction) / self.conditioning.largest_slope)
         if self.located:
             features += [_turn(matrix, offset) for offset in offsets]
         place = torch.cat(rolled, dim=1)

@@ -16,7 +16,7 @@ from calogan.physics.lhcb import lhcb_statistics
 from calogan.progress import Reporter
 from calogan.validation.samples import Samples
 
-__all__ = ["Coverage", "MultivariateStudy", "study_multivariate"]
+__all__ = ["Coverage", "MultivariateStudy", "measure_coverage", "study_multivariate"]
 
 _LEAST_EXTRAPOLATED = 5000  # showers of each sample
 
@@ -97,7 +97,7 @@ def study_multivariate(samples: Samples, reporter: Reporter) -> MultivariateStud
         task.advance()
         coverage = []
         for threshold in thresholds:
-            coverage.append(_coverage(samples, threshold))
+            coverage.append(measure_coverage(samples, threshold))
             task.advance(note=f"recall {coverage[-1].recall.value:.3g}")
     return MultivariateStudy(tuple(names), fpd, fpd_infinite, kpd, prd, tuple(coverage), correlation)
 
@@ -116,7 +116,8 @@ def _clusters(samples: Samples) -> ClusterComparison:
     return cluster_comparison(statistics[0], statistics[1], samples.resampling("prd"))
 
 
-def _coverage(samples: Samples, threshold: float) -> Coverage:
+def measure_coverage(samples: Samples, threshold: float) -> Coverage:
+    """Precision, recall, density and coverage of the cells above a threshold [GeV]."""
     metrics = neighbour_metrics(
         samples.reference.cell_energy,
         samples.generated.cell_energy,
