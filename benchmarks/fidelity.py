@@ -4,7 +4,7 @@
     python benchmarks/fidelity.py --out runs/fidelity --table
 
 Every row and seed writes a JSON file into --out. Run again, the program does what is not there yet. The row `full` is
-trained first, since `plain` gets the processor time that it took. One thread.
+trained first. One thread.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.objectives import gradient_penalty
 from calogan.training.selection import PhysicsScore
-from calogan.training.state import TrainingState
+from calogan.training.state import FORMAT, TrainingState
 from calogan.validation.comparison import make_samples
 from calogan.validation.samples import Samples
 from calogan.validation.studies.classifiers import high_level_features, low_level_features, network_settings
@@ -151,6 +151,11 @@ def freeze_mixing(state: TrainingState) -> None:
     amplitude.requires_grad_(requires_grad=False)
 
 
+def freeze_shared(state: TrainingState) -> None:
+    """Shared noise is standard normal whatever the particle, as its network starts."""
+    state.generator.shared.requires_grad_(requires_grad=False)
+
+
 def freeze_shape(state: TrainingState) -> None:
     """Lit cells have the energies of a Gaussian cut at zero."""
     shape = state.generator.shape.free_slope
@@ -195,9 +200,9 @@ def fit_layer_energies(state: TrainingState, local: LocalShowers, config: Config
 
 
 def without_warm_start(budget: Budget) -> Sequence[str]:
-    """One step of the warm start, and more adversarial steps in its time."""
+    """One step of the warm start, more adversarial steps in its time, and a rate for a generator that knows nothing."""
     steps = budget.steps + round(WARMUP_COST * budget.warmup_steps)
-    return "training.warmup_steps=1", *adversarial(steps)
+    return "training.warmup_steps=1", "training.generator_learning_rate=1e-4", *adversarial(steps)
 
 
 def adversarial(steps: int) -> Sequence[str]:
@@ -220,6 +225,7 @@ ROWS = (
     Row("no_mirror", "no mirror images", lambda _budget: ("model.symmetries=[]",)),
     Row("no_mixing", "noise of each cell by itself", alter=freeze_mixing),
     Row("no_shape", "lit cells as Gaussians cut at zero", alter=freeze_shape),
+    Row("one_gaussian", "the same Gaussian of shared noise for all particles", alter=freeze_shared),
     Row("no_latent", "one number of shared noise", lambda _budget: ("model.latent_size=1",)),
     Row(
         "no_warm_start",
@@ -283,7 +289,7 @@ class PlainGenerator(nn.Module):
     def cells(self, conditions: Tensor, noise: Tensor) -> Tensor:
         """Scaled energies, shape ``(showers, 900)``."""
         hidden = self.dense(torch.cat([noise, conditions], dim=1)).unflatten(1, (256, 4, 4))
-        return torch.relu(self.convolutions(hidden)).flatten(1)
+        return nn.functional.softplus(self.convolutions(hidden)).flatten(1)  # a ReLU dies in the first steps
 
     def forward(self, incident: Tensor, noise: Tensor) -> Tensor:
         """Energies [GeV], each 0 or above the threshold."""
@@ -401,29 +407,24 @@ def train_row(row: Row, config: Config, budget: Budget, store: Store, data: Data
     return Trained(state.generator.eval(), state.step, best.step, scores, length)
 
 
-def train_plain(config: Config, budget: Budget, data: Data, seconds: float | None) -> Trained:
-    """The plain WGAN-GP in the processor time given, or as many steps as the others have."""
-    start = time.process_time()
+def train_plain(config: Config, budget: Budget, data: Data) -> Trained:
+    """The plain WGAN-GP, as many adversarial steps as the others have in both phases."""
     training, score = PlainTraining(config, data.train), PhysicsScore(data.validation, config.seed)
     steps = budget.warmup_steps + budget.steps
     scores: list[tuple[int, float]] = []
-    best, weights, step = math.inf, {}, 0
-    while len(scores) < EVALUATIONS:
+    best, selected, weights = math.inf, 0, {}
+    for step in range(1, steps + 1):
         training.step()
-        step += 1
-        progress = step / steps if seconds is None else (time.process_time() - start) / seconds
-        if progress >= (len(scores) + 1) / EVALUATIONS:
+        if step % max(1, steps // EVALUATIONS) == 0 or step == steps:
             scores.append((step, score(cast("Generator", training.generator))))
             print(f"  step {step}: physics score {scores[-1][1]:.4f}", flush=True)
             if scores[-1][1] < best:
-                best = scores[-1][1]
+                best, selected = scores[-1][1], step
                 weights = {name: value.detach().clone() for name, value in training.generator.state_dict().items()}
-    length = f"{steps} steps" if seconds is None else f"processor time of full, {seconds / 60:.1f} min"
     if not weights:
-        return Trained(None, step, 0, scores, "diverged")
+        return Trained(None, steps, 0, scores, "diverged")
     training.generator.load_state_dict(weights)
-    selected = min(scores, key=lambda entry: entry[1])[0]
-    return Trained(training.generator.eval(), step, selected, scores, length)
+    return Trained(training.generator.eval(), steps, selected, scores, f"{steps} adversarial steps")
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------
@@ -533,7 +534,7 @@ def run_one(
     config = load_config(options.config, [*overrides, *row.overrides(budget)])
     start = time.process_time()
     if row is PLAIN:
-        trained = train_plain(config, budget, data, seconds_of_full(options.out, seed))
+        trained = train_plain(config, budget, data)
     else:
         trained = train_row(row, config, budget, store, data, options.out / f".{row.name}-{seed}.pt")
     minutes = (time.process_time() - start) / 60
@@ -561,13 +562,6 @@ def run_one(
 
 def result_path(folder: Path, name: str, seed: int) -> Path:
     return folder / f"{name}-{seed}.json"
-
-
-def seconds_of_full(folder: Path, seed: int) -> float | None:
-    """Processor time of the full row's training, with the same seed if there is one."""
-    paths = [result_path(folder, FULL.name, seed), *sorted(folder.glob(f"{FULL.name}-*.json"))]
-    found = next((path for path in paths if path.exists()), None)
-    return None if found is None else 60 * float(json.loads(found.read_text(encoding="utf-8"))["minutes"])
 
 
 def write_result(path: Path, result: Mapping[str, Any]) -> None:
@@ -660,6 +654,7 @@ def main() -> None:
     settings = {
         "config": json.loads(config.model_dump_json(exclude=free)),
         "data": store.digest,
+        "networks": FORMAT,
         "warmup_steps": options.warmup_steps,
         "steps": options.steps,
         "showers": [len(data.train), len(data.validation), len(data.test)],
@@ -707,6 +702,7 @@ def read_options() -> argparse.Namespace:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(names)}")
     if options.quick:
         options.warmup_steps, options.steps, options.showers = 8, 12, 500
+        options.seeds, options.out = options.seeds[:1], options.out / "quick"
     return options
 
 

@@ -120,7 +120,8 @@ def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Qu
     if study.beside is not None:
         from calogan.stages.validate import report_folder
 
-        _print_side_by_side(verdicts.report.parent, report_folder(study, "test", study.beside))
+        folder = report_folder(study, "test", study.beside)
+        _print_side_by_side(verdicts.report.parent, folder, folder.with_name("side_by_side"), tables=False)
     _conclude(verdicts, strict=strict)
 
 
@@ -359,7 +360,7 @@ def _validate_files(
     return validate_files(*samples, config, given["--out"], reporter, split=split.value, force=force)
 
 
-def _print_side_by_side(first: Path, second: Path, out: Path | None = None) -> None:
+def _print_side_by_side(first: Path, second: Path, out: Path | None = None, *, tables: bool = True) -> None:
     from calogan.terminal import print_table
     from calogan.validation.document import read_document
     from calogan.validation.side_by_side import put_side_by_side, write_side_by_side
@@ -370,7 +371,7 @@ def _print_side_by_side(first: Path, second: Path, out: Path | None = None) -> N
         print(f"{letter}: {title} ({tally})")
     for text in compared.warnings:
         print(f"warning: {text}", file=sys.stderr)
-    for table in (compared.criteria_table(), compared.metrics_table(told_apart=True)):
+    for table in (compared.criteria_table(), compared.metrics_table(told_apart=True)) if tables else ():
         print_table(table.header, table.rows, table.left, table.caption)
     print(compared.sentence)
     if out is not None:

@@ -154,3 +154,8 @@ def test_parity_check_sees_another_generator(graph):
         other.cell_mean.bias += 0.5
     with pytest.raises(BundleError, match="differs"):
         check_parity(other, graph, np.array([[0.0, 0.0, 10.0, 0.0, 0.0]], dtype=np.float32))
+
+
+def test_a_graph_that_cannot_run_is_refused():
+    with pytest.raises(BundleError, match="ONNX Runtime cannot run the exported graph"):
+        check_parity(make_generator(), b"no graph", np.zeros((1, 5), dtype=np.float32))

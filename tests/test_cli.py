@@ -284,9 +284,12 @@ def test_run_ends_with_the_bundle_that_is_put_beside(stage, reports):
     overrides = ["--set", "beside=elsewhere/other", "--set", f"run_dir={reports / 'run'}"]
     done = calogan_says("run", DEMO, *overrides)
     assert done.exit_code == 0, done.stderr
-    assert "A: " in done.stdout
-    assert "B: " in done.stdout
-    assert done.stdout.splitlines()[-1] == str(reports / "a" / "report.html")
+    a, b, sentence, page, *_, report = done.stdout.splitlines()
+    assert (a[:3], b[:3]) == ("A: ", "B: ")
+    assert "criteria" in sentence
+    assert page == str(reports / "run" / "validation" / "side_by_side" / "compare.html")
+    assert Path(page).is_file()
+    assert report == str(reports / "a" / "report.html")
 
 
 def test_compare_refuses_what_is_no_report(reports):

@@ -53,10 +53,10 @@ class Critic(nn.Module):
     """Score of showers in their local frames, higher for the reference; no normalisation layer, as the penalty asks.
 
     Cells are seen as residuals, standardised by mean and fluctuation that a frozen copy of the warm-started generator
-    expects for the incident particle: what differs between particles is far larger than what differs between samples,
-    and the critic need not learn it. The score is a sum of two branches, so that the physics features do not drown
-    among the cells: one sees the residuals and blocks of 3 x 3 cells, the other differentiable physics features. Both
-    see the condition.
+    expects of single cells in a typical shower of the incident particle: what differs between particles is far larger
+    than what differs between samples, and the critic need not learn it. The score is a sum of two branches, so that
+    the physics features do not drown among the cells: one sees the residuals and blocks of 3 x 3 cells, the other
+    differentiable physics features. Both see the condition.
 
     Args:
         hidden: Widths of the hidden layers of the cells' branch.
@@ -94,7 +94,7 @@ class Critic(nn.Module):
     def _expectation(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and fluctuation of u for the baseline's typical shower, by Gauss-Hermite quadrature."""
         typical = features.new_zeros(len(features), self.baseline.n_layers)
-        shared = features.new_zeros(len(features), self.baseline.architecture.latent_size)
+        shared, _ = self.baseline.shared(features, typical)
         mean, width = self.baseline.cells(features, typical, shared)
         centre, square = torch.zeros_like(mean), torch.zeros_like(mean)
         for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):

@@ -31,7 +31,7 @@ HOTTEST = (1, 2, 4)
 FARTHEST_PULL = 5.0
 """Features further from what is expected, in spreads, are drawn in to this: a rare shower shall not rule the critic."""
 PREDICTORS = 5
-"""Features that the expectation is a function of: momentum, slopes, offsets in the first layer."""
+"""Features whose products the expectation knows, too: momentum, slopes, offsets in the first layer, as far as told."""
 LEAST_SPREAD = 1e-3
 
 
@@ -42,7 +42,8 @@ class ShowerFeatures(nn.Module):
     cells; in rings about the track the energy, lit cells, cells above some levels, isolated cells; and pairs of
     neighbours: both lit, both above a level, products of u. What cells drawn one by one get wrong are the pairs.
 
-    Expectation and spread are quadratic functions of the particle's features, fitted to training showers.
+    Expectation and spread are functions of the particle's features, linear in the offsets in further layers and
+    quadratic in the others, fitted to training showers.
 
     Args:
         geometry: Cells of a shower.
@@ -164,9 +165,8 @@ class ShowerFeatures(nn.Module):
                 first, second = cells[:, :, : len(rings)], cells[:, :, apart : apart + len(rings)]
                 found.append((first * second) @ rings)
                 partners: Tensor = getattr(self, f"partners_{number}_{step}")
-                after = cells.shape[2] - len(rings)
-                around = around + nn.functional.pad(second[0] * partners, (0, after))
-                around = around + nn.functional.pad(first[0] * partners, (apart, after - apart))
+                around = around + nn.functional.pad(second[0] * partners, (0, apart))
+                around = around + nn.functional.pad(first[0] * partners, (apart, 0))
             pairs.append(torch.stack(found))
             near_rings: Tensor = getattr(self, f"near_rings_{number}")
             alone.append((cells[0] * torch.exp(-2.0 * around)) @ near_rings)
@@ -175,13 +175,10 @@ class ShowerFeatures(nn.Module):
 
 
 def _powers(features: Tensor) -> Tensor:
-    """1, features, their products, and higher powers of the first, the momentum; shape ``(showers, powers)``."""
-    features = features[:, :PREDICTORS]  # offsets in further layers follow from these
-    first, second = torch.triu_indices(features.shape[1], features.shape[1], device=features.device)
-    size = features[:, :1]
-    return torch.cat(
-        [torch.ones_like(size), features, features[:, first] * features[:, second], size**3, size**4], dim=1
-    )
+    """1, features, products of the first, and higher powers of the momentum; shape ``(showers, powers)``."""
+    some, size = features[:, :PREDICTORS], features[:, :1]
+    first, second = torch.triu_indices(some.shape[1], some.shape[1], device=features.device)
+    return torch.cat([torch.ones_like(size), features, some[:, first] * some[:, second], size**3, size**4], dim=1)
 
 
 def _regress(known: Tensor, wanted: Tensor) -> Tensor:

@@ -25,8 +25,13 @@ _MATRICES = {
 }
 _WEDGE = (math.cos(math.pi / 8), math.sin(math.pi / 8))
 """A direction that no reflection leaves as it is: of a particle's images, the one nearest to it is taken."""
-BLUR = 0.03
-"""Of the choice between images, in slopes: near the border of the wedge both images are taken, by chance."""
+BLUR = 0.08
+"""Of the choice between images, relative to the largest slope, or in half cells where images are told apart by offset:
+near the border of the wedge both images are taken, by chance."""
+CELL_BLUR = 0.05
+"""Of the choice of the track's cell, in widths of a cell: near a border either cell is taken, by chance."""
+MARGIN = 3
+"""Cells that there must be between every track and the end of an axis for it to be moved."""
 _ON_BORDER = 1e-5
 """Widths of a cell below a border from which on a track is in the next cell, so that rounding does not choose."""
 _ON_BOUNDARY = 1e-6
@@ -61,15 +66,16 @@ class LocalFrame(nn.Module):
     from the middle of the cell that it meets. A calorimeter's symmetries reduce directions to a wedge, an eighth of
     all with reflections of x and y and their exchange. Where two images are about as near to the middle of the wedge,
     chance takes one, in training and in sampling: so nothing jumps where a direction passes from one image to another,
-    and a particle along the axis has showers with all symmetries.
+    and a particle along the axis has showers with all symmetries. Likewise with the two cells at a border that the
+    track is close to.
 
     What would leave the calorimeter at one side comes in at the other, so that no cell is lost; so far from the track
     little energy is left to tell the sides apart. An axis is not moved if its cells differ in size, or if particles of
-    the domain get nearer to its end than to its middle: there the end of the calorimeter matters, and the place of the
-    track is told as it is.
+    the domain get nearer to its end than to its middle, or within `MARGIN` cells: there the end of the calorimeter
+    matters, and the place of the track is told as it is.
 
-    Features, each about -1 to 1: scaled log momentum; slopes, if the condition has the direction; offset of the track
-    in each layer, if it has direction or entry point.
+    Features, each about -1 to 1, offsets near a border a little beyond: scaled log momentum; slopes, if the condition
+    has the direction; offset of the track in each layer, if it has direction or entry point.
 
     Args:
         geometry: Cells of a shower.
@@ -90,6 +96,7 @@ class LocalFrame(nn.Module):
         super().__init__()
         self.conditioning = conditioning
         self.directed = "direction" in conditioning.names
+        self.widest = conditioning.largest_slope if self.directed else 1.0
         self.located = self.directed or "entry_point" in conditioning.names
         if symmetries and not self.located:
             msg = "model.symmetries needs direction or entry_point in the condition, to know which image a shower is"
@@ -120,7 +127,12 @@ class LocalFrame(nn.Module):
 
     @property
     def choices(self) -> int:
-        """Standard normals that choose a shower's image; none without symmetries."""
+        """Standard normals that choose a shower's cell in x and y and its image."""
+        return 2 * self.located + self._images
+
+    @property
+    def _images(self) -> int:
+        """Images to choose from; none without symmetries."""
         return len(self.matrices) if len(self.matrices) > 1 else 0
 
     def forward(self, incident: Tensor, choice: Tensor | None = None) -> LocalView:
@@ -128,19 +140,21 @@ class LocalFrame(nn.Module):
 
         Args:
             incident: Incident particles, shape ``(showers, 5)``.
-            choice: Standard normals, shape ``(showers, choices)``; the nearest image is taken if left out.
+            choice: Standard normals, shape ``(showers, choices)``; the nearest image and the track's own cell are
+                taken if left out.
         """
+        shift_x, shift_y, image_choice = self._split(choice)
         told = self.conditioning.told(incident)
         rolled, offsets = [], []
         for (along_x, along_y), depth, first in zip(self.axes, self.depths, self.offsets, strict=True):
             x, y = track_position(told, depth)
-            row, offset_x = along_x.place(x.unsqueeze(1))
-            column, offset_y = along_y.place(y.unsqueeze(1))
+            row, offset_x = along_x.place(x.unsqueeze(1), shift_x)
+            column, offset_y = along_y.place(y.unsqueeze(1), shift_y)
             place = row.unsqueeze(2) * along_y.cells + column.unsqueeze(1) + first
             rolled.append(place.flatten(1))
             offsets.append(torch.cat([offset_x, offset_y], dim=1))
         direction = torch.stack(slopes(told), dim=1)
-        image = self._image(direction if self.directed else offsets[0], choice)
+        image = self._image(direction if self.directed else offsets[0], image_choice)
         matrix = self.matrices[image]
         features = [self.conditioning.momentum(incident)]
         if self.directed:
@@ -153,35 +167,48 @@ class LocalFrame(nn.Module):
         place = self.images.flatten().index_select(0, index).reshape(place.shape)
         return LocalView(torch.cat(features, dim=1), place)
 
+    def _split(self, choice: Tensor | None) -> tuple[Tensor | float, Tensor | float, Tensor | None]:
+        """Shifts of the cells' borders in x and y, in widths of a cell, and the noise of the images."""
+        if choice is None or not self.located:
+            return 0.0, 0.0, choice
+        return CELL_BLUR * choice[:, 0:1], CELL_BLUR * choice[:, 1:2], choice[:, 2:]
+
     def _image(self, direction: Tensor, choice: Tensor | None) -> Tensor:
         """Number of the image whose direction is nearest to the wedge's middle, or nearly so, shape ``(showers,)``."""
-        if not self.choices:
+        if not self._images:
             return torch.zeros_like(direction[:, 0], dtype=torch.int64)
         turned = torch.einsum("gij,nj->ngi", self.matrices, direction)
         nearness = turned[:, :, 0] * _WEDGE[0] + turned[:, :, 1] * _WEDGE[1]
         number = torch.arange(len(self.matrices), device=direction.device)
-        nearness = nearness if choice is None else nearness + BLUR * choice
+        nearness = nearness if choice is None else nearness + BLUR * self.widest * choice
         return (nearness - _ON_BOUNDARY * number).argmax(dim=1)
 
 
 @dataclass(frozen=True)
 class _Axis:
-    """Cells along one axis of a layer; `pitch` is None where it is not moved."""
+    """Cells along one axis of a layer, and the middle of all tracks; `pitch` is None where it is not moved."""
 
     cells: int
     low: float
     high: float
     pitch: float | None
+    tracks: float
 
     @classmethod
     def of(cls, edges: Sequence[float], furthest: tuple[float, float]) -> _Axis:
         """The axis, whose tracks are between two positions."""
         widths, middle, half = np.diff(edges), 0.5 * (edges[0] + edges[-1]), 0.5 * (edges[-1] - edges[0])
-        moved = np.ptp(widths) <= 1e-4 * widths.mean() and max(abs(at - middle) for at in furthest) <= 0.5 * half
-        return cls(len(widths), edges[0], edges[-1], float(widths.mean()) if moved else None)
+        even, away = np.ptp(widths) <= 1e-4 * widths.mean(), max(abs(at - middle) for at in furthest)
+        moved = even and away <= min(0.5 * half, half - MARGIN * float(widths.mean()))
+        pitch = float(widths.mean()) if moved else None
+        return cls(len(widths), edges[0], edges[-1], pitch, 0.5 * (furthest[0] + furthest[1]))
 
-    def place(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the axis' cells lie once the cell at `position` (showers, 1) is in the middle, and the offset in it.
+    def place(self, position: Tensor, shift: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Where the axis' cells lie once the cell of the track is in the middle, and the track's offset in it.
+
+        Args:
+            position: Of the track, shape ``(showers, 1)``.
+            shift: In widths of a cell, how far off the track counts when its cell is chosen; same shape.
 
         Returns:
             Numbers of cells, shape ``(showers, cells)``, and offsets of about -1 to 1, shape ``(showers, 1)``.
@@ -191,7 +218,7 @@ class _Axis:
             middle, half = 0.5 * (self.low + self.high), 0.5 * (self.high - self.low)
             return number.expand(position.shape[0], -1), (position - middle) / half
         scaled = (position - self.low) / self.pitch
-        cell = (scaled + _ON_BORDER).floor()
+        cell = (scaled + _ON_BORDER + shift).floor()
         return (number - cell.long() + self.cells // 2) % self.cells, 2 * (scaled - cell) - 1
 
 
@@ -209,12 +236,12 @@ def _axes(layer: Layer, conditioning: Conditioning) -> tuple[_Axis, _Axis]:
 
 
 def _local_places(layer: Layer, axes: tuple[_Axis, _Axis]) -> NDArray[np.float64]:
-    """Positions of a layer's cells from the middle of the track's cell [mm], shape ``(2, cells)``."""
+    """Positions of a layer's cells [mm] from the middle of the track's cell, or of all tracks, ``(2, cells)``."""
     along = []
     for edges, axis in zip((layer.x_edges, layer.y_edges), axes, strict=True):
         centres = 0.5 * (np.array(edges[:-1]) + np.array(edges[1:]))
-        moved = (np.arange(axis.cells) - axis.cells // 2) * axis.pitch if axis.pitch is not None else centres
-        along.append(moved)
+        steps = np.arange(axis.cells) - axis.cells // 2
+        along.append(centres - axis.tracks if axis.pitch is None else steps * axis.pitch)
     return np.stack([places.ravel() for places in np.meshgrid(*along, indexing="ij")])
 
 
@@ -248,6 +275,12 @@ def _mirrored(name: str, geometry: Geometry, axes: Sequence[tuple[_Axis, _Axis]]
             for one, other in zip(images[name], edges, strict=True)
         ):
             msg = f"model.symmetries lists {name}, but the edges of layer {number} do not have that symmetry"
+            raise ConfigError(msg)
+        if name == "swap_xy" and len({axis.pitch is None for axis in axes[number]}) == 2:
+            msg = (
+                f"model.symmetries lists swap_xy, but particles come nearer to the end of layer {number} in one of x "
+                "and y than in the other; leave it out, or make the entry windows alike"
+            )
             raise ConfigError(msg)
         row, column = np.divmod(np.arange(layer.n_cells), layer.columns)
         if name == "flip_x":

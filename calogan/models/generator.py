@@ -17,6 +17,7 @@ from calogan.models.frame import LocalFrame, LocalView
 from calogan.models.mixing import NoiseMixing
 from calogan.models.preprocessing import CellTransform
 from calogan.models.shape import CellShape
+from calogan.models.shared import SharedNoise
 from calogan.physics.kinematics import Domain, momentum
 
 __all__ = ["Architecture", "Generator", "build_generator"]
@@ -54,12 +55,14 @@ class Generator(nn.Module):
     r"""Showers from noise, in two parts that are trained by what suits each.
 
     The layer energies come from a likelihood head (`LayerEnergyHead`). A trunk maps the particle in its local frame,
-    the layer energies' residuals and the shared noise to a mean :math:`m_c` and a width :math:`w_c` for each cell.
-    With noise that goes together with that of the neighbours (`NoiseMixing`), :math:`v_c = m_c + w_c \epsilon_c`; a
-    cell is dark where :math:`v_c \le 0`, and else has an energy given by a rising function of its own (`CellShape`).
+    the layer energies' residuals and the shared noise (`SharedNoise`) to a mean :math:`m_c` and a width :math:`w_c`
+    for each cell. With noise that goes together with that of the neighbours (`NoiseMixing`),
+    :math:`v_c = m_c + w_c \epsilon_c`; a cell is dark where :math:`v_c \le 0`, and else has an energy given by a
+    rising function of its own (`CellShape`).
     Then the cells of a layer are scaled to the layer's energy above their thresholds.
 
-    The noise of a shower is one vector of standard normals: shared noise, layer energies, empty layers, cells, image.
+    The noise of a shower is one vector of standard normals: shared noise, layer energies, empty layers, cells, and the
+    choice of the frame.
     """
 
     membership: Tensor
@@ -78,6 +81,7 @@ class Generator(nn.Module):
         self.transform = transform
         self.energy_head = LayerEnergyHead(self.frame.size, geometry.n_layers)
         inputs = self.frame.size + geometry.n_layers + architecture.latent_size
+        self.shared = SharedNoise(self.frame.size + geometry.n_layers, architecture.latent_size)
         self.trunk = mlp([inputs, *architecture.hidden], nn.SiLU)
         self.cell_mean = nn.Linear(architecture.hidden[-1], self.n_cells)
         self.cell_width = nn.Linear(architecture.hidden[-1], self.n_cells)
@@ -135,7 +139,9 @@ class Generator(nn.Module):
         shared, residual, gate, cell, _ = torch.split(noise, sizes, dim=1)
         with torch.no_grad():
             layer_energy, lit = self.energy_head.layer_energy(features, residual, gate, size)
-        mean, width = self.cells(features, residual * lit, shared)
+        residual = residual * lit
+        centre, log_width = self.shared(features, residual)
+        mean, width = self.cells(features, residual, centre + log_width.exp() * shared)
         u: Tensor = self.shape(mean + width * self.mixing(features, cell))
         return self.scaled(u, layer_energy)
 

@@ -110,6 +110,23 @@ class Domain:
         """Middle of the entry windows, x and y [mm]."""
         return (self.entry_x[0] + self.entry_x[1]) / 2, (self.entry_y[0] + self.entry_y[1]) / 2
 
+    def holds(self, other: Domain) -> bool:
+        """Whether every particle of another domain is in this one, up to this one's tolerance.
+
+        Example:
+            >>> wide = Domain((1.0, 64.0), 0.35, (-20.0, 20.0), (-20.0, 20.0))
+            >>> wide.holds(Domain((2.0, 64.0), 0.1, (0.0, 20.0), (-20.0, 20.0)))
+            True
+        """
+        slack = 1.0 + self.tolerance
+        low, high = other.momentum[0] * slack >= self.momentum[0], other.momentum[1] <= self.momentum[1] * slack
+        inside = (
+            one[0] >= own[0] - self.tolerance * max(abs(own[0]), abs(own[1]), 1.0)
+            and one[1] <= own[1] + self.tolerance * max(abs(own[0]), abs(own[1]), 1.0)
+            for one, own in ((other.entry_x, self.entry_x), (other.entry_y, self.entry_y))
+        )
+        return low and high and other.max_angle <= self.max_angle * slack and all(inside)
+
     def outside(self, incident: NDArray[Any]) -> NDArray[np.bool_]:
         """Which particles are outside; one with NaN or with pz <= 0 is.
 

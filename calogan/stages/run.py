@@ -43,10 +43,14 @@ def run(config: Config, reporter: Reporter) -> Verdicts:
     With `config.beside`, that bundle is then compared with the same showers.
 
     Raises:
-        ConfigError: The bundle to be put beside is for other cells or another threshold; said before anything is done.
+        ConfigError: The model does not go with the geometry, or the bundle to be put beside is for other cells or
+            another threshold; said before anything is done.
         StoreError: Another process works in the run folder, or it holds results of another configuration.
         CaloganError: A stage cannot do its work; the message says why.
     """
+    from calogan.stages.train import require_model
+
+    require_model(config)
     if config.beside is not None:
         from calogan.stages.validate import require_bundle
 
@@ -171,6 +175,7 @@ def _validate_other(
 ) -> Verdicts:
     from calogan.stages.validate import validate_run as validate_split
 
+    reporter.message(f"comparing bundle {bundle} with the same {split} showers")
     return validate_split(config, split, reporter, bundle=bundle, force=force)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,19 +32,19 @@ from calogan.training.journal import Journal
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.selection import PhysicsScore
-from calogan.training.state import Best, TrainingState
+from calogan.training.state import FORMAT, Best, TrainingState
 
 if TYPE_CHECKING:
     from calogan.tracking import Tracker
 
-__all__ = ["fresh_state", "train"]
+__all__ = ["fresh_state", "require_model", "train"]
 
 Weights = tuple[Tensor, ...] | list[Tensor]
 
 SHAPE_RATE = 0.3
 """Learning rate of the cells' shapes relative to that of the other weights of the warm start."""
 FITTED = 10_000
-"""Training showers, at most, that scales are taken from."""
+"""Training showers, at most, that scales are taken from, spread evenly."""
 _SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
 
 
@@ -67,6 +68,7 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
         TrainingInterrupted: A signal asked to stop; the state is saved.
         DivergenceError: The training diverged; the last good checkpoint is kept.
     """
+    require_model(config)
     store = Store.open(config.run_dir / "prepared")
     geometry = Geometry.from_dict(config.geometry.to_dict())
     if store.geometry != geometry:
@@ -80,6 +82,12 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     device = _prepare_device(config)
     showers, validation = _load(config, store)
     reporter.message(f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads")
+    settings = config.training
+    if 0 < settings.steps <= settings.critic_head_start:
+        reporter.warning(
+            f"training.steps {settings.steps} are not more than critic_head_start {settings.critic_head_start}: "
+            "the generator stays as the warm start leaves it"
+        )
     torch.manual_seed(config.seed)
     state, local = fresh_state(config, geometry, showers, device)
     folder = config.run_dir / "train"
@@ -104,6 +112,15 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     return bundle.path
 
 
+def require_model(config: Config) -> None:
+    """Refuse a model that does not go with the geometry and the condition, before any shower is read.
+
+    Raises:
+        ConfigError: Says what does not fit.
+    """
+    _build_generator(config, Geometry.from_dict(config.geometry.to_dict()), energy_scale=config.threshold)
+
+
 def _load(config: Config, store: Store) -> tuple[Showers, Showers]:
     """Training and validation showers, without those of the band that is held out."""
     band = config.training.hold_out_momentum
@@ -124,13 +141,16 @@ def fresh_state(
 ) -> tuple[TrainingState, LocalShowers]:
     """Networks with the scales of the training showers, their optimisers, and the showers as the networks see them."""
     settings = config.training
-    generator = _fresh_generator(config, geometry, showers).to(device)
+    generator = _fresh_generator(config, geometry, showers)
+    critic = Critic(config.model.critic_hidden, geometry, generator).to(device)
+    generator = generator.to(device)
     incident, cell_energy = (torch.from_numpy(array).to(device) for array in (showers.incident, showers.cell_energy))
     local = LocalShowers.of(generator, incident, cell_energy)
     generator.energy_head.fit_scale(local.layer_energy, local.momentum)
     encoder = Encoder(geometry.n_cells, generator.frame.size + geometry.n_layers, config.model.latent_size).to(device)
-    critic = Critic(config.model.critic_hidden, geometry, generator).to(device)
-    critic.fit_scale(local.u[:FITTED], local.features[:FITTED])
+    some = _spread_evenly(len(local)).to(device)
+    critic.set_baseline(generator)  # with the scales of the energies
+    critic.fit_scale(local.u[some], local.features[some])
     averaged = AveragedModel(generator, device=device, multi_avg_fn=_averaging(settings.ema_decay))
     adversarial = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head.")]
     critic_weights = [weight for weight in critic.parameters() if weight.requires_grad]
@@ -168,11 +188,20 @@ def _averaging(decay: float) -> Callable[[Weights, Weights, Tensor | int], None]
 
 def _fresh_generator(config: Config, geometry: Geometry, showers: Showers) -> Generator:
     """Generator whose scale of energies is that of the training showers."""
-    lit = showers.cell_energy[:FITTED]
+    lit = showers.cell_energy[_spread_evenly(len(showers)).numpy()]
     lit = lit[lit > 0]
     if len(lit) == 0:
         msg = f"no training shower has a cell above the threshold of {config.threshold} GeV; check threshold and units"
         raise TrainingError(msg)
+    return _build_generator(config, geometry, float(np.median(lit - config.threshold)))
+
+
+def _spread_evenly(count: int) -> Tensor:
+    """Numbers of the showers that scales are taken from: files may be ordered by momentum."""
+    return torch.arange(0, count, max(1, math.ceil(count / FITTED)))
+
+
+def _build_generator(config: Config, geometry: Geometry, energy_scale: float) -> Generator:
     model = config.model
     return build_generator(
         Architecture(model.latent_size, tuple(model.generator_hidden), tuple(model.symmetries)),
@@ -180,7 +209,7 @@ def _fresh_generator(config: Config, geometry: Geometry, showers: Showers) -> Ge
         Domain.from_config(config.domain),
         config.condition,
         config.threshold,
-        float(np.median(lit - config.threshold)),
+        energy_scale,
     )
 
 
@@ -249,10 +278,10 @@ def _provenance(config: Config, store: Store, state: TrainingState, best: Best, 
 
 
 def _fingerprint(config: Config, store: Store) -> str:
-    """Hash of all that must be the same for a checkpoint or a bundle to be this training's."""
+    """Hash of all that must be the same for a checkpoint or a bundle to be this training's, its networks' kind too."""
     # without what is null, so that a setting that a later version adds, and that is not used, changes nothing
     training = config.training.model_dump_json(exclude=set(config.training.FREE), exclude_none=True)
-    text = "\n".join([config.digest(*_SECTIONS), training, store.digest])
+    text = "\n".join([str(FORMAT), config.digest(*_SECTIONS), training, store.digest])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -20,9 +20,10 @@ from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.split import Split
 from calogan.data.store import Store, is_store
-from calogan.errors import ConfigError, DataError, SchemaError, ShapeError
+from calogan.errors import ConfigError, DataError, SchemaError, ShapeError, StoreError
 from calogan.geometry import Geometry
 from calogan.metrics.binning import logarithmic_edges
+from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
 from calogan.sampler import ShowerSampler, load_sampler
 from calogan.stages.report_folder import require_writable, reusable_report, write_weights
@@ -62,7 +63,8 @@ def validate_run(
         reporter: Told about the progress.
         tracker: Gets the figures and the verdict.
         bundle: Another bundle than that of the run folder, a folder or a shipped one's name; its report goes to
-            ``validation/<split>-<name>``. It must not have seen the showers: those of other files that are in the
+            ``validation/<split>-<name>``, where the ``bundle`` of a run folder has that folder's name. It must not
+            have seen the showers: those of other files that are in the
             same data have the same split everywhere.
         force: Make the report again even if it is there.
 
@@ -71,7 +73,7 @@ def validate_run(
             written; says what to do.
     """
     store = Store.open(config.run_dir / "prepared")
-    sampler = load_sampler(config.run_dir / "bundle") if bundle is None else require_bundle(config, bundle)
+    sampler = _trained(config) if bundle is None else require_bundle(config, bundle)
     folder = report_folder(config, split, bundle)
     inputs = report_inputs(config, split, store, sampler.bundle.info.id)
     verdicts = reusable_report(folder, inputs, reporter, force=force)
@@ -89,11 +91,14 @@ def require_bundle(config: Config, bundle: str) -> ShowerSampler:
 
     Raises:
         BundleError: There is no such bundle.
-        ConfigError: It is for other cells, or cuts at a higher threshold.
+        ConfigError: It is for other cells or fewer particles, or cuts at a higher threshold.
     """
     sampler = load_sampler(bundle)
     if sampler.geometry != Geometry.from_dict(config.geometry.to_dict()):
         msg = f"bundle {bundle}: made for other cells than those of {config.name}; give one for the same geometry"
+        raise ConfigError(msg)
+    if not sampler.domain.holds(Domain.from_config(config.domain)):
+        msg = f"bundle {bundle}: does not know all particles of {config.name}; give one whose domain holds the study's"
         raise ConfigError(msg)
     if sampler.threshold > config.threshold * (1 + 1e-6):
         msg = (
@@ -104,10 +109,21 @@ def require_bundle(config: Config, bundle: str) -> ShowerSampler:
     return sampler
 
 
+def _trained(config: Config) -> ShowerSampler:
+    folder = config.run_dir / "bundle"
+    if not folder.exists():
+        msg = f"{config.run_dir}: nothing has been trained there yet; run calogan train with the same CONFIG first"
+        raise StoreError(msg)
+    return load_sampler(folder)
+
+
 def report_folder(config: Config, split: Split, bundle: str | None = None) -> Path:
-    """Where the report on the bundle of a run folder, or on another one, goes."""
-    name = split if bundle is None else f"{split}-{Path(bundle).name or 'bundle'}"
-    return config.run_dir / "validation" / name
+    """Where the report on the bundle of a run folder, or on another one, goes; that is named by its run folder."""
+    if bundle is None:
+        return config.run_dir / "validation" / split
+    path = Path(bundle)
+    own = path.absolute().parent.name if path.name in ("", ".", "bundle") else path.name
+    return config.run_dir / "validation" / f"{split}-{own or 'bundle'}"
 
 
 def report_inputs(config: Config, split: Split, store: Store, bundle: str) -> dict[str, str]:
@@ -223,7 +239,9 @@ def _compare_run(
         hold_out=hold_out,
         study=str(config.run_dir / "config.yaml"),
     )
-    title = f"{config.name}, {split} showers" if folder.name == split else f"{folder.name}, showers of {config.name}"
+    title = f"{config.name}, {split} showers"
+    if folder.name != split:
+        title = f"{folder.name.removeprefix(f'{split}-')} on {split} showers of {config.name}"
     return _report(reference, generated, config, folder, title, inputs, context, reporter)
 
 

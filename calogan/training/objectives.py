@@ -13,7 +13,7 @@ from calogan.models.generator import Generator
 from calogan.models.mixing import STEPS
 from calogan.training.local import LocalShowers
 
-__all__ = ["cell_log_likelihood", "gradient_penalty", "warm_start_loss"]
+__all__ = ["cell_log_likelihood", "gaussian_divergence", "gradient_penalty", "warm_start_loss"]
 
 
 def gradient_penalty(
@@ -43,7 +43,9 @@ def gradient_penalty(
     return ((slope.square().sum(dim=1) + 1e-12).sqrt() - 1.0).square().mean()
 
 
-def cell_log_likelihood(generator: Generator, u: Tensor, mean: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
+def cell_log_likelihood(
+    generator: Generator, u: Tensor, mean: Tensor, width: Tensor, alive: Tensor
+) -> tuple[Tensor, Tensor]:
     r"""Log-likelihood of single cells, and their noise.
 
     A lit cell has the density of its noise, :math:`\log \varphi(\epsilon) + \log |d\epsilon / du|` with
@@ -55,6 +57,8 @@ def cell_log_likelihood(generator: Generator, u: Tensor, mean: Tensor, width: Te
         u: Observed cells, at least 0, shape ``(showers, cells)``.
         mean: Mean m of v, same shape.
         width: Width w of v, same shape.
+        alive: 1 where the cell's layer has energy, else 0, same shape; that a layer is empty is decided elsewhere
+            (`LayerEnergyHead`), so that its dark cells say nothing.
 
     Returns:
         Sum over the cells, shape ``(showers,)``, and the noise of lit cells or the threshold of dark cells' noise,
@@ -69,9 +73,18 @@ def cell_log_likelihood(generator: Generator, u: Tensor, mean: Tensor, width: Te
     v, log_slope = generator.shape.inverse(u[shower, cell], cell)
     spread = width[shower, cell]
     noise = (v - mean[shower, cell]) / spread
-    dark = torch.where(lit, torch.zeros_like(u), torch.special.log_ndtr(threshold)).sum(dim=1)
+    dark = torch.where(lit, torch.zeros_like(u), alive * torch.special.log_ndtr(threshold)).sum(dim=1)
     total = dark.index_add(0, shower, log_slope - 0.5 * noise.square() - spread.log())
     return total, threshold.index_put((shower, cell), noise)
+
+
+def gaussian_divergence(mean: Tensor, log_width: Tensor, other_mean: Tensor, other_log_width: Tensor) -> Tensor:
+    r"""Divergence of Kullback and Leibler from one Gaussian to another, of the tensors' shape.
+
+    .. math:: \ln\frac{\sigma_2}{\sigma_1} + \frac{\sigma_1^2 + (\mu_1 - \mu_2)^2}{2 \sigma_2^2} - \frac12
+    """
+    square = (2 * log_width).exp() + (mean - other_mean).square()
+    return other_log_width - log_width + 0.5 * square * (-2 * other_log_width).exp() - 0.5
 
 
 def warm_start_loss(
@@ -105,11 +118,12 @@ def warm_start_loss(
     residual = head.residual(features, showers.layer_energy, showers.momentum).detach().clamp(-5.0, 5.0)
     centre, log_width = encoder(u, torch.cat([features, residual], dim=1))
     mean, width = generator.cells(features, residual, centre + log_width.exp() * shared)
-    likelihood, noise = cell_log_likelihood(generator, u, mean, width)
-    divergence = 0.5 * (centre.square() + (2 * log_width).exp() - 1.0 - 2 * log_width).sum(dim=1).mean()
+    alive = (showers.layer_energy > 0).to(u.dtype) @ generator.membership.T
+    likelihood, noise = cell_log_likelihood(generator, u, mean, width, alive)
+    divergence = gaussian_divergence(centre, log_width, *generator.shared(features, residual)).sum(dim=1).mean()
     (first, second), correlation = generator.mixing.correlation(features, step % len(STEPS))
     noise, lit = noise.detach(), u > 0
     pairs = pair_log_ratio(noise[:, first], noise[:, second], (lit[:, first], lit[:, second]), correlation)
-    cell_loss, pair_loss = -likelihood.mean(), -len(STEPS) * pairs.sum(dim=1).mean()
+    cell_loss, pair_loss = -likelihood.mean(), -len(STEPS) * (alive[:, first] * pairs).sum(dim=1).mean()
     loss = (cell_loss + pair_loss + divergence_weight * divergence) / generator.n_cells + energy_loss
     return loss, {"cell_nll": cell_loss, "kl": divergence, "energy_nll": energy_loss, "pair_nll": pair_loss}

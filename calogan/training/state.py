@@ -18,9 +18,10 @@ from calogan.models.critic import Critic
 from calogan.models.encoder import Encoder
 from calogan.models.generator import Generator
 
-__all__ = ["Best", "TrainingState"]
+__all__ = ["FORMAT", "Best", "TrainingState"]
 
-FORMAT = 2
+FORMAT = 3
+"""Of checkpoints; raised when networks or what they are fitted to change."""
 _PARTS = (
     "generator",
     "encoder",

@@ -31,9 +31,11 @@ def features(generator):
 
 
 def test_expectation_is_that_of_drawn_cells(generator, features):
+    torch.nn.init.normal_(generator.shared.mean.bias)
     context = Critic((8,), GEOMETRY, generator).context(features[:1])
     with torch.no_grad():
-        mean, width = generator.cells(features[:1], torch.zeros(1, 3), torch.zeros(1, 3))
+        typical = torch.zeros(1, 3)
+        mean, width = generator.cells(features[:1], typical, generator.shared(features[:1], typical)[0])
         noise = torch.randn(40_000, GEOMETRY.n_cells, generator=torch.Generator().manual_seed(1))
         drawn = generator.shape(mean + width * noise)
     torch.testing.assert_close(context.centre[0], drawn.mean(dim=0), rtol=0.05, atol=0.03)

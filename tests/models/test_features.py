@@ -61,7 +61,7 @@ def test_fitted_showers_are_standardised():
     assert varies.sum() > 100
     assert found.mean(dim=0).abs().max() < 0.1
     spread = found.std(dim=0)[varies]  # a little below 1, since what is far out is drawn in
-    assert spread.min() > 0.6
+    assert (spread > 0.7).float().mean() > 0.95
     assert spread.max() < 1.05
     assert found.abs().max() < FARTHEST_PULL
 

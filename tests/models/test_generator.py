@@ -75,6 +75,8 @@ def test_layers_hold_the_energy_that_the_head_drew(geometry):
 @GEOMETRIES
 def test_every_weight_but_the_energy_head_gets_a_gradient(geometry):
     generator = make_generator(geometry)
+    for head in (generator.shared.mean, generator.shared.log_width):  # which start at zero
+        torch.nn.init.normal_(head.weight)
     critic = Critic((16, 8), geometry, generator)
     incident = incidents(32)
     view = generator.frame(incident)
@@ -97,7 +99,8 @@ def test_showers_do_not_depend_on_their_neighbours_in_a_batch():
 
 
 def test_mirrored_particles_have_mirrored_showers(monkeypatch):
-    monkeypatch.setattr(frame, "BLUR", 0.0)  # the nearest image
+    for name in ("BLUR", "CELL_BLUR"):  # the nearest image, the track's own cell
+        monkeypatch.setattr(frame, name, 0.0)
     generator = make_generator(ONE_LAYER, symmetries=("flip_x", "flip_y", "swap_xy")).double()
     incident, noise = incidents(20).double(), torch.randn(20, generator.noise_size, dtype=torch.float64)
     images = generator(incident, noise).reshape(20, 8, 8)
@@ -223,3 +226,30 @@ def test_far_from_the_border_of_the_wedge_one_image_is_almost_certain():
         dim=0, return_counts=True
     )
     assert count.max() > 900
+
+
+def test_at_a_border_both_cells_are_as_frequent():
+    edges = tuple(np.linspace(-120, 120, 25))
+    generator = make_generator(Geometry((Layer(edges, edges, depth=50.0),)))
+    choice = torch.randn(8000, generator.frame.choices, generator=torch.Generator().manual_seed(0))
+    for x, cells in ((10.0, 2), (15.0, 1)):  # on the border of two cells, in the middle of one
+        incident = torch.tensor([[0.0, 0.0, 10.0, x, 5.0]]).repeat(8000, 1)
+        view = generator.frame(incident, choice)
+        _, count = view.place.unique(dim=0, return_counts=True)
+        assert len(count) == cells
+        assert (count - 8000 / cells).abs().max() < 250  # more than five standard deviations
+        offsets = view.features[:, 3].abs()
+        torch.testing.assert_close(offsets, torch.full_like(offsets, cells - 1.0), rtol=0, atol=1e-5)
+
+
+def test_shared_noise_has_the_mean_and_width_of_the_particle():
+    """As if the noise itself had been moved and stretched."""
+    generator = make_generator(ONE_LAYER)
+    noise = torch.randn(50, generator.noise_size, generator=torch.Generator().manual_seed(0))
+    moved = noise.clone()
+    moved[:, :4] = 0.5 + 2.0 * noise[:, :4]
+    expected = generator(incidents(50), moved)
+    torch.nn.init.constant_(generator.shared.mean.bias, 0.5)
+    torch.nn.init.constant_(generator.shared.log_width.bias, math.log(2.0))
+    torch.testing.assert_close(generator(incidents(50), noise), expected)
+    assert not torch.equal(generator(incidents(50), moved), expected)

@@ -13,7 +13,7 @@ from typing import ClassVar
 import pytest
 
 from calogan.config import Config, load_config
-from calogan.errors import StoreError
+from calogan.errors import ConfigError, StoreError
 from calogan.progress import SilentReporter
 from calogan.stages import run as stage
 from calogan.tracking import NullTracker
@@ -102,7 +102,9 @@ def stages(monkeypatch):
         called.append(f"require {bundle}")
 
     monkeypatch.setitem(sys.modules, "calogan.stages.prepare", SimpleNamespace(prepare=prepare))
-    monkeypatch.setitem(sys.modules, "calogan.stages.train", SimpleNamespace(train=train))
+    monkeypatch.setitem(
+        sys.modules, "calogan.stages.train", SimpleNamespace(train=train, require_model=lambda config: None)
+    )
     monkeypatch.setitem(
         sys.modules,
         "calogan.stages.validate",
@@ -136,6 +138,13 @@ def test_run_calls_the_stages_in_order_and_keeps_the_resolved_configuration(tmp_
         }
     ]
     assert stage.run(config, SilentReporter()).passed
+
+
+def test_a_model_that_does_not_go_with_the_condition_is_refused_first(tmp_path):
+    config = _config(tmp_path, condition=["momentum"], model={"symmetries": ["flip_x"]})
+    with pytest.raises(ConfigError, match=r"model\.symmetries needs direction or entry_point"):
+        stage.run(config, SilentReporter())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_single_stages_work_in_the_same_folder(tmp_path, stages):

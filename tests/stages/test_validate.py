@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
 from calogan.stages import validate as stage
 from calogan.stages.prepare import prepare
-from calogan.stages.validate import validate_files, validate_run
+from calogan.stages.validate import report_folder, validate_files, validate_run
 from calogan.validation import report
 from calogan.validation.document import Document, digest_of
 from calogan.validation.studies import speed
@@ -167,6 +168,18 @@ def test_another_bundle_has_a_report_of_its_own(run, compared, untrained_bundle,
     assert other.report == run.run_dir / "validation" / "test-other" / "report.html"
     assert compared[1].context.provenance["bundle"] == Bundle.load(tmp_path / "other").info.id
     assert np.array_equal(compared[0].reference.event, compared[1].reference.event)
+
+
+def test_a_bundle_in_another_run_folder_is_named_by_that(run):
+    assert report_folder(run, "test", "runs/wide/bundle").name == "test-wide"
+    assert report_folder(run, "test", "runs/wide/bundle/").name == "test-wide"
+    assert report_folder(run, "validation", "ecal30-electron").name == "validation-ecal30-electron"
+
+
+def test_a_study_without_a_bundle_has_to_be_trained(run):
+    shutil.rmtree(run.run_dir / "bundle")
+    with pytest.raises(StoreError, match="nothing has been trained there yet; run calogan train"):
+        validate_run(run, "test", Log())
 
 
 def test_a_bundle_for_other_cells_or_a_higher_threshold_is_refused(run, untrained_bundle, geometry, tmp_path):

@@ -29,7 +29,8 @@ def showers():
 
 @pytest.fixture
 def local(generator, showers, monkeypatch):
-    monkeypatch.setattr(frame, "BLUR", 0.0)  # the nearest image
+    for name in ("BLUR", "CELL_BLUR"):  # the nearest image, the track's own cell
+        monkeypatch.setattr(frame, name, 0.0)
     return LocalShowers.of(generator, torch.from_numpy(showers.incident), torch.from_numpy(showers.cell_energy))
 
 

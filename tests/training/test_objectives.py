@@ -9,7 +9,12 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.training.local import LocalShowers
-from calogan.training.objectives import cell_log_likelihood, gradient_penalty, warm_start_loss
+from calogan.training.objectives import (
+    cell_log_likelihood,
+    gaussian_divergence,
+    gradient_penalty,
+    warm_start_loss,
+)
 
 THRESHOLD = 3e-4
 
@@ -57,7 +62,9 @@ def test_probabilities_of_a_cell_add_up_to_one(mean, width):
     generator = make_generator(1, 1).double()
     u = torch.linspace(0, 60, 120_001).double().unsqueeze(1)
     with torch.no_grad():
-        likelihood, _ = cell_log_likelihood(generator, u, torch.full_like(u, mean), torch.full_like(u, width))
+        likelihood, _ = cell_log_likelihood(
+            generator, u, torch.full_like(u, mean), torch.full_like(u, width), torch.ones_like(u)
+        )
     dark, lit = likelihood[0].exp(), likelihood[1:].exp() / math.sqrt(2 * math.pi)
     assert dark.item() == pytest.approx(0.5 * math.erfc(mean / width / math.sqrt(2)))
     assert (dark + lit.sum() * (u[1, 0] - u[0, 0])).item() == pytest.approx(1.0, abs=1e-3)
@@ -69,7 +76,7 @@ def test_likelihood_is_highest_where_the_showers_are_from():
     u = generator.shape(mean + width * torch.randn(4000, 1, generator=rng)).detach()
 
     def found(shift, factor):
-        return cell_log_likelihood(generator, u, mean + shift, width * factor)[0].mean().item()
+        return cell_log_likelihood(generator, u, mean + shift, width * factor, torch.ones_like(u))[0].mean().item()
 
     assert found(0, 1) > max(found(0.1, 1), found(-0.1, 1), found(0, 1.15), found(0, 0.87))
 
@@ -81,7 +88,7 @@ def test_gradient_of_the_shapes_is_that_of_the_likelihood():
     slope, step = generator.shape.free_slope, 1e-4
 
     def found():
-        return cell_log_likelihood(generator, u, torch.zeros_like(u), torch.ones_like(u))[0].mean()
+        return cell_log_likelihood(generator, u, torch.zeros_like(u), *torch.ones(2, *u.shape, dtype=u.dtype))[0].mean()
 
     (gradient,) = torch.autograd.grad(found(), slope)
     for knot in range(len(slope)):
@@ -100,7 +107,7 @@ def test_likelihood_of_a_shower_is_that_of_its_cells():
     mean, width = torch.randn(5, 12, generator=rng), torch.rand(5, 12, generator=rng) + 0.2
     drawn = torch.randn(5, 12, generator=rng)
     u = generator.shape(mean + width * drawn).detach()
-    total, noise = cell_log_likelihood(generator, u, mean, width)
+    total, noise = cell_log_likelihood(generator, u, mean, width, torch.ones_like(u))
     lit = u > 0
     assert 0.2 < lit.float().mean() < 0.8
     torch.testing.assert_close(noise[lit], drawn[lit], rtol=1e-4, atol=1e-4)
@@ -115,10 +122,17 @@ def test_likelihood_is_finite_far_out():
     generator = make_generator(1, 2)
     mean = torch.tensor([[40.0, 400.0], [-40.0, -400.0]], requires_grad=True)
     u = torch.tensor([[0.0, 0.0], [9.0, 9.0]])
-    total, _ = cell_log_likelihood(generator, u, mean, torch.ones(2, 2))
+    total, _ = cell_log_likelihood(generator, u, mean, *torch.ones(2, 2, 2))
     total.sum().backward()
     assert torch.isfinite(total).all()
     assert torch.isfinite(mean.grad).all()
+
+
+def test_divergence_of_gaussians_is_torchs():
+    means, log_widths = torch.randn(2, 2, 5, 3, generator=torch.Generator().manual_seed(0))
+    first, second = (torch.distributions.Normal(mean, log.exp()) for mean, log in zip(means, log_widths, strict=True))
+    found = gaussian_divergence(means[0], log_widths[0], means[1], log_widths[1])
+    torch.testing.assert_close(found, torch.distributions.kl_divergence(first, second))
 
 
 @pytest.fixture
@@ -151,6 +165,25 @@ def test_warm_start_teaches_every_weight(warm_start):
     assert all(torch.isfinite(weight.grad).all() for weight in (*generator.parameters(), *encoder.parameters()))
     expected = (parts["cell_nll"] + parts["pair_nll"] + parts["kl"]) / 20 + parts["energy_nll"]
     torch.testing.assert_close(loss, expected)
+
+
+def test_shared_noise_learns_where_showers_of_a_particle_lie(warm_start):
+    """The divergence alone draws its mean to that of the encoder, and its width to no more than that needs."""
+    generator, encoder, showers, noise = warm_start
+    optimiser = torch.optim.Adam(generator.shared.parameters(), 0.05)
+    for _ in range(300):
+        loss = warm_start_loss(generator, encoder, showers, noise, 0)[1]["kl"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        residual = generator.energy_head.residual(showers.features, showers.layer_energy, showers.momentum).clamp(-5, 5)
+        centre, log_width = encoder(showers.u, torch.cat([showers.features, residual], dim=1))
+        mean, width = generator.shared(showers.features, residual)
+    assert (centre.mean(dim=0).abs() > 0.05).any()
+    torch.testing.assert_close(mean.mean(dim=0), centre.mean(dim=0), rtol=0, atol=0.02)
+    spread = (centre - centre.mean(dim=0)).square().mean(dim=0) + (2 * log_width).exp().mean(dim=0)
+    assert ((2 * width).exp().mean(dim=0) < 1.05 * spread).all()
 
 
 def test_weight_of_the_divergence(warm_start):

@@ -31,7 +31,7 @@ _TEXT = (
 _WORST = 10
 _SURE = 3  # standard errors
 _WORST_HEADER = ("observable", "bin", "separation above floor", "in errors", "shift of the mean [σ]")
-_EDGES_HEADER = ("showers", "range", "ref.", "gen.", "response [%]", "resolution [%]", "lit cells [%]")
+_EDGES_HEADER = ("showers", "range", "ref.", "gen.", "response [%]", "resolution [%]", "lit cells [%]", "width [%]")
 _NAMES = {"momentum": "|p| {} to {} GeV", "angle": "angle {} to {} degrees", "entry_point": "entry {} to {} mm"}
 _TITLES = {"momentum": "momentum", "angle": "angle", "entry_point": "entry point"}
 
@@ -113,7 +113,8 @@ def _row(significance: float, one: Condition, row: int, column: int) -> tuple[st
 
 
 def _region(one: EdgeRegion) -> tuple[str, ...]:
-    differences = (comparison_cells(which)[2] for which in (one.response, one.resolution, one.occupancy))
+    compared = (one.response, one.resolution, one.occupancy, one.width)
+    differences = (comparison_cells(which)[2] if which else "–" for which in compared)
     bounds = f"{number(one.low, 3)} to {number(one.high, 3)}" if math.isfinite(one.low) else "–"
     unit = "degrees" if "angle" in one.name else "GeV"
     return one.name, f"{bounds} {unit}", str(one.n_reference), str(one.n_generated), *differences

@@ -26,6 +26,7 @@ __all__ = ["Condition", "ConditionalStudy", "EdgeRegion", "mean_shift", "study_c
 _MAX_BINS = 30  # of a histogram
 _LEAST_SHOWERS = 50  # of each sample in a bin
 _EDGE = 0.05
+_WIDTH = "radial_width"
 _ALL = "all showers"
 _CONSTANT = 1e-5  # relative range of a condition below which it does not vary
 _LABELS = {
@@ -88,6 +89,7 @@ class EdgeRegion:
         response: Response.
         resolution: Resolution.
         occupancy: Mean number of lit cells.
+        width: Mean radial width; None if it is not among the observables.
     """
 
     name: str
@@ -98,6 +100,7 @@ class EdgeRegion:
     response: Comparison
     resolution: Comparison
     occupancy: Comparison
+    width: Comparison | None
 
 
 @dataclass(frozen=True)
@@ -239,6 +242,12 @@ def mean_shift(reference: FloatArray, generated: FloatArray, *, paired: bool) ->
     return Estimate(value, math.sqrt(variance))
 
 
+def _mean_of_known(values: FloatArray) -> float:
+    """An empty shower has no width."""
+    known = values[np.isfinite(values)]
+    return resolution.mean(known) if known.size else math.nan
+
+
 def _regions(
     samples: Samples, reference: dict[str, FloatArray], generated: dict[str, FloatArray]
 ) -> Iterator[EdgeRegion]:
@@ -247,6 +256,7 @@ def _regions(
         _ALL: ("momentum", -math.inf, math.inf),
         "lowest 5% of |p|": ("momentum", -math.inf, float(np.quantile(momentum, _EDGE))),
         "highest 5% of |p|": ("momentum", float(np.quantile(momentum, 1 - _EDGE)), math.inf),
+        "smallest 5% of the angle": ("angle", -math.inf, float(np.quantile(angles, _EDGE))),
         "largest 5% of the angle": ("angle", float(np.quantile(angles, 1 - _EDGE)), math.inf),
     }
     for name, (which, low, high) in ranges.items():
@@ -259,13 +269,9 @@ def _region(
     samples: Samples, name: str, values: tuple[FloatArray, FloatArray], bounds: tuple[float, float]
 ) -> EdgeRegion:
     flags = [(one >= bounds[0]) & (one <= bounds[1]) for one in values]
-    quantities = (
-        ("response", responses_of(samples), resolution.mean),
-        ("resolution", responses_of(samples), resolution.relative_width),
-        ("occupancy", lit_cells(samples), resolution.mean),
-    )
-    compared = [
-        resolution.compare(
+
+    def compared(which: str, pair: tuple[FloatArray, FloatArray], statistic: resolution.Statistic) -> Comparison:
+        return resolution.compare(
             pair[0][flags[0]],
             pair[1][flags[1]],
             statistic,
@@ -273,9 +279,20 @@ def _region(
             resamplings=samples.settings.bootstrap,
             paired=samples.paired,
         )
-        for which, pair, statistic in quantities
-    ]
+
+    responses, width = responses_of(samples), None
+    if _WIDTH in samples.observables:
+        widths = samples.reference_values[_WIDTH], samples.generated_values[_WIDTH]
+        width = compared("width", widths, _mean_of_known)
     inside = values[0][flags[0]]
     return EdgeRegion(
-        name, float(inside.min()), float(inside.max()), int(flags[0].sum()), int(flags[1].sum()), *compared
+        name=name,
+        low=float(inside.min()),
+        high=float(inside.max()),
+        n_reference=int(flags[0].sum()),
+        n_generated=int(flags[1].sum()),
+        response=compared("response", responses, resolution.mean),
+        resolution=compared("resolution", responses, resolution.relative_width),
+        occupancy=compared("occupancy", lit_cells(samples), resolution.mean),
+        width=width,
     )

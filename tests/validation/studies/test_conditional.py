@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from calogan.metrics.metric import Estimate
+from calogan.physics.kinematics import angle
 from calogan.progress import SilentReporter
 from calogan.validation.studies.conditional import mean_shift, study_conditional
 
@@ -23,7 +24,7 @@ def test_truth_against_truth_agrees_in_every_bin(electron_samples):
         assert np.nanmax(np.abs(one.shift / one.shift_error)) < 4
     entry = study.conditions[2]
     assert 0 <= entry.edges[0] < entry.edges[-1] <= 20.2 / math.sqrt(2) * 1.001
-    assert [one.n_reference for one in study.regions] == [800, 40, 40, 40]
+    assert [one.n_reference for one in study.regions] == [800, 40, 40, 40, 40]
     assert study.outside == 0
 
 
@@ -40,12 +41,32 @@ def test_a_defect_of_slow_particles_is_found_among_them_only(electron_samples):
 
 
 def test_regions_are_the_ends_of_the_domain(electron_samples):
-    _, lowest, highest, steepest = study_conditional(electron_samples, SilentReporter()).regions
+    _, lowest, highest, straightest, steepest = study_conditional(electron_samples, SilentReporter()).regions
     assert lowest.high < 1.5
     assert highest.low > 45
+    assert straightest.high < 5
     assert steepest.low > 18
-    for one in (lowest, highest, steepest):
-        assert abs(one.response.difference.value) < 4 * one.response.difference.error
+    for one in (lowest, highest, straightest, steepest):
+        for compared in (one.response, one.width):
+            assert abs(compared.difference.value) < 4 * compared.difference.error
+
+
+def test_wide_showers_along_the_axis_are_seen_there(electron_samples):
+    samples = electron_samples
+    straight = np.degrees(angle(samples.generated.incident)) < 5
+    width = samples.generated_values["radial_width"].copy()
+    width[straight] *= 1.2
+    width[np.flatnonzero(straight)[:3]] = np.nan  # empty showers
+    values = {**samples.generated_values, "radial_width": width}
+    regions = study_conditional(replace(samples, generated_values=values), SilentReporter()).regions
+    found = {one.name: one.width.difference for one in regions}
+    assert 0.1 < found["smallest 5% of the angle"].value < 0.3
+    assert abs(found["largest 5% of the angle"].value) < 0.1
+
+
+def test_without_the_width_among_the_observables_regions_have_none(electrons, make_samples):
+    samples = make_samples(electrons[:300], electrons[300:600], names=("response",))
+    assert {one.width for one in study_conditional(samples, SilentReporter()).regions} == {None}
 
 
 def test_a_property_that_does_not_vary_has_no_bins(electrons, make_samples):
