@@ -49,13 +49,12 @@ class LocalShowers:
             cell_energy: Cells [GeV], cut at the threshold, shape ``(showers, cells)``.
         """
         u = torch.empty_like(cell_energy)
-        rng = torch.Generator().manual_seed(0)
+        choice = torch.randn(len(incident), generator.frame.choices, generator=torch.Generator().manual_seed(0))
+        choice = choice.to(incident.device)
         features = []
         for start in range(0, len(incident), CHUNK):
             chosen = slice(start, start + CHUNK)
-            here = incident[chosen]
-            choice = torch.randn(len(here), generator.frame.choices, generator=rng).to(here.device)
-            view = generator.frame(here, choice)
+            view = generator.frame(incident[chosen], choice[chosen])
             features.append(view.features)
             u[chosen] = generator.transform.encode(view.to_local(cell_energy[chosen]))
         layer_energy = cell_energy @ generator.membership

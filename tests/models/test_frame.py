@@ -251,3 +251,36 @@ def test_what_is_not_told_changes_nothing():
 def test_a_symmetry_that_is_not_there_is_refused(geometry, name, layer):
     with pytest.raises(ConfigError, match=f"model.symmetries lists {name}, but the edges of layer {layer} do not"):
         make_frame(geometry, (name,))
+
+
+def test_exchange_of_x_and_y_is_refused_if_only_one_axis_is_moved():
+    wide = Domain((1.0, 64.0), math.radians(20), (-20.0, 20.0), (-200.0, 200.0))
+    with pytest.raises(ConfigError, match="swap_xy, but particles come nearer to the end of layer 0"):
+        LocalFrame(SQUARE, Conditioning(ALL, wide), EIGHT)
+    assert LocalFrame(SQUARE, Conditioning(ALL, wide), FLIPS).axes[0][1].pitch is None
+
+
+def test_a_small_calorimeter_is_not_moved():
+    small = Geometry((Layer(even(5, 30.0), even(5, 30.0), depth=0.0),))
+    domain = Domain((1.0, 64.0), 0.0, (-15.0, 15.0), (-15.0, 15.0))
+    assert all(axis.pitch is None for axis in LocalFrame(small, Conditioning(ALL, domain), ()).axes[0])
+
+
+@pytest.mark.parametrize("degrees", [20.0, 1.0])
+def test_most_directions_are_in_the_wedge_in_small_domains_too(degrees):
+    domain = Domain((1.0, 64.0), math.radians(degrees), (-20.0, 20.0), (-20.0, 20.0))
+    frame = LocalFrame(SQUARE, Conditioning(ALL, domain), EIGHT)
+    incident = particles(4000).float()
+    incident[:, :2] *= math.tan(math.radians(degrees)) / math.tan(math.radians(20))
+    choice = torch.randn(4000, frame.choices, generator=torch.Generator().manual_seed(0))
+    slopes = frame(incident, choice).features[:, 1:3]
+    assert ((slopes[:, 0] > slopes[:, 1]) & (slopes[:, 1] > 0)).float().mean() > 0.6
+
+
+def test_cells_that_are_not_moved_lie_about_the_middle_of_all_tracks():
+    edges = tuple(np.cumsum(np.linspace(10, 20, 41)) + 1000)
+    domain = Domain((1.0, 64.0), 0.01, (1250.0, 1350.0), (1250.0, 1350.0))
+    frame = LocalFrame(Geometry((Layer(edges, edges, depth=10.0),)), Conditioning(ALL, domain), ())
+    assert frame.axes[0][0].pitch is None
+    assert frame.cell_x.abs().min() < 20
+    assert frame.cell_x.min() < -200 < 200 < frame.cell_x.max()

@@ -64,7 +64,7 @@ def test_layers_hold_the_energy_that_the_head_drew(geometry):
     momentum = incident[:, :3].norm(dim=1, keepdim=True)
     residual = noise[:, 4 : 4 + geometry.n_layers]
     gate = noise[:, 4 + geometry.n_layers : 4 + 2 * geometry.n_layers]
-    features = generator.frame(incident).features
+    features = generator.frame(incident, noise[:, noise.shape[1] - generator.frame.choices :]).features
     drawn, _ = generator.energy_head.layer_energy(features, residual, gate, momentum)
     found = torch.from_numpy(geometry.layer_energy(generator(incident, noise).detach().numpy())).float()
     lit = found > 0  # a layer whose cells are all dark stays empty

@@ -150,6 +150,61 @@ def test_a_fresh_state_trains_every_weight_and_keeps_the_showers(config):
     assert sorted(id(weight) for group in (common, slow) for weight in group["params"]) == sorted(every)
     adversarial = {id(weight) for weight in state.generator_optimiser.param_groups[0]["params"]}
     assert adversarial == {id(weight) for weight in state.generator.parameters()} - head
+    excess = state.generator.transform.excess(local.u)
+    assert state.critic.physics(local.u, excess, local.features).std(dim=0).median().item() == pytest.approx(1, abs=0.3)
+
+
+def test_averaged_weights_lag_behind_and_forget_the_start(config):
+    store = Store.open(config.run_dir / "prepared")
+    state, _ = train_stage.fresh_state(config, store.geometry, store.load("train", threshold=3e-4), torch.device("cpu"))
+    weight, averaged = state.generator.cell_mean.bias, state.ema.module.cell_mean.bias
+    for value in (1.0, 2.0, 3.0):
+        torch.nn.init.constant_(weight, value)
+        state.ema.update_parameters(state.generator)
+    shares = [0.1 * 0.0 + 1.0, 9 / 11, 9 / 12]  # of the newest: the first is taken as it is, then 9 / (n + 10)
+    expected = 0.0
+    for value, share in zip((1.0, 2.0, 3.0), shares, strict=True):
+        expected += share * (value - expected)
+    torch.testing.assert_close(averaged, torch.full_like(averaged, expected))
+
+
+def test_the_critic_is_built_for_a_generator_on_any_device(config):
+    """Constants of the critic are computed on the CPU, then moved."""
+    store = Store.open(config.run_dir / "prepared")
+    state, local = train_stage.fresh_state(
+        config, store.geometry, store.load("train", threshold=3e-4), torch.device("cpu")
+    )
+    generator, critic = state.generator.to("meta"), state.critic.to("meta")
+    features, u = local.features[:4].to("meta"), local.u[:4].to("meta")
+    context = critic.context(features)
+    assert critic(critic.standardise(u, context), context).shape == (4,)
+    assert generator.local(
+        features, local.momentum[:4].to("meta"), torch.empty(4, generator.noise_size, device="meta")
+    ).is_meta
+
+
+def test_scales_come_from_showers_of_all_files(config, monkeypatch):
+    store = Store.open(config.run_dir / "prepared")
+    showers = store.load("train", threshold=3e-4)
+    ordered = showers[np.argsort(showers.cell_energy.max(axis=1))]  # as of files of one energy each
+    monkeypatch.setattr(train_stage, "FITTED", 50)
+    scales = [
+        train_stage.fresh_state(config, store.geometry, some, torch.device("cpu"))[0].generator.transform.scale.item()
+        for some in (showers, ordered)
+    ]
+    assert scales[1] == pytest.approx(scales[0], rel=0.3)
+
+
+def test_a_head_start_as_long_as_the_phase_is_told(config, without_onnx):
+    warnings = []
+
+    class Reporter(SilentReporter):
+        def warning(self, text):
+            warnings.append(text)
+
+    settings = config.training.model_copy(update={"warmup_steps": 2, "steps": 2, "critic_head_start": 2})
+    train_stage.train(config.model_copy(update={"training": settings}), Reporter())
+    assert any("the generator stays as the warm start leaves it" in text for text in warnings)
 
 
 @pytest.mark.multiprocess

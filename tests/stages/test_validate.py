@@ -182,6 +182,14 @@ def test_a_study_without_a_bundle_has_to_be_trained(run):
         validate_run(run, "test", Log())
 
 
+def test_a_bundle_that_does_not_know_all_particles_is_refused(run, untrained_bundle, geometry, tmp_path):
+    domain, schema = Domain.from_config(run.domain), Schema.from_source(run.data.sources[0])
+    narrow = replace(domain, momentum=(domain.momentum[0], domain.momentum[1] / 2))
+    untrained_bundle(tmp_path / "other", geometry, narrow, schema, condition=run.condition)
+    with pytest.raises(ConfigError, match="does not know all particles of"):
+        validate_run(run, "test", Log(), bundle=str(tmp_path / "other"))
+
+
 def test_a_bundle_for_other_cells_or_a_higher_threshold_is_refused(run, untrained_bundle, geometry, tmp_path):
     domain, schema = Domain.from_config(run.domain), Schema.from_source(run.data.sources[0])
     half = Geometry((replace(geometry.layers[0], depth=1.0),))

@@ -54,6 +54,15 @@ def test_it_does_not_depend_on_the_pieces(generator, showers, local, monkeypatch
     torch.testing.assert_close(pieces.features, local.features)
 
 
+def test_near_a_border_chance_takes_the_image_and_the_cell(generator, showers, local, monkeypatch):
+    monkeypatch.undo()
+    given = torch.from_numpy(showers.incident), torch.from_numpy(showers.cell_energy)
+    chance = LocalShowers.of(generator, *given)
+    assert not torch.equal(chance.features, local.features)
+    monkeypatch.setattr(local_module, "CHUNK", 7)
+    torch.testing.assert_close(LocalShowers.of(generator, *given).features, chance.features)
+
+
 def test_some_of_the_showers(local):
     some = local[torch.tensor([3, 0, 3])]
     assert len(local) == 20

@@ -162,6 +162,20 @@ def test_both_phases_change_what_they_should(tmp_path, straight):
     assert not torch.equal(start["energy_head.mean.weight"], middle["energy_head.mean.weight"])
     assert same(fresh.state.critic.state_dict(), warm.state.critic.state_dict())
     assert not same(fresh.state.critic.state_dict(), straight.state.critic.state_dict())
+    baseline = dict(straight.state.critic.baseline.named_parameters())
+    assert all(torch.equal(baseline[name], weight) for name, weight in middle.items()), "what the warm start expects"
+
+
+def test_half_of_a_batch_is_in_the_penalty(tmp_path, monkeypatch):
+    seen = []
+
+    def penalty(critic, reference, generated, mixing):
+        seen.append((len(reference), len(generated), len(mixing)))
+        return critic(reference).sum() * 0.0
+
+    monkeypatch.setattr(loop, "gradient_penalty", penalty)
+    Run(tmp_path).trainer.run()
+    assert set(seen) == {(8, 8, 8)}
 
 
 def test_records_are_at_the_intervals(straight):

@@ -118,6 +118,15 @@ def test_likelihood_of_a_shower_is_that_of_its_cells():
     torch.testing.assert_close(total, one.sum(dim=1), rtol=1e-4, atol=1e-4)
 
 
+def test_dark_cells_of_an_empty_layer_say_nothing():
+    """That it is empty is for the layer energies to say; counted twice, too many layers would be dark."""
+    generator = make_generator(3, 4)
+    u, mean, width = torch.zeros(2, 12), torch.zeros(2, 12), torch.ones(2, 12)
+    alive = torch.tensor([[1.0], [0.0]]).expand(2, 12)
+    total, _ = cell_log_likelihood(generator, u, mean, width, alive)
+    torch.testing.assert_close(total, torch.tensor([12 * math.log(0.5), 0.0]))
+
+
 def test_likelihood_is_finite_far_out():
     generator = make_generator(1, 2)
     mean = torch.tensor([[40.0, 400.0], [-40.0, -400.0]], requires_grad=True)
