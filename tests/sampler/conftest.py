@@ -47,10 +47,10 @@ class BundleMaker:
         info = self.tiny.info
         return self.untrained(self.folder / name, info.geometry, info.domain, info.schema)
 
-    def three_layers(self, name="bundle", *, layout="hits", condition=CONDITION):
+    def three_layers(self, name="bundle", *, layout="hits", condition=CONDITION, domain=DOMAIN):
         """A bundle for a calorimeter of three layers, without a graph."""
         schema = Schema.from_source(SOURCES[layout])
-        return self.untrained(self.folder / name, GEOMETRY, DOMAIN, schema, condition=condition)
+        return self.untrained(self.folder / name, GEOMETRY, domain, schema, condition=condition)
 
 
 @pytest.fixture

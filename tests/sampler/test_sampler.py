@@ -19,6 +19,7 @@ import uproot
 from calogan.data.root import read_provenance, read_showers
 from calogan.errors import BundleError, ConfigError, DomainError, MissingDependencyError, ShapeError
 from calogan.noise import standard_normal
+from calogan.physics.kinematics import Domain
 from calogan.sampler import GeneratedShowers, OutsideDomainWarning, ShowerSampler, load_sampler
 from calogan.sampler.network import OnnxNetwork, TorchNetwork, load_network
 
@@ -251,9 +252,9 @@ def test_a_numpy_integer_is_a_seed(sampler):
 
 
 def test_an_entry_window_away_from_0_is_no_matter_where_it_is_not_told(make_bundle):
-    bundle = make_bundle.three_layers(condition=("momentum", "direction"))
-    domain = replace(bundle.info.domain, entry_x=(10.0, 20.0))
-    showers = ShowerSampler(replace(bundle, info=replace(bundle.info, domain=domain))).sample(0, 0, [10.0, 20.0])
+    domain = Domain((1.0, 64.0), 0.35, (10.0, 20.0), (-5.0, 5.0))
+    bundle = make_bundle.three_layers(condition=("momentum", "direction"), domain=domain)
+    showers = ShowerSampler(bundle).sample(0, 0, [10.0, 20.0])
     np.testing.assert_array_equal(showers.incident[:, 3:], [[15, 0], [15, 0]])
 
 
