@@ -75,7 +75,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Replace a value of the configuration; may be repeated."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors only.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a criterion fails.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 unless every criterion passes.")]
 Full = Annotated[bool, typer.Option("--full", help="More blocks and curves, all showers searched for copies; slow.")]
 Weights = Annotated[bool, typer.Option("--weights", help="Also weight showers by their density ratio.")]
 Classifiers = Annotated[
@@ -114,15 +114,17 @@ def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Qu
     from calogan.config import load_config
     from calogan.progress import make_reporter
     from calogan.stages.run import run as run_stages
+    from calogan.terminal import print_verdicts
 
     study = load_config(config, set_ or ())
     verdicts = run_stages(study, make_reporter(quiet=quiet))
+    print_verdicts(verdicts)
     if study.beside is not None:
         from calogan.stages.validate import report_folder
 
         folder = report_folder(study, "test", study.beside)
         _print_side_by_side(verdicts.report.parent, folder, folder.with_name("side_by_side"), tables=False)
-    _conclude(verdicts, strict=strict)
+    _fail_unless_passed(verdicts, strict=strict)
 
 
 @app.command()
@@ -182,7 +184,7 @@ def validate(
 ) -> None:
     """Compare a trained bundle with held-out showers, or any two samples, and write a report.
 
-    Exit code: 0 done, 1 a criterion fails under `--strict`, 2 an error.
+    Exit code: 0 done, 1 a criterion does not pass under `--strict`, 2 an error.
 
     Example: `calogan validate configs/demo.yaml --strict`
 
@@ -383,5 +385,9 @@ def _conclude(verdicts: Verdicts, *, strict: bool) -> None:
     from calogan.terminal import print_verdicts
 
     print_verdicts(verdicts)
+    _fail_unless_passed(verdicts, strict=strict)
+
+
+def _fail_unless_passed(verdicts: Verdicts, *, strict: bool) -> None:
     if strict and not verdicts.passed:
         raise typer.Exit(_FAILED)

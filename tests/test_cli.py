@@ -284,7 +284,7 @@ def test_run_ends_with_the_bundle_that_is_put_beside(stage, reports):
     overrides = ["--set", "beside=elsewhere/other", "--set", f"run_dir={reports / 'run'}"]
     done = calogan_says("run", DEMO, *overrides)
     assert done.exit_code == 0, done.stderr
-    a, b, sentence, page, *_, report = done.stdout.splitlines()
+    *_, report, a, b, sentence, page = done.stdout.splitlines()
     assert (a[:3], b[:3]) == ("A: ", "B: ")
     assert "criteria" in sentence
     assert page == str(reports / "run" / "validation" / "side_by_side" / "compare.html")

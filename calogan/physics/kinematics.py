@@ -110,6 +110,11 @@ class Domain:
         """Middle of the entry windows, x and y [mm]."""
         return (self.entry_x[0] + self.entry_x[1]) / 2, (self.entry_y[0] + self.entry_y[1]) / 2
 
+    def __str__(self) -> str:
+        """The bounds in words."""
+        windows = f"x {_range(self.entry_x)} mm, y {_range(self.entry_y)} mm"
+        return f"{_range(self.momentum)} GeV, angles up to {math.degrees(self.max_angle):.3g} degrees, {windows}"
+
     def holds(self, other: Domain) -> bool:
         """Whether every particle of another domain is in this one, up to this one's tolerance.
 
@@ -225,3 +230,7 @@ def _five_columns(incident: NDArray[Any]) -> NDArray[np.float64]:
 def _within(values: NDArray[np.float64], bounds: tuple[float, float], tolerance: float) -> NDArray[np.bool_]:
     low, high = bounds
     return (values >= low - tolerance * abs(low)) & (values <= high + tolerance * abs(high))
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:g} to {bounds[1]:g}"

@@ -175,7 +175,6 @@ def _validate_other(
 ) -> Verdicts:
     from calogan.stages.validate import validate_run as validate_split
 
-    reporter.message(f"comparing bundle {bundle} with the same {split} showers")
     return validate_split(config, split, reporter, bundle=bundle, force=force)
 
 

@@ -74,6 +74,8 @@ def validate_run(
     """
     store = Store.open(config.run_dir / "prepared")
     sampler = _trained(config) if bundle is None else require_bundle(config, bundle)
+    if bundle is not None:
+        reporter.message(f"comparing bundle {bundle} with the {split} showers of {config.name}")
     folder = report_folder(config, split, bundle)
     inputs = report_inputs(config, split, store, sampler.bundle.info.id)
     verdicts = reusable_report(folder, inputs, reporter, force=force)
@@ -97,8 +99,12 @@ def require_bundle(config: Config, bundle: str) -> ShowerSampler:
     if sampler.geometry != Geometry.from_dict(config.geometry.to_dict()):
         msg = f"bundle {bundle}: made for other cells than those of {config.name}; give one for the same geometry"
         raise ConfigError(msg)
-    if not sampler.domain.holds(Domain.from_config(config.domain)):
-        msg = f"bundle {bundle}: does not know all particles of {config.name}; give one whose domain holds the study's"
+    domain = Domain.from_config(config.domain)
+    if not sampler.domain.holds(domain):
+        msg = (
+            f"bundle {bundle}: knows particles of {sampler.domain}, not all of {config.name}'s, {domain}; "
+            "give one whose domain holds the study's, or narrow that"
+        )
         raise ConfigError(msg)
     if sampler.threshold > config.threshold * (1 + 1e-6):
         msg = (
