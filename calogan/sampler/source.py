@@ -36,7 +36,7 @@ def find_bundle(source: str | Path) -> Bundle:
     if str(source) in builtin_bundles() and not folder.is_dir():
         folder = _SHIPPED / str(source)
     if not folder.is_dir():
-        msg = f"{source}: neither a bundle's folder nor a shipped bundle; {near_miss(str(source), builtin_bundles())}"
+        msg = f"{source}: neither a bundle's folder nor a shipped bundle. {near_miss(str(source), builtin_bundles())}"
         raise BundleError(msg)
     return Bundle.load(folder)
 
