@@ -1,11 +1,13 @@
 import json
 import math
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import calogan
 from calogan.bundle import Bundle, BundleInfo, write_bundle
 from calogan.config import DenseSource
 from calogan.data.schema import Schema
@@ -154,6 +156,12 @@ def test_parity_check_sees_another_generator(graph):
         other.cell_mean.bias += 0.5
     with pytest.raises(BundleError, match="differs"):
         check_parity(other, graph, np.array([[0.0, 0.0, 10.0, 0.0, 0.0]], dtype=np.float32))
+
+
+def test_a_graph_names_no_path_of_the_machine_that_made_it():
+    graph = export_onnx(make_generator())
+    assert str(Path(calogan.__file__).parent).encode() not in graph
+    assert b"stack_trace" not in graph
 
 
 def test_a_graph_that_cannot_run_is_refused():
