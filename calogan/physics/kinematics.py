@@ -123,14 +123,9 @@ class Domain:
             >>> wide.holds(Domain((2.0, 64.0), 0.1, (0.0, 20.0), (-20.0, 20.0)))
             True
         """
-        slack = 1.0 + self.tolerance
-        low, high = other.momentum[0] * slack >= self.momentum[0], other.momentum[1] <= self.momentum[1] * slack
-        inside = (
-            one[0] >= own[0] - self.tolerance * max(abs(own[0]), abs(own[1]), 1.0)
-            and one[1] <= own[1] + self.tolerance * max(abs(own[0]), abs(own[1]), 1.0)
-            for one, own in ((other.entry_x, self.entry_x), (other.entry_y, self.entry_y))
-        )
-        return low and high and other.max_angle <= self.max_angle * slack and all(inside)
+        size, x, y = (values.ravel() for values in np.meshgrid(other.momentum, other.entry_x, other.entry_y))
+        across, along = size * math.sin(other.max_angle), size * math.cos(other.max_angle)
+        return not self.outside(np.stack([across, np.zeros_like(size), along, x, y], axis=1)).any()
 
     def outside(self, incident: NDArray[Any]) -> NDArray[np.bool_]:
         """Which particles are outside; one with NaN or with pz <= 0 is.

@@ -72,6 +72,9 @@ def prepare_run(config: Config, reporter: Reporter) -> Store:
 
 def train_run(config: Config, reporter: Reporter) -> Path:
     """Train on the prepared showers and return the folder of the bundle."""
+    from calogan.stages.train import require_model
+
+    require_model(config)
     with run_folder(config, reporter), tracked(config, reporter) as tracker:
         return _train(config, reporter, tracker)
 

@@ -68,7 +68,6 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
         TrainingInterrupted: A signal asked to stop; the state is saved.
         DivergenceError: The training diverged; the last good checkpoint is kept.
     """
-    require_model(config)
     store = Store.open(config.run_dir / "prepared")
     geometry = Geometry.from_dict(config.geometry.to_dict())
     if store.geometry != geometry:
@@ -149,7 +148,6 @@ def fresh_state(
     generator.energy_head.fit_scale(local.layer_energy, local.momentum)
     encoder = Encoder(geometry.n_cells, generator.frame.size + geometry.n_layers, config.model.latent_size).to(device)
     some = _spread_evenly(len(local)).to(device)
-    critic.set_baseline(generator)  # with the scales of the energies
     critic.fit_scale(local.u[some], local.features[some])
     averaged = AveragedModel(generator, device=device, multi_avg_fn=_averaging(settings.ema_decay))
     adversarial = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head.")]

@@ -55,13 +55,13 @@ def test_one_lit_cell_has_finite_gradients():
 
 
 def test_fitted_showers_are_standardised():
-    one = made(toy_geometry(), 2000)
+    one = made(toy_geometry(), 8000)
     found = one.physics(one.local.u, one.transform.excess(one.local.u), one.local.features)
     varies = found.std(dim=0) > 0.5  # a ring without a cell says nothing
     assert varies.sum() > 100
     assert found.mean(dim=0).abs().max() < 0.1
     spread = found.std(dim=0)[varies]  # a little below 1, since what is far out is drawn in
-    assert (spread > 0.7).float().mean() > 0.95
+    assert spread.min() > 0.6
     assert spread.max() < 1.05
     assert found.abs().max() < FARTHEST_PULL
 

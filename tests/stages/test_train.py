@@ -161,7 +161,7 @@ def test_averaged_weights_lag_behind_and_forget_the_start(config):
     for value in (1.0, 2.0, 3.0):
         torch.nn.init.constant_(weight, value)
         state.ema.update_parameters(state.generator)
-    shares = [0.1 * 0.0 + 1.0, 9 / 11, 9 / 12]  # of the newest: the first is taken as it is, then 9 / (n + 10)
+    shares = [1.0, 9 / 11, 9 / 12]  # of the newest: the first is taken as it is, then 9 / (n + 10)
     expected = 0.0
     for value, share in zip((1.0, 2.0, 3.0), shares, strict=True):
         expected += share * (value - expected)
