@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.data.hits import Hits
 from calogan.data.showers import Showers
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class GeneratedShowers(Showers):
         """Key of each shower's noise, that of its event where events hold many particles, shape ``(showers,)``."""
         return self.event
 
+    def hits(self) -> Hits:
+        """Cells that saw energy, one a row."""
+        return Hits.of(self)
+
     def to_awkward(self) -> ak.Array:
         """Showers as records, in the structure of the arguments (events of particles where those were ragged).
 
@@ -67,7 +72,7 @@ class GeneratedShowers(Showers):
             "shower_id": self.shower_id,
             **columns,
             "total_energy": self.total_energy,
-            "hits": _hits(self),
+            "hits": self.hits().to_awkward(),
         }
         records = ak.zip(fields, depth_limit=1)
         return records if self.counts is None else ak.unflatten(records, self.counts)
@@ -87,18 +92,3 @@ class GeneratedShowers(Showers):
         provenance = {**self.provenance, "seed": str(self.seed)}
         with ShowerWriter(path, self.schema, self.geometry, layout=layout, tree=tree, provenance=provenance) as writer:
             writer.extend(self)
-
-
-def _hits(showers: Showers) -> ak.Array:
-    shower, cell = np.nonzero(showers.cell_energy)
-    geometry = showers.geometry
-    layer = geometry.cell_layer[cell]
-    columns = np.array([known.columns for known in geometry.layers])[layer]
-    row, column = np.divmod(cell - geometry.offsets[layer], columns)
-    fields: dict[str, Any] = {
-        "layer": layer,
-        "row": row,
-        "column": column,
-        "energy": showers.cell_energy[shower, cell],
-    }
-    return ak.unflatten(ak.zip(fields), np.bincount(shower, minlength=len(showers)))

@@ -1,0 +1,72 @@
+"""Cells that saw energy, one a row: what a sample of showers is when most cells are dark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.data.showers import Showers
+from calogan.geometry import Geometry
+
+__all__ = ["Hits"]
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Hits of many showers, in the order of the showers and, in each, of the cells.
+
+    Attributes:
+        geometry: Cells that `cell` refers to.
+        n_showers: Number of showers, those without a hit included.
+        shower: Number of the shower of each hit, int64, shape ``(hits,)``.
+        cell: Flat index of its cell, int64, shape ``(hits,)``.
+        energy: Energies [GeV], all above 0, float32, shape ``(hits,)``.
+    """
+
+    geometry: Geometry
+    n_showers: int
+    shower: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    energy: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, showers: Showers) -> Hits:
+        """Hits of showers that hold all cells."""
+        shower, cell = np.nonzero(showers.cell_energy)
+        return cls(showers.geometry, len(showers), shower, cell, showers.cell_energy[shower, cell])
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Hits of each shower, shape ``(showers,)``."""
+        return np.bincount(self.shower, minlength=self.n_showers)
+
+    @property
+    def layer(self) -> NDArray[np.int64]:
+        """Layer of each hit, shape ``(hits,)``."""
+        return self.geometry.cell_layer[self.cell]
+
+    @property
+    def row(self) -> NDArray[np.int64]:
+        """Row of each hit, counted from 0 at the lowest x, shape ``(hits,)``."""
+        return self._row_and_column[0]
+
+    @property
+    def column(self) -> NDArray[np.int64]:
+        """Column of each hit, counted from 0 at the lowest y, shape ``(hits,)``."""
+        return self._row_and_column[1]
+
+    def to_awkward(self) -> ak.Array:
+        """Records with layer, row, column and energy [GeV], in lists of one shower each."""
+        fields: dict[str, Any] = {name: getattr(self, name) for name in ("layer", "row", "column", "energy")}
+        return ak.unflatten(ak.zip(fields), self.counts)
+
+    @cached_property
+    def _row_and_column(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        columns = np.array([layer.columns for layer in self.geometry.layers])[self.layer]
+        row, column = np.divmod(self.cell - self.geometry.offsets[self.layer], columns)
+        return row, column

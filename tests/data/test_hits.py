@@ -1,0 +1,31 @@
+import awkward as ak
+import numpy as np
+
+from calogan.data.hits import Hits
+from calogan.data.showers import Showers
+from calogan.geometry import Geometry, Layer
+
+GEOMETRY = Geometry((Layer((0.0, 1.0, 2.0), (0.0, 1.0, 2.0, 3.0), 5.0), Layer((0.0, 2.0), (0.0, 1.0, 3.0), 9.0)))
+
+
+def showers() -> Showers:
+    cells = np.zeros((3, GEOMETRY.n_cells), dtype=np.float32)
+    cells[0, [1, 5, 7]] = 1.0, 2.0, 3.0
+    cells[2, 6] = 4.0
+    return Showers(GEOMETRY, np.arange(3), np.ones((3, 5), np.float32), cells, np.zeros(3, np.int32))
+
+
+def test_hits_name_layer_row_and_column():
+    hits = Hits.of(showers())
+    assert hits.n_showers == 3 and hits.counts.tolist() == [3, 0, 1]
+    assert hits.layer.tolist() == [0, 0, 1, 1]
+    assert hits.row.tolist() == [0, 1, 0, 0]
+    assert hits.column.tolist() == [1, 2, 1, 0]
+    assert (GEOMETRY.flat_index(hits.layer, hits.row, hits.column) == hits.cell).all()
+
+
+def test_records_have_a_list_a_shower():
+    records = Hits.of(showers()).to_awkward()
+    assert ak.num(records).tolist() == [3, 0, 1]
+    assert records.energy.tolist() == [[1.0, 2.0, 3.0], [], [4.0]]
+    assert ak.sum(records.energy, axis=1).tolist() == showers().total_energy.tolist()
