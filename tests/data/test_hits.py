@@ -17,7 +17,8 @@ def showers() -> Showers:
 
 def test_hits_name_layer_row_and_column():
     hits = Hits.of(showers())
-    assert hits.n_showers == 3 and hits.counts.tolist() == [3, 0, 1]
+    assert hits.n_showers == 3
+    assert hits.counts.tolist() == [3, 0, 1]
     assert hits.layer.tolist() == [0, 0, 1, 1]
     assert hits.row.tolist() == [0, 1, 0, 0]
     assert hits.column.tolist() == [1, 2, 1, 0]
