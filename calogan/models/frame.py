@@ -162,9 +162,7 @@ class LocalFrame(nn.Module):
         if self.located:
             features += [_turn(matrix, offset) for offset in offsets]
         place = torch.cat(rolled, dim=1)
-        cells = self.images.shape[1]
-        index = (place + image.unsqueeze(1) * cells).flatten()  # index_select is exported as a plain, fast Gather
-        place = self.images.flatten().index_select(0, index).reshape(place.shape)
+        place = self.images.index_select(0, image).gather(1, place)
         return LocalView(torch.cat(features, dim=1), place)
 
     def _split(self, choice: Tensor | None) -> tuple[Tensor | float, Tensor | float, Tensor | None]:
@@ -177,8 +175,8 @@ class LocalFrame(nn.Module):
         """Number of the image whose direction is nearest to the wedge's middle, or nearly so, shape ``(showers,)``."""
         if not self._images:
             return torch.zeros_like(direction[:, 0], dtype=torch.int64)
-        turned = torch.einsum("gij,nj->ngi", self.matrices, direction)
-        nearness = turned[:, :, 0] * _WEDGE[0] + turned[:, :, 1] * _WEDGE[1]
+        towards = _WEDGE[0] * self.matrices[:, 0] + _WEDGE[1] * self.matrices[:, 1]
+        nearness = direction[:, 0:1] * towards[:, 0] + direction[:, 1:2] * towards[:, 1]
         number = torch.arange(len(self.matrices), device=direction.device)
         nearness = nearness if choice is None else nearness + BLUR * self.widest * choice
         return (nearness - _ON_BOUNDARY * number).argmax(dim=1)
@@ -223,7 +221,7 @@ class _Axis:
 
 
 def _turn(matrix: Tensor, vector: Tensor) -> Tensor:
-    return (matrix @ vector.unsqueeze(2)).squeeze(2)
+    return matrix[:, :, 0] * vector[:, 0:1] + matrix[:, :, 1] * vector[:, 1:2]
 
 
 def _axes(layer: Layer, conditioning: Conditioning) -> tuple[_Axis, _Axis]:

@@ -65,7 +65,7 @@ class NoiseMixing(nn.Module):
         """
         amplitude = self.amplitude(features)
         around = torch.cat([self._convolve(noise, number) for number in range(len(self.shapes))], dim=1)
-        mixed: Tensor = (noise + amplitude * around) * (1.0 + amplitude.square() * self._power()).rsqrt()
+        mixed: Tensor = (noise + amplitude * around) / (1.0 + amplitude * amplitude * self._power()).sqrt()
         return mixed
 
     def correlation(self, features: Tensor, step: int) -> tuple[Tensor, Tensor]:
@@ -102,12 +102,14 @@ class NoiseMixing(nn.Module):
         rows, columns = self.shapes[number]
         kernel = self.kernel[number, 0] * self.around
         shift: Tensor = getattr(self, f"shift_{number}")
-        band = torch.einsum("rc,cij->irj", kernel.square() if square else kernel, shift).flatten(1)
-        layer = values[:, self.offsets[number] : self.offsets[number + 1]].reshape(-1, rows, columns)
-        above, level, below = torch.split(layer @ band, columns, dim=2)
-        pad = nn.functional.pad
-        total: Tensor = level + pad(above[:, :-1], (0, 0, 1, 0)) + pad(below[:, 1:], (0, 0, 0, 1))
-        return total.flatten(1)
+        bands = torch.einsum("rc,cij->rij", kernel.square() if square else kernel, shift)
+        layer = values[:, self.offsets[number] : self.offsets[number + 1]]
+        wide = nn.functional.pad(layer, (columns, columns))  # a row of zeros above and below
+        above, level, below = (
+            wide[:, start : start + rows * columns].reshape(-1, columns) for start in (0, columns, 2 * columns)
+        )
+        total = torch.addmm(torch.addmm(level @ bands[1], above, bands[0]), below, bands[2])
+        return total.reshape(-1, rows * columns)
 
 
 def _beside(geometry: Geometry) -> Tensor:

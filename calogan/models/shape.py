@@ -64,6 +64,20 @@ class CellShape(nn.Module):
             u = u + (v - start).clamp_min(0.0) * (after - before)
         return u
 
+    def of_cells(self, v: Tensor, cell: Tensor) -> Tensor:
+        """Give u of some cells, as `forward` does of all.
+
+        Args:
+            v: Any numbers, shape ``(values,)``.
+            cell: Number of the cell of each, same shape.
+        """
+        slopes = self.log_slope.exp()
+        rates = slopes.reciprocal()
+        changes = torch.cat([rates[:1], rates.diff(dim=0)])
+        start, change = (table[:, self.ring].T.index_select(0, cell) for table in (self._starts(slopes), changes))
+        u: Tensor = ((v.unsqueeze(1) - start).clamp_min(0.0) * change).sum(dim=1)
+        return u
+
     def inverse(self, u: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Give v of positive u, and the logarithm of dv/du.
 

@@ -49,7 +49,8 @@ class OnnxNetwork:
 
         self.program, self.device, self.threads = f"ONNX Runtime {onnxruntime.__version__}", "cpu", threads
         workers = threads or _available_processors()
-        self._block = max(_LEAST_BLOCK, workers * _CACHED // bundle.info.geometry.n_cells)
+        self._cells = bundle.info.geometry.n_cells
+        self._block = max(_LEAST_BLOCK, workers * _CACHED // self._cells)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.inter_op_num_threads = 1
@@ -60,15 +61,12 @@ class OnnxNetwork:
 
     def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Network`."""
-        pieces = [
-            self._session.run(["cell_energy"], {"incident": incident[block], "noise": noise[block]})[0]
-            for block in self._blocks(len(incident))
-        ]
-        return np.concatenate(pieces)
-
-    def _blocks(self, showers: int) -> list[slice]:
-        starts = range(0, max(showers, 1), self._block)
-        return [slice(start, start + self._block) for start in starts]
+        cells = np.empty((len(incident), self._cells), dtype=np.float32)
+        for start in range(0, len(incident), self._block):
+            block = slice(start, start + self._block)
+            feeds = {"incident": incident[block], "noise": noise[block]}
+            cells[block] = self._session.run(["cell_energy"], feeds)[0]
+        return cells
 
 
 class TorchNetwork:

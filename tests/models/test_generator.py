@@ -253,3 +253,27 @@ def test_shared_noise_has_the_mean_and_width_of_the_particle():
     torch.nn.init.constant_(generator.shared.log_width.bias, math.log(2.0))
     torch.testing.assert_close(generator(incidents(50), noise), expected)
     assert not torch.equal(generator(incidents(50), moved), expected)
+
+
+@GEOMETRIES
+def test_working_on_lit_cells_alone_changes_nothing(geometry):
+    """What training and a GPU do with all cells, and sampling on a CPU with the lit ones."""
+    generator = make_generator(geometry).double()
+    incident, noise = incidents(64).double(), torch.randn(64, generator.noise_size, dtype=torch.float64)
+    view = generator.frame(incident, noise[:, noise.shape[1] - generator.frame.choices :])
+    momentum = incident[:, :3].norm(dim=1, keepdim=True)
+    everywhere = view.to_calorimeter(generator.local(view.features, momentum, noise))
+    assert 0.1 < (everywhere > 0).double().mean() < 0.9
+    torch.testing.assert_close(generator(incident, noise), everywhere, rtol=1e-10, atol=0.0)
+
+
+def test_a_cell_at_its_threshold_does_not_change_the_others():
+    """Else rounding in one cell would change a whole shower."""
+    generator = make_generator(ONE_LAYER).double()
+    u = torch.full((2, ONE_LAYER.n_cells), -1.0, dtype=torch.float64)
+    u[:, :9] = 0.5
+    u[:, 9] = torch.tensor([-1e-7, 1e-7])
+    dark, lit = generator.scaled(u, torch.full((2, 1), 0.5, dtype=torch.float64))
+    assert dark[9] == 0
+    assert lit[9] == pytest.approx(THRESHOLD, rel=1e-3)
+    torch.testing.assert_close(lit[:9], dark[:9], rtol=1e-6, atol=0.0)

@@ -91,3 +91,11 @@ def test_cells_equally_far_from_the_track_share_a_function_and_layers_do_not():
     assert one[3] == one[5] != one[4] != one[2]
     assert one[0] not in one[1:]
     assert one[4] != other[4]
+
+
+def test_some_cells_are_as_they_are_among_all(shape):
+    torch.manual_seed(0)
+    v = 3.0 * torch.randn(200, CELLS, dtype=torch.float64)
+    place = (v > 0).flatten().nonzero().squeeze(1)
+    found = shape.of_cells(v.flatten()[place], place % CELLS)
+    torch.testing.assert_close(found, shape(v).flatten()[place], rtol=1e-12, atol=1e-12)
