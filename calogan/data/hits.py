@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.showers import Showers
 from calogan.geometry import Geometry
+
+if TYPE_CHECKING:
+    import awkward as ak
 
 __all__ = ["Hits"]
 
@@ -62,6 +64,8 @@ class Hits:
 
     def to_awkward(self) -> ak.Array:
         """Records with layer, row, column and energy [GeV], in lists of one shower each."""
+        import awkward as ak
+
         fields: dict[str, Any] = {name: getattr(self, name) for name in ("layer", "row", "column", "energy")}
         return ak.unflatten(ak.zip(fields), self.counts)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +14,8 @@ from calogan.data.hits import Hits
 from calogan.data.showers import Showers
 
 if TYPE_CHECKING:
+    import awkward as ak
+
     from calogan.data.schema import Layout, Schema
 
 __all__ = ["GeneratedShowers"]
@@ -67,6 +68,8 @@ class GeneratedShowers(Showers):
             Records with shower_id, px, py, pz [GeV], x, y [mm], total_energy [GeV] and hits, which are the cells that
             saw energy: layer, row, column, energy [GeV].
         """
+        import awkward as ak
+
         columns = dict(zip(("px", "py", "pz", "x", "y"), self.incident.T, strict=True))
         fields = {
             "shower_id": self.shower_id,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.bundle import Bundle
-from calogan.errors import ConfigError, MissingDependencyError
+from calogan.bundle import GRAPH, Bundle
+from calogan.errors import BundleError, ConfigError, MissingDependencyError
 
-__all__ = ["Network", "OnnxNetwork", "TorchNetwork", "load_network"]
+__all__ = ["Backend", "Network", "OnnxNetwork", "TorchNetwork", "load_network"]
+
+Backend = Literal["auto", "torch", "onnx"]
 
 
 _CACHED = 115_200
@@ -114,8 +116,23 @@ def _available_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load_network(bundle: Bundle, device: str = "auto", threads: int | None = None) -> Network:
-    """The exported graph where the bundle has it and the CPU will do, else torch."""
-    if bundle.onnx_path is not None and device in {"auto", "cpu"}:
+def load_network(
+    bundle: Bundle, device: str = "auto", backend: Backend = "auto", threads: int | None = None
+) -> Network:
+    """The network of a bundle, by default the exported graph where it is there and the CPU will do, else torch.
+
+    Raises:
+        ConfigError: The backend cannot use the device, or there is no such device.
+        BundleError: The exported graph is asked for, and the bundle has none.
+        MissingDependencyError: torch is needed and not installed.
+    """
+    on_cpu, exported = device in {"auto", "cpu"}, bundle.onnx_path is not None
+    if backend == "onnx" and not on_cpu:
+        msg = f"backend 'onnx' runs on the CPU, not on {device!r}; choose backend='torch', or device='cpu'"
+        raise ConfigError(msg)
+    if backend == "onnx" and not exported:
+        msg = f"{bundle.path}: has no {GRAPH}; choose backend='torch'"
+        raise BundleError(msg)
+    if backend != "torch" and on_cpu and exported:
         return OnnxNetwork(bundle, threads)
     return TorchNetwork(bundle, device, threads)

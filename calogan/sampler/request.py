@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import operator
 import secrets
+import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
 from calogan.errors import ConfigError, DomainError, ShapeError
 from calogan.physics.kinematics import Domain
 
-__all__ = ["Outside", "OutsideDomainWarning", "Request", "admit", "choose_seed", "make_request"]
+__all__ = ["Outside", "OutsideDomainWarning", "Request", "admit", "choose_seed", "make_request", "split_momentum"]
 
 Outside = Literal["raise", "warn", "clip"]
 
@@ -33,12 +34,14 @@ class Request:
     Attributes:
         incident: px, py, pz [GeV], x, y [mm], float32, shape ``(showers, 5)``.
         shower_id: Key of the noise, int64, shape ``(showers,)``; that of the event where events hold many particles.
+        pdg: PDG ids, int32, shape ``(showers,)``; none where the caller does not say.
         particle: Index in the event, int64, shape ``(showers,)``; none where there is one particle an event.
         counts: Particles in each event, int64, shape ``(events,)``; none likewise.
     """
 
     incident: NDArray[np.float32]
     shower_id: NDArray[np.int64]
+    pdg: NDArray[np.int32] | None = None
     particle: NDArray[np.int64] | None = None
     counts: NDArray[np.int64] | None = None
 
@@ -64,14 +67,35 @@ class Request:
             stop = min(start + size, entries)
             rows = slice(bounds[start], bounds[stop])
             pieces.append(
-                Request(
-                    self.incident[rows],
-                    self.shower_id[rows],
-                    None if self.particle is None else self.particle[rows],
-                    None if self.counts is None else self.counts[start:stop],
+                replace(
+                    self,
+                    incident=self.incident[rows],
+                    shower_id=self.shower_id[rows],
+                    pdg=None if self.pdg is None else self.pdg[rows],
+                    particle=None if self.particle is None else self.particle[rows],
+                    counts=None if self.counts is None else self.counts[start:stop],
                 )
             )
         return pieces
+
+
+def split_momentum(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
+    """The components of a momentum that was given as one object, such as an array of `vector`; others as they are.
+
+    Raises:
+        ShapeError: A component is missing, or there is one beside an object that has all.
+    """
+    given = [name for name, value in (("py", py), ("pz", pz)) if value is not None]
+    if hasattr(px, "px") and hasattr(px, "py") and hasattr(px, "pz"):
+        if given:
+            msg = f"the first argument holds a whole momentum; leave out {' and '.join(given)}"
+            raise ShapeError(msg)
+        return px.px, px.py, px.pz
+    if len(given) < 2:
+        missing = [name for name in ("py", "pz") if name not in given]
+        msg = f"give {' and '.join(missing)} [GeV], or one argument that has px, py and pz, such as vector's Momentum4D"
+        raise ShapeError(msg)
+    return px, py, pz
 
 
 def make_request(
@@ -79,22 +103,25 @@ def make_request(
     entry_point: tuple[Any, Any] | None,
     shower_id: Any = None,
     centre: tuple[float, float] = (0.0, 0.0),
+    pdg: Any = None,
 ) -> Request:
     """Bring the arguments of a call to one shape.
 
     Args:
-        momentum: px, py, pz [GeV]: scalars, lists, NumPy or awkward arrays. With two dimensions, ragged or not, they
-            are the particles of each event.
+        momentum: px, py, pz [GeV]: scalars, lists, NumPy or awkward arrays, torch tensors. With two dimensions, ragged
+            or not, they are the particles of each event.
         entry_point: x, y [mm], likewise; none stands for the centre.
         shower_id: Integers, one for each particle, or for each event where events hold many; counted from 0 by default.
         centre: x, y [mm] of all particles without an entry point.
+        pdg: PDG ids, as the momenta; none where they are not known.
 
     Raises:
         ShapeError: Values that are not numbers, are missing, or do not go together; ids that are not unique.
         DomainError: A NaN or an infinity.
     """
     names = _COLUMNS if entry_point else _COLUMNS[:3]
-    values = [_column(name, value) for name, value in zip(names, (*momentum, *(entry_point or ())), strict=True)]
+    names, given = (*names, "pdg")[: len(names) + (pdg is not None)], (*momentum, *(entry_point or ()), pdg)
+    values = [_column(name, value) for name, value in zip(names, given, strict=False)]
     counts: NDArray[np.int64] | None = None
     if any(value.ndim == 2 for value in values):
         values, counts = _flatten(names, values)
@@ -103,11 +130,13 @@ def make_request(
             values = [np.atleast_1d(value) for value in np.broadcast_arrays(*values)]
         except ValueError as error:
             raise ShapeError(_disagreement(names, values)) from error
+    types = None if pdg is None else _pdg(values.pop())
     incident = np.empty((len(values[0]), 5))
     incident[:, 3:] = centre
-    incident[:, : len(names)] = np.stack(values, axis=1)
+    for number, value in enumerate(values):
+        incident[:, number] = value
     ids = _shower_ids(shower_id, len(incident) if counts is None else len(counts))
-    request = Request(_finite(incident), ids)
+    request = Request(_finite(incident), ids, types)
     if counts is not None:
         particle = np.arange(len(incident)) - np.repeat(np.cumsum(counts) - counts, counts)
         request = replace(request, shower_id=np.repeat(ids, counts), particle=particle, counts=counts)
@@ -115,20 +144,27 @@ def make_request(
     return request
 
 
-def admit(request: Request, domain: Domain, outside: Outside) -> Request:
+def admit(request: Request, domain: Domain, outside: Outside, known: Sequence[int] = ()) -> Request:
     """Apply the caller's choice to particles outside of a domain.
+
+    Args:
+        request: The particles.
+        domain: The domain.
+        outside: The choice.
+        known: PDG ids of the particles that the surrogate was trained with; empty where they are not known.
 
     Returns:
         The request, with particles moved to the domain's edge under ``"clip"``.
 
     Raises:
         DomainError: Particles outside under ``"raise"``; under the other choices those that no shower can be made for
-            (without momentum, or not towards the front face).
+            (without momentum, or not towards the front face) and, but for ``"warn"``, of another type.
         ConfigError: An unknown choice.
     """
     if outside not in get_args(Outside):
         msg = f"outside must be one of {', '.join(map(repr, get_args(Outside)))}, got {outside!r}"
         raise ConfigError(msg)
+    _check_types(request, known, outside)
     flags = domain.outside(request.incident)
     if not flags.any():
         return request
@@ -142,7 +178,7 @@ def admit(request: Request, domain: Domain, outside: Outside) -> Request:
         raise DomainError(msg)
     if outside == "clip":
         return replace(request, incident=domain.clip(request.incident))
-    warnings.warn(text, OutsideDomainWarning, stacklevel=3)
+    warnings.warn(text, OutsideDomainWarning, stacklevel=4)
     return request
 
 
@@ -161,22 +197,71 @@ def choose_seed(seed: Any) -> int:
         raise ConfigError(msg) from error
 
 
+def _check_types(request: Request, known: Sequence[int], outside: Outside) -> None:
+    if request.pdg is None or not known:
+        return
+    other = ~np.isin(request.pdg, known)
+    if not other.any():
+        return
+    first = int(np.argmax(other))
+    text = (
+        f"{int(other.sum())} of {len(request)} incident particles are of another type than the surrogate was trained "
+        f"with (pdg {', '.join(map(str, known))}), the first is {request.where(first)} with pdg {request.pdg[first]}"
+    )
+    if outside != "warn":
+        msg = f"{text}; give it to the full simulation, or to a surrogate of its type"
+        raise DomainError(msg)
+    warnings.warn(text, OutsideDomainWarning, stacklevel=5)
+
+
+def _pdg(values: Any) -> NDArray[np.int32]:
+    if len(values) and values.dtype.kind not in "iu":
+        msg = f"pdg must be whole numbers, got {values.dtype}"
+        raise ShapeError(msg)
+    return np.asarray(values).astype(np.int32)
+
+
 def _column(name: str, values: Any) -> Any:
     """A NumPy array of up to one dimension, or an awkward array of two."""
     array = None
     try:
-        array = ak.Array(list(values)) if isinstance(values, list | tuple) else values
-        array = array if isinstance(array, ak.Array) else np.asarray(array)
-        if array.ndim == 2:
-            array = ak.from_regular(ak.Array(array), axis=1)
-        elif isinstance(array, ak.Array):
-            array = ak.to_numpy(array, allow_missing=False)
+        array = None if _is_masked(values) else _as_array(values)
     except (TypeError, ValueError):
         array = None
-    if array is None or _is_masked(values) or not _is_numbers(array):
+    if array is None or not _is_numbers(array):
         msg = f"{name} must be numbers without missing values, one a particle, got {_shape(values)}"
         raise ShapeError(msg)
     return array
+
+
+def _as_array(values: Any) -> Any:
+    if hasattr(values, "detach"):  # a tensor of torch, on any device
+        values = values.detach().cpu().numpy()
+    if not _is_awkward(values):
+        array = _plain(values)
+        if array is not None and array.ndim < 2:
+            return array
+    import awkward as ak
+
+    array = ak.Array(list(values) if isinstance(values, list | tuple) else values)
+    return ak.from_regular(array, axis=1) if array.ndim == 2 else ak.to_numpy(array, allow_missing=False)
+
+
+def _plain(values: Any) -> Any:
+    """What NumPy makes of it; None for a list of lists, or of anything that is not a number."""
+    if not isinstance(values, list | tuple):
+        return np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # ragged
+        return None
+    return array if array.dtype.kind in "iuf" else None
+
+
+def _is_awkward(values: Any) -> bool:
+    """Whether this is an awkward array; awkward takes half a second to import, which who has one has spent."""
+    awkward = sys.modules.get("awkward")
+    return awkward is not None and isinstance(values, awkward.Array)
 
 
 def _is_masked(values: Any) -> bool:
@@ -184,8 +269,10 @@ def _is_masked(values: Any) -> bool:
 
 
 def _is_numbers(array: Any) -> bool:
-    if not isinstance(array, ak.Array):
+    if not _is_awkward(array):
         return array.dtype.kind in "iuf" and array.ndim < 2
+    import awkward as ak
+
     events = array.type.content
     particles = events.content if isinstance(events, ak.types.ListType) else events
     numbers = isinstance(particles, ak.types.NumpyType) and particles.primitive.startswith(("int", "uint", "float"))
@@ -193,7 +280,7 @@ def _is_numbers(array: Any) -> bool:
 
 
 def _shape(values: Any) -> str:
-    if isinstance(values, ak.Array):
+    if _is_awkward(values):
         return str(values.type)
     array = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else np.asarray(values)
     return f"{array.dtype} of shape {array.shape}"
@@ -201,6 +288,8 @@ def _shape(values: Any) -> str:
 
 def _flatten(names: tuple[str, ...], values: list[Any]) -> tuple[list[Any], NDArray[np.int64]]:
     """Flat columns, and the number of particles in each event; a number for an event goes to all its particles."""
+    import awkward as ak
+
     try:
         columns = ak.broadcast_arrays(*values)
     except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from calogan.geometry import Geometry
 from calogan.noise import standard_normal
 from calogan.physics.kinematics import Domain
 from calogan.sampler.generated import GeneratedShowers
-from calogan.sampler.network import Network, load_network
-from calogan.sampler.request import Outside, Request, admit, choose_seed, make_request
+from calogan.sampler.network import Backend, Network, load_network
+from calogan.sampler.request import Outside, Request, admit, choose_seed, make_request, split_momentum
 
 __all__ = ["ShowerSampler"]
 
@@ -30,20 +30,32 @@ class ShowerSampler:
 
     Args:
         bundle: The trained model.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` prefers the exported graph on the CPU.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` is the CPU for the exported graph, and else a GPU
+            where there is one.
+        backend: ``"onnx"``, the exported graph in ONNX Runtime on the CPU; ``"torch"``; ``"auto"`` prefers the graph
+            where the device allows it.
         threads: Threads of the network; none leaves the choice to the library.
         batch_size: Showers made at a time; the showers do not depend on it.
     """
 
     def __init__(
-        self, bundle: Bundle, *, device: str = "auto", threads: int | None = None, batch_size: int = 1000
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        backend: Backend = "auto",
+        threads: int | None = None,
+        batch_size: int = 1000,
     ) -> None:
+        if backend not in get_args(Backend):
+            msg = f"backend must be one of {', '.join(map(repr, get_args(Backend)))}, got {backend!r}"
+            raise ConfigError(msg)
         for name, value in (("threads", threads), ("batch_size", batch_size)):
             if value is not None and value < 1:
                 msg = f"{name} must be at least 1, got {value}"
                 raise ConfigError(msg)
         self.bundle = bundle
-        self._device, self._threads, self._batch_size = device, threads, batch_size
+        self._device, self._backend, self._threads, self._batch_size = device, backend, threads, batch_size
         self._loaded: tuple[int, Network] | None = None
 
     @property
@@ -89,10 +101,11 @@ class ShowerSampler:
     def sample(
         self,
         px: Any,
-        py: Any,
-        pz: Any,
+        py: Any = None,
+        pz: Any = None,
         x: Any = None,
         y: Any = None,
+        pdg: Any = None,
         *,
         seed: int | None = None,
         shower_id: Any = None,
@@ -105,17 +118,20 @@ class ShowerSampler:
         and the same ids, such as the default ones, share their noise.
 
         Args:
-            px: Momentum along x [GeV]: a scalar, a list, a NumPy or an awkward array. Two dimensions, ragged or not,
-                are events of many particles.
+            px: Momentum along x [GeV]: a scalar, a list, a NumPy or an awkward array, a torch tensor. Two dimensions,
+                ragged or not, are events of many particles. Or the whole momentum: anything with px, py and pz, such
+                as an array of `vector`; then py and pz are left out.
             py: Momentum along y [GeV], likewise.
             pz: Momentum along z, into the calorimeter [GeV], likewise.
             x: Entry point at the front face [mm], likewise; only for a model whose `condition` has it.
             y: Entry point at the front face [mm], likewise.
+            pdg: PDG ids, likewise; if given, they must be of the training data's (`pdg`).
             seed: From 0 to 2**64 - 1; by default fresh entropy, kept in the result.
             shower_id: 64-bit integers, one for each particle, or for each event where events hold many, such as event
                 numbers; by default 0, 1, 2, ...
             outside: What to do with particles outside `domain`: ``"raise"``, ``"warn"`` and go on, or ``"clip"`` to
-                its edge (the result's `incident` is what was used); those with pz <= 0 are refused always.
+                its edge (the result's `incident` is what was used); those with pz <= 0 are refused always, those of
+                another type unless ``"warn"``.
 
         Returns:
             The showers.
@@ -125,16 +141,17 @@ class ShowerSampler:
             ShapeError: Arguments that do not go together, or an entry point that is missing or not expected.
             ConfigError: A seed out of range or an unknown `outside`.
         """
-        request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
+        request = self._admitted((px, py, pz, x, y, pdg), shower_id, outside)
         return self._make(request, choose_seed(seed))
 
     def sample_iter(
         self,
         px: Any,
-        py: Any,
-        pz: Any,
+        py: Any = None,
+        pz: Any = None,
         x: Any = None,
         y: Any = None,
+        pdg: Any = None,
         *,
         seed: int | None = None,
         shower_id: Any = None,
@@ -149,6 +166,7 @@ class ShowerSampler:
             pz: As `sample`.
             x: As `sample`.
             y: As `sample`.
+            pdg: As `sample`.
             seed: As `sample`.
             shower_id: As `sample`.
             outside: As `sample`.
@@ -157,7 +175,7 @@ class ShowerSampler:
         Returns:
             The same showers as from `sample`, one piece after the other.
         """
-        request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
+        request = self._admitted((px, py, pz, x, y, pdg), shower_id, outside)
         seed = choose_seed(seed)
         return (self._make(piece, seed) for piece in request.chunks(chunk))
 
@@ -192,21 +210,22 @@ class ShowerSampler:
         """The network of this process, started when it is first asked for."""
         # the threads of a session do not survive a fork
         if self._loaded is None or self._loaded[0] != os.getpid():
-            self._loaded = os.getpid(), load_network(self.bundle, self._device, self._threads)
+            self._loaded = os.getpid(), load_network(self.bundle, self._device, self._backend, self._threads)
         return self._loaded[1]
 
-    def _request(self, px: Any, py: Any, pz: Any, x: Any, y: Any, shower_id: Any) -> Request:
+    def _admitted(self, particles: tuple[Any, ...], shower_id: Any, outside: Outside) -> Request:
+        px, py, pz, x, y, pdg = particles
+        momentum = split_momentum(px, py, pz)
         given = [name for name, value in (("x", x), ("y", y)) if value is not None]
-        if "entry_point" not in self.condition:
-            if given:
-                msg = f"{self.version} was trained without an entry point; leave out {' and '.join(given)}"
-                raise ShapeError(msg)
-            return make_request((px, py, pz), None, shower_id, self.domain.entry_centre)
-        if len(given) < 2:
+        if "entry_point" not in self.condition and given:
+            msg = f"{self.version} was trained without an entry point; leave out {' and '.join(given)}"
+            raise ShapeError(msg)
+        if "entry_point" in self.condition and len(given) < 2:
             missing = [name for name in ("x", "y") if name not in given]
             msg = f"{self.version} needs the entry point at the front face; give {' and '.join(missing)} [mm]"
             raise ShapeError(msg)
-        return make_request((px, py, pz), (x, y), shower_id)
+        request = make_request(momentum, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
+        return admit(request, self.domain, outside, self.pdg)
 
     def _make(self, request: Request, seed: int) -> GeneratedShowers:
         return GeneratedShowers(
@@ -214,7 +233,7 @@ class ShowerSampler:
             event=request.shower_id,
             incident=request.incident,
             cell_energy=self.cell_energy(request.incident, seed, request.shower_id, request.particle),
-            pdg=np.full(len(request), self.only_pdg, dtype=np.int32),
+            pdg=np.full(len(request), self.only_pdg, dtype=np.int32) if request.pdg is None else request.pdg,
             seed=seed,
             particle=request.particle,
             counts=request.counts,
@@ -223,22 +242,20 @@ class ShowerSampler:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "path": str(Path(self.bundle.path).resolve()),
-            "id": self.version,
+        settings = {
             "device": self._device,
+            "backend": self._backend,
             "threads": self._threads,
             "batch_size": self._batch_size,
         }
+        return {"path": str(Path(self.bundle.path).resolve()), "id": self.version, "settings": settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         bundle = Bundle.load(Path(state["path"]))
         if bundle.info.id != state["id"]:
             msg = f"{bundle.path}: holds model {bundle.info.id}, but the sampler was made with {state['id']}"
             raise BundleError(msg)
-        self.__init__(  # type: ignore[misc]
-            bundle, device=state["device"], threads=state["threads"], batch_size=state["batch_size"]
-        )
+        self.__init__(bundle, **state["settings"])  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"ShowerSampler({self.version}: {self.geometry.n_cells} cells, {self.domain.describe()})"

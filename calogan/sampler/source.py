@@ -6,6 +6,7 @@ from pathlib import Path
 
 from calogan.bundle import Bundle
 from calogan.errors import BundleError, near_miss
+from calogan.sampler.network import Backend
 from calogan.sampler.sampler import ShowerSampler
 
 __all__ = ["builtin_bundles", "find_bundle", "load_sampler"]
@@ -42,17 +43,24 @@ def find_bundle(source: str | Path) -> Bundle:
 
 
 def load_sampler(
-    source: str | Path, *, device: str = "auto", threads: int | None = None, batch_size: int = 1000
+    source: str | Path,
+    *,
+    device: str = "auto",
+    backend: Backend = "auto",
+    threads: int | None = None,
+    batch_size: int = 1000,
 ) -> ShowerSampler:
     """Load a surrogate.
 
     Args:
         source: A bundle's folder, or the name of a shipped bundle.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...; ``"auto"`` prefers the exported graph on the CPU.
-        threads: Threads of the network; none leaves the choice to the library.
-        batch_size: Showers made at a time; the showers do not depend on it.
+        device: As `ShowerSampler`; so are the others.
+        backend: As `ShowerSampler`.
+        threads: As `ShowerSampler`.
+        batch_size: As `ShowerSampler`.
 
     Raises:
         BundleError: There is no such bundle, or it is damaged.
+        ConfigError: A setting out of range.
     """
-    return ShowerSampler(find_bundle(source), device=device, threads=threads, batch_size=batch_size)
+    return ShowerSampler(find_bundle(source), device=device, backend=backend, threads=threads, batch_size=batch_size)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import uproot
+import vector
 
 from calogan.data.root import read_provenance, read_showers
 from calogan.errors import BundleError, ConfigError, DomainError, MissingDependencyError, ShapeError
@@ -336,3 +337,83 @@ def test_missing_torch_is_named(make_bundle, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingDependencyError, match="torch is needed"):
         load_network(bundle, "cuda")
+
+
+def test_momenta_come_as_vectors_tensors_or_columns(sampler, electrons):
+    expected = sampler.sample(**electrons, seed=3)
+    place = {"x": electrons["x"], "y": electrons["y"]}
+    components = {name: electrons[name] for name in ("px", "py", "pz")}
+    energy = np.sqrt(sum(value**2 for value in components.values()))
+    arrays = vector.array({**components, "E": energy})
+    assert np.array_equal(sampler.sample(arrays, **place, seed=3).cell_energy, expected.cell_energy)
+    tensors = {name: torch.tensor(value, requires_grad=True) for name, value in electrons.items()}
+    assert np.array_equal(sampler.sample(**tensors, seed=3).cell_energy, expected.cell_energy)
+    one = vector.obj(**{name: float(value[0]) for name, value in components.items()}, E=float(energy[0]))
+    assert np.array_equal(
+        sampler.sample(one, x=electrons["x"][0], y=electrons["y"][0], seed=3).cell_energy, expected.cell_energy[:1]
+    )
+
+
+def test_ragged_vectors_come_back_ragged(sampler, electrons):
+    events = ak.unflatten(ak.zip(electrons | {"mass": np.full(37, 5.11e-4)}), [30, 0, 7])
+    particles = vector.zip({name: events[name] for name in ("px", "py", "pz", "mass")})
+    showers = sampler.sample(particles, x=events.x, y=events.y, pdg=11 * ak.ones_like(events.x, dtype=int), seed=3)
+    plain = sampler.sample(events.px, events.py, events.pz, events.x, events.y, seed=3)
+    assert np.array_equal(showers.cell_energy, plain.cell_energy)
+    assert ak.num(showers.to_awkward(), axis=1).tolist() == [30, 0, 7]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"px": 1.0}, "give py and pz"),
+        ({"px": 1.0, "pz": 9.0}, "give py"),
+        ({"px": vector.obj(px=1.0, py=0.0, pz=9.0, E=10.0), "pz": 9.0}, "holds a whole momentum; leave out pz"),
+        ({"px": 0.0, "py": 0.0, "pz": 9.0, "pdg": 11.5}, "pdg must be whole numbers"),
+        ({"px": 0.0, "py": 0.0, "pz": [9.0, 8.0], "pdg": [11, 11, 11]}, "do not go together"),
+    ],
+)
+def test_momenta_that_are_not_whole_are_refused(sampler, arguments, message):
+    with pytest.raises(ShapeError, match=message):
+        sampler.sample(**arguments, x=0.0, y=0.0)
+
+
+def test_other_particles_than_the_trained_ones_are_refused(make_bundle):
+    bundle = make_bundle()
+    sampler = ShowerSampler(replace(bundle, info=replace(bundle.info, provenance={"pdg": [11, -11]})))
+    particles = {"px": 0.0, "py": 0.0, "pz": [9.0, 8.0, 7.0], "x": 0.0, "y": 0.0, "seed": 1}
+    message = r"1 of 3 incident particles are of another type .*pdg 11, -11.*number 1 with pdg 22"
+    for outside in ("raise", "clip"):
+        with pytest.raises(DomainError, match=message):
+            sampler.sample(**particles, pdg=[11, 22, -11], outside=outside)
+    with pytest.warns(OutsideDomainWarning, match=message):
+        showers = sampler.sample(**particles, pdg=[11, 22, -11], outside="warn")
+    assert showers.pdg.tolist() == [11, 22, -11]
+    pieces = list(sampler.sample_iter(**particles, pdg=[-11, 11, 11], chunk=2))
+    assert [piece.pdg.tolist() for piece in pieces] == [[-11, 11], [11]]
+
+
+def test_backend_is_the_caller_s_choice(make_bundle, electrons):
+    bundle = make_bundle()
+    networks = {name: ShowerSampler(bundle, backend=name).network for name in ("auto", "onnx", "torch")}
+    assert isinstance(networks["auto"], OnnxNetwork)
+    assert isinstance(networks["onnx"], OnnxNetwork)
+    assert isinstance(networks["torch"], TorchNetwork)
+    copy = pickle.loads(pickle.dumps(ShowerSampler(bundle, backend="torch")))  # noqa: S301
+    assert isinstance(copy.network, TorchNetwork)
+    with pytest.raises(ConfigError, match="backend must be one of 'auto', 'torch', 'onnx', got 'tf'"):
+        ShowerSampler(bundle, backend="tf")
+    with pytest.raises(ConfigError, match="backend 'onnx' runs on the CPU, not on 'cuda'"):
+        load_network(bundle, "cuda", "onnx")
+    with pytest.raises(BundleError, match=r"has no generator\.onnx; choose backend='torch'"):
+        load_network(make_bundle.without_graph(), backend="onnx")
+
+
+def test_sampling_with_the_graph_takes_neither_torch_nor_awkward_nor_mlflow(make_bundle):
+    code = (
+        "import sys; from calogan import load_sampler; sampler = load_sampler(sys.argv[1]); "
+        "assert sampler.sample(0, 0, [9.0, 20.0], 0, 0).total_energy.min() > 0; "
+        "print(*sorted({'torch', 'awkward', 'uproot', 'mlflow', 'scipy', 'matplotlib', 'pandas'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code, make_bundle().path], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
