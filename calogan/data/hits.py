@@ -40,6 +40,13 @@ class Hits:
         shower, cell = np.nonzero(showers.cell_energy)
         return cls(showers.geometry, len(showers), shower, cell, showers.cell_energy[shower, cell])
 
+    def __getitem__(self, showers: slice) -> Hits:
+        """Hits of neighbouring showers, numbered from 0."""
+        start, stop, _ = showers.indices(self.n_showers)
+        first, last = np.searchsorted(self.shower, [start, stop])
+        rows = slice(first, last)
+        return Hits(self.geometry, max(stop - start, 0), self.shower[rows] - start, self.cell[rows], self.energy[rows])
+
     @property
     def counts(self) -> NDArray[np.int64]:
         """Hits of each shower, shape ``(showers,)``."""
@@ -59,6 +66,12 @@ class Hits:
     def column(self) -> NDArray[np.int64]:
         """Column of each hit, counted from 0 at the lowest y, shape ``(hits,)``."""
         return self._row_and_column[1]
+
+    def to_cells(self) -> NDArray[np.float32]:
+        """Energies of all cells [GeV], shape ``(showers, cells)``; large where the calorimeter is."""
+        cells = np.zeros((self.n_showers, self.geometry.n_cells), dtype=np.float32)
+        cells[self.shower, self.cell] = self.energy
+        return cells
 
     def to_awkward(self) -> ak.Array:
         """Records with layer, row, column and energy [GeV], in lists of one shower each."""
