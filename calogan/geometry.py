@@ -99,6 +99,16 @@ class Geometry:
         return np.repeat(np.arange(self.n_layers), np.diff(self.offsets))
 
     @cached_property
+    def cell_row(self) -> NDArray[np.int64]:
+        """Row of each cell in its layer, counted from 0 at the lowest x, shape ``(cells,)``."""
+        return np.concatenate([np.repeat(np.arange(layer.rows), layer.columns) for layer in self.layers])
+
+    @cached_property
+    def cell_column(self) -> NDArray[np.int64]:
+        """Column of each cell in its layer, counted from 0 at the lowest y, shape ``(cells,)``."""
+        return np.concatenate([np.tile(np.arange(layer.columns), layer.rows) for layer in self.layers])
+
+    @cached_property
     def cell_x(self) -> NDArray[np.float64]:
         """Centre of each cell along x [mm], shape ``(cells,)``."""
         return np.concatenate([np.repeat(_centres(layer.x_edges), layer.columns) for layer in self.layers])

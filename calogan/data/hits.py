@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import awkward as ak
@@ -60,12 +59,12 @@ class Hits:
     @property
     def row(self) -> NDArray[np.int64]:
         """Row of each hit, counted from 0 at the lowest x, shape ``(hits,)``."""
-        return self._row_and_column[0]
+        return self.geometry.cell_row[self.cell]
 
     @property
     def column(self) -> NDArray[np.int64]:
         """Column of each hit, counted from 0 at the lowest y, shape ``(hits,)``."""
-        return self._row_and_column[1]
+        return self.geometry.cell_column[self.cell]
 
     def to_cells(self) -> NDArray[np.float32]:
         """Energies of all cells [GeV], shape ``(showers, cells)``; large where the calorimeter is."""
@@ -77,9 +76,3 @@ class Hits:
         """Records with layer, row, column and energy [GeV], in lists of one shower each."""
         fields: dict[str, Any] = {name: getattr(self, name) for name in ("layer", "row", "column", "energy")}
         return ak.unflatten(ak.zip(fields), self.counts)
-
-    @cached_property
-    def _row_and_column(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        columns = np.array([layer.columns for layer in self.geometry.layers])[self.layer]
-        row, column = np.divmod(self.cell - self.geometry.offsets[self.layer], columns)
-        return row, column

@@ -18,6 +18,7 @@ from calogan.noise import standard_normal
 from calogan.physics.kinematics import Domain
 from calogan.sampler.generated import GeneratedShowers
 from calogan.sampler.network import Network, load_network
+from calogan.sampler.placement import Edge, Placement, Placing, make_placement
 from calogan.sampler.request import Outside, Request, admit, choose_seed, make_request
 
 __all__ = ["ShowerSampler"]
@@ -97,6 +98,9 @@ class ShowerSampler:
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
+        placement: Placing = "window",
+        calorimeter: Geometry | None = None,
+        edge: Edge = "cut",
     ) -> GeneratedShowers:
         """Make showers.
 
@@ -116,6 +120,13 @@ class ShowerSampler:
                 numbers; by default 0, 1, 2, ...
             outside: What to do with particles outside `domain`: ``"raise"``, ``"warn"`` and go on, or ``"clip"`` to
                 its edge (the result's `incident` is what was used); those with pz <= 0 are refused always.
+            placement: ``"window"``, or ``"cell"`` for entry points anywhere on a calorimeter of the same cells: each
+                particle is moved into the trained window by whole cells, and its shower back (see `PlacedShowers` and
+                `CellPlacement`). For `outside`, the calorimeter's front face then is the entry window.
+            calorimeter: For ``"cell"``, the calorimeter: the layers of `geometry` with more cells, at the same
+                positions or moved by whole cells; by default `geometry` itself.
+            edge: For ``"cell"``, what to do where a shower reaches beyond the calorimeter: ``"cut"`` and keep the
+                `lost_energy`, or ``"raise"``. What a real edge does to a shower is not known to the surrogate.
 
         Returns:
             The showers.
@@ -123,10 +134,13 @@ class ShowerSampler:
         Raises:
             DomainError: A particle outside the domain, or a NaN.
             ShapeError: Arguments that do not go together, or an entry point that is missing or not expected.
-            ConfigError: A seed out of range or an unknown `outside`.
+            ConfigError: A seed out of range, an unknown choice, or a model whose showers cannot be placed.
+            GeometryError: A calorimeter whose cells are not those of `geometry`, or not moved by whole ones.
         """
-        request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
-        return self._make(request, choose_seed(seed))
+        place = make_placement(placement, calorimeter, edge, self.bundle.info)
+        request = admit(self._request(px, py, pz, x, y, shower_id), place.domain, outside)
+        place.check(request)
+        return self._make(request, choose_seed(seed), place)
 
     def sample_iter(
         self,
@@ -139,6 +153,9 @@ class ShowerSampler:
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
+        placement: Placing = "window",
+        calorimeter: Geometry | None = None,
+        edge: Edge = "cut",
         chunk: int = 10_000,
     ) -> Iterator[GeneratedShowers]:
         """Make showers in pieces, for more of them than memory holds; the arguments are checked as a whole first.
@@ -152,14 +169,19 @@ class ShowerSampler:
             seed: As `sample`.
             shower_id: As `sample`.
             outside: As `sample`.
+            placement: As `sample`.
+            calorimeter: As `sample`.
+            edge: As `sample`.
             chunk: Showers in a piece, or events where they hold many.
 
         Returns:
             The same showers as from `sample`, one piece after the other.
         """
-        request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
+        place = make_placement(placement, calorimeter, edge, self.bundle.info)
+        request = admit(self._request(px, py, pz, x, y, shower_id), place.domain, outside)
+        place.check(request)
         seed = choose_seed(seed)
-        return (self._make(piece, seed) for piece in request.chunks(chunk))
+        return (self._make(piece, seed, place) for piece in request.chunks(chunk))
 
     def cell_energy(
         self,
@@ -208,12 +230,13 @@ class ShowerSampler:
             raise ShapeError(msg)
         return make_request((px, py, pz), (x, y), shower_id)
 
-    def _make(self, request: Request, seed: int) -> GeneratedShowers:
-        return GeneratedShowers(
+    def _make(self, request: Request, seed: int, place: Placement) -> GeneratedShowers:
+        asked = place.to_window(request.incident)
+        showers = GeneratedShowers(
             geometry=self.geometry,
             event=request.shower_id,
             incident=request.incident,
-            cell_energy=self.cell_energy(request.incident, seed, request.shower_id, request.particle),
+            cell_energy=self.cell_energy(asked, seed, request.shower_id, request.particle),
             pdg=np.full(len(request), self.only_pdg, dtype=np.int32),
             seed=seed,
             particle=request.particle,
@@ -221,6 +244,7 @@ class ShowerSampler:
             schema=self.bundle.info.schema,
             provenance={"bundle": self.version, "calogan": calogan.__version__},
         )
+        return place.place(showers)
 
     def __getstate__(self) -> dict[str, Any]:
         return {
