@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from calogan.errors import DomainError, GeometryError, ShapeError
 
@@ -53,11 +52,11 @@ class FrontFace:
             msg = f"the axes of the front face must be orthogonal unit vectors with x cross y = z, got {self.axes}"
             raise GeometryError(msg)
 
-    def to_local_position(self, position: NDArray[Any]) -> NDArray[np.float64]:
+    def to_local_position(self, position: ArrayLike) -> NDArray[np.float64]:
         """Positions in the calorimeter's frame [mm] of positions in the detector [mm], shapes ``(particles, 3)``."""
         return self.to_local_direction(_three_columns("position", position) - np.asarray(self.origin, dtype=np.float64))
 
-    def to_local_direction(self, direction: NDArray[Any]) -> NDArray[np.float64]:
+    def to_local_direction(self, direction: ArrayLike) -> NDArray[np.float64]:
         """Momenta or directions in the calorimeter's frame of those in the detector, shapes ``(particles, 3)``."""
         turned: NDArray[np.float64] = _three_columns("direction", direction) @ np.asarray(self.axes, dtype=np.float64).T
         return turned
@@ -87,7 +86,7 @@ class Entry:
         return ~(self.away | self.parallel | self.behind)
 
 
-def enter(vertex: NDArray[Any], momentum: NDArray[Any], face: FrontFace | None = None) -> Entry:
+def enter(vertex: ArrayLike, momentum: ArrayLike, face: FrontFace | None = None) -> Entry:
     r"""Follow particles from their production vertex along straight lines to the front face.
 
     .. math:: x = x_v - z_v\,p_x/p_z, \quad y = y_v - z_v\,p_y/p_z
@@ -115,11 +114,11 @@ def enter(vertex: NDArray[Any], momentum: NDArray[Any], face: FrontFace | None =
         (array([ True, False]), array([[ 1., 0., 10., 100., 0.]]))
     """
     face = face or FrontFace()
-    vertex, momentum = _three_columns("vertex", vertex), _three_columns("momentum", momentum)
-    if len(vertex) != len(momentum):
-        msg = f"{len(vertex)} vertices for {len(momentum)} momenta; give one a particle"
+    points, momenta = _three_columns("vertex", vertex), _three_columns("momentum", momentum)
+    if len(points) != len(momenta):
+        msg = f"{len(points)} vertices for {len(momenta)} momenta; give one a particle"
         raise ShapeError(msg)
-    start, flight = face.to_local_position(vertex), face.to_local_direction(momentum)
+    start, flight = face.to_local_position(points), face.to_local_direction(momenta)
     behind = start[:, 2] > _ON_FACE
     away = ~behind & (flight[:, 2] < 0)
     point = np.full((len(start), 2), np.nan)
@@ -131,7 +130,7 @@ def enter(vertex: NDArray[Any], momentum: NDArray[Any], face: FrontFace | None =
     return Entry(np.concatenate([flight, point], axis=1), away, parallel, behind)
 
 
-def _three_columns(name: str, values: NDArray[Any]) -> NDArray[np.float64]:
+def _three_columns(name: str, values: ArrayLike) -> NDArray[np.float64]:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
