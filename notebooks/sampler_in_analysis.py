@@ -138,8 +138,8 @@ print("hottest cell of each particle [GeV]:", ak.max(records.hits.energy, axis=-
 # ## Particles anywhere on a larger calorimeter
 #
 # The surrogate knows entry points within its window. On a calorimeter of the same cells `placement="cell"` moves a
-# particle there by whole cells, and its shower back. Here electrons from a vertex 12.6 m in front
-# of a calorimeter of 200 x 200 cells: `enter` follows straight lines to the front face.
+# particle into the window by whole cells, and its shower back. Here electrons come from a vertex 12.6 m in front of a
+# calorimeter of 200 x 200 cells, and `enter` follows straight lines to the front face.
 
 # %%
 from calogan.geometry import Geometry, Layer
