@@ -16,6 +16,10 @@ __all__ = ["Geometry", "Layer"]
 
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
+_ALIGNED = 0.01
+"""Of a cell: by how much edges of a regular grid may be off, for rounding in the numbers that were given."""
+_SAME_DEPTH = 1e-3  # [mm]
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -95,6 +99,16 @@ class Geometry:
         return np.repeat(np.arange(self.n_layers), np.diff(self.offsets))
 
     @cached_property
+    def cell_row(self) -> NDArray[np.int64]:
+        """Row of each cell in its layer, counted from 0 at the lowest x, shape ``(cells,)``."""
+        return np.concatenate([np.repeat(np.arange(layer.rows), layer.columns) for layer in self.layers])
+
+    @cached_property
+    def cell_column(self) -> NDArray[np.int64]:
+        """Column of each cell in its layer, counted from 0 at the lowest y, shape ``(cells,)``."""
+        return np.concatenate([np.tile(np.arange(layer.columns), layer.rows) for layer in self.layers])
+
+    @cached_property
     def cell_x(self) -> NDArray[np.float64]:
         """Centre of each cell along x [mm], shape ``(cells,)``."""
         return np.concatenate([np.repeat(_centres(layer.x_edges), layer.columns) for layer in self.layers])
@@ -108,6 +122,57 @@ class Geometry:
     def cell_depth(self) -> NDArray[np.float64]:
         """Depth of each cell's layer [mm], shape ``(cells,)``."""
         return np.array([layer.depth for layer in self.layers])[self.cell_layer]
+
+    @cached_property
+    def pitch(self) -> NDArray[np.float64]:
+        """Size of each layer's cells along x and y [mm], shape ``(layers, 2)``.
+
+        Raises:
+            GeometryError: The cells of a layer differ in size.
+        """
+        sizes = [
+            [
+                _pitch(edges, f"layer {number} along {axis}")
+                for axis, edges in (("x", layer.x_edges), ("y", layer.y_edges))
+            ]
+            for number, layer in enumerate(self.layers)
+        ]
+        return np.array(sizes)
+
+    def cells_from(self, other: Geometry) -> NDArray[np.int64]:
+        """How many whole cells the first cell of each layer is from that of another regular grid.
+
+        Args:
+            other: The same layers with cells of the same size, of another number, at the same positions or moved by
+                whole cells.
+
+        Returns:
+            Rows and columns to be added to those of a cell of this grid to get those of the cell at the same position
+            in the other, negative where this grid begins before it, shape ``(layers, 2)``.
+
+        Raises:
+            GeometryError: Another number of layers, other depths, cells that differ in size, within a grid or from one
+                to the other, or cells that are not moved by whole ones.
+
+        Example:
+            >>> small = Geometry((Layer((0.0, 5.0, 10.0), (0.0, 2.0), depth=5.0),))
+            >>> large = Geometry((Layer((-10.0, -5.0, 0.0, 5.0, 10.0), (-2.0, 0.0, 2.0, 4.0), depth=5.0),))
+            >>> small.cells_from(large)
+            array([[2, 1]])
+        """
+        if self.n_layers != other.n_layers:
+            msg = f"one calorimeter has {self.n_layers} layers, the other {other.n_layers}; both need the same"
+            raise GeometryError(msg)
+        offset = np.empty((self.n_layers, 2), dtype=np.int64)
+        for number, (layer, target) in enumerate(zip(self.layers, other.layers, strict=True)):
+            if abs(layer.depth - target.depth) > _SAME_DEPTH:
+                msg = (
+                    f"layer {number}: depth {layer.depth:g} mm in one calorimeter and {target.depth:g} mm in the other"
+                )
+                raise GeometryError(msg)
+            for axis, edges, wanted in ((0, layer.x_edges, target.x_edges), (1, layer.y_edges, target.y_edges)):
+                offset[number, axis] = _cells_between(edges, wanted, f"layer {number} along {'xy'[axis]}")
+        return offset
 
     def flat_index(self, layer: ArrayLike, row: ArrayLike, column: ArrayLike) -> NDArray[np.int64]:
         """Flat index of cells given by layer, row and column.
@@ -212,6 +277,35 @@ def _layer_from_dict(values: Mapping[str, Any]) -> Layer:
 def _centres(edges: Sequence[float]) -> NDArray[np.float64]:
     values = np.asarray(edges, dtype=np.float64)
     return 0.5 * (values[:-1] + values[1:])
+
+
+def _pitch(edges: Sequence[float], where: str) -> float:
+    widths = np.diff(edges)
+    if np.ptp(widths) > _ALIGNED * widths.mean():
+        msg = (
+            f"{where}: the cells are {widths.min():g} to {widths.max():g} mm wide; a regular grid has cells of one size"
+        )
+        raise GeometryError(msg)
+    return float(edges[-1] - edges[0]) / len(widths)
+
+
+def _cells_between(edges: Sequence[float], target: Sequence[float], where: str) -> int:
+    """Cells from the first edge of a regular grid back to the first of another."""
+    pitch, other = _pitch(edges, where), _pitch(target, where)
+    if abs(pitch - other) > _ALIGNED * pitch:
+        msg = (
+            f"{where}: cells of {pitch:g} mm in one calorimeter and of {other:g} mm in the other; they must be the same"
+        )
+        raise GeometryError(msg)
+    cells = (np.asarray(target) - edges[0]) / pitch
+    off = float(np.abs(cells - np.round(cells)).max())
+    if off > _ALIGNED:
+        msg = (
+            f"{where}: the edges of one calorimeter are up to {off * pitch:.3g} mm off those of the other; "
+            f"move it by whole cells of {pitch:g} mm only"
+        )
+        raise GeometryError(msg)
+    return -round(float(cells[0]))
 
 
 def _within_layer(z: NDArray[np.float64], layer: Layer, number: int) -> NDArray[np.bool_]:

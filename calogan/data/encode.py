@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.decode import Jagged
+from calogan.data.hits import Hits
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.geometry import Geometry
@@ -31,12 +32,13 @@ def branch_types(schema: Schema, geometry: Geometry) -> dict[str, str]:
     return types
 
 
-def encode(showers: Showers, schema: Schema) -> dict[str, NDArray[Any] | Jagged]:
+def encode(showers: Showers, schema: Schema, hits: Hits | None = None) -> dict[str, NDArray[Any] | Jagged]:
     """Branches of showers in the schema's units: identifiers, incident particle and energies.
 
     Args:
         showers: Showers in GeV and mm.
         schema: Branches; in a jagged layout only cells above 0 are listed, in positions at the cell's centre.
+        hits: Energies to write instead of those in the showers' cells, in cells of any geometry.
     """
     columns: dict[str, NDArray[Any] | Jagged] = {}
     if schema.event is not None:
@@ -47,24 +49,23 @@ def encode(showers: Showers, schema: Schema) -> dict[str, NDArray[Any] | Jagged]
         unit = 1 / schema.length_in_mm if column >= 3 else schema.momentum_per_gev
         columns[branch] = showers.incident[:, column] * np.float32(unit)
     if schema.layout == "dense":
-        images = showers.geometry.layer_images(showers.cell_energy)
+        geometry, cells = (showers.geometry, showers.cell_energy) if hits is None else (hits.geometry, hits.to_cells())
+        images = geometry.layer_images(cells)
         for branch, image in zip(schema.energy, images, strict=True):
             columns[branch] = image * np.float32(schema.energy_per_gev)
     else:
-        columns |= _encode_hits(showers, schema)
+        columns |= _encode_hits(Hits.of(showers) if hits is None else hits, schema)
     return columns
 
 
-def _encode_hits(showers: Showers, schema: Schema) -> dict[str, Jagged]:
-    shower, cell = np.nonzero(showers.cell_energy > 0)
-    counts = np.bincount(shower, minlength=len(showers)).astype(np.int64)
-    energy = showers.cell_energy[shower, cell] * np.float32(schema.energy_per_gev)
+def _encode_hits(hits: Hits, schema: Schema) -> dict[str, Jagged]:
+    counts = hits.counts
+    energy = hits.energy * np.float32(schema.energy_per_gev)
     if schema.layout == "hits":
-        place: list[NDArray[Any]] = [
-            index[cell].astype(_index_type(showers.geometry)) for index in _grid(showers.geometry)
-        ]
+        indices = (hits.layer, hits.row, hits.column)
+        place: list[NDArray[Any]] = [index.astype(_index_type(hits.geometry)) for index in indices]
     else:
-        place = [(centre[cell] / schema.length_in_mm).astype(np.float32) for centre in _centres(showers.geometry)]
+        place = [(centre[hits.cell] / schema.length_in_mm).astype(np.float32) for centre in _centres(hits.geometry)]
     listed = {branch: Jagged(counts, values) for branch, values in zip(schema.place, place, strict=True) if branch}
     return listed | {schema.energy[0]: Jagged(counts, energy)}
 
@@ -72,12 +73,6 @@ def _encode_hits(showers: Showers, schema: Schema) -> dict[str, Jagged]:
 def _index_type(geometry: Geometry) -> str:
     longest = max(max(layer.rows, layer.columns) for layer in geometry.layers)
     return "int16" if longest <= np.iinfo(np.int16).max else "int32"
-
-
-def _grid(geometry: Geometry) -> tuple[NDArray[np.int64], ...]:
-    columns = np.array([layer.columns for layer in geometry.layers])[geometry.cell_layer]
-    inside = np.arange(geometry.n_cells) - geometry.offsets[geometry.cell_layer]
-    return geometry.cell_layer, inside // columns, inside % columns
 
 
 def _centres(geometry: Geometry) -> tuple[NDArray[np.float64], ...]:

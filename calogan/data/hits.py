@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +41,13 @@ class Hits:
         shower, cell = np.nonzero(showers.cell_energy)
         return cls(showers.geometry, len(showers), shower, cell, showers.cell_energy[shower, cell])
 
+    def __getitem__(self, showers: slice) -> Hits:
+        """Hits of neighbouring showers, numbered from 0."""
+        start, stop, _ = showers.indices(self.n_showers)
+        first, last = np.searchsorted(self.shower, [start, stop])
+        rows = slice(first, last)
+        return Hits(self.geometry, max(stop - start, 0), self.shower[rows] - start, self.cell[rows], self.energy[rows])
+
     @property
     def counts(self) -> NDArray[np.int64]:
         """Hits of each shower, shape ``(showers,)``."""
@@ -55,12 +61,18 @@ class Hits:
     @property
     def row(self) -> NDArray[np.int64]:
         """Row of each hit, counted from 0 at the lowest x, shape ``(hits,)``."""
-        return self._row_and_column[0]
+        return self.geometry.cell_row[self.cell]
 
     @property
     def column(self) -> NDArray[np.int64]:
         """Column of each hit, counted from 0 at the lowest y, shape ``(hits,)``."""
-        return self._row_and_column[1]
+        return self.geometry.cell_column[self.cell]
+
+    def to_cells(self) -> NDArray[np.float32]:
+        """Energies of all cells [GeV], shape ``(showers, cells)``; large where the calorimeter is."""
+        cells = np.zeros((self.n_showers, self.geometry.n_cells), dtype=np.float32)
+        cells[self.shower, self.cell] = self.energy
+        return cells
 
     def to_awkward(self) -> ak.Array:
         """Records with layer, row, column and energy [GeV], in lists of one shower each."""
@@ -68,9 +80,3 @@ class Hits:
 
         fields: dict[str, Any] = {name: getattr(self, name) for name in ("layer", "row", "column", "energy")}
         return ak.unflatten(ak.zip(fields), self.counts)
-
-    @cached_property
-    def _row_and_column(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        columns = np.array([layer.columns for layer in self.geometry.layers])[self.layer]
-        row, column = np.divmod(self.cell - self.geometry.offsets[self.layer], columns)
-        return row, column

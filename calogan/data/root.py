@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from calogan.data.decode import Chunk, Decoded, Jagged, decode
 from calogan.data.encode import branch_types, encode
 from calogan.data.files import InputFile, check_root_file, checksum, expand_files
+from calogan.data.hits import Hits
 from calogan.data.schema import Layout, Schema
 from calogan.data.showers import Showers
 from calogan.data.split import entry_ids
@@ -322,20 +323,24 @@ class ShowerWriter:
         finally:
             self._temporary.unlink(missing_ok=True)
 
-    def extend(self, showers: Showers, copied: Mapping[str, NDArray[Any]] | None = None) -> None:
+    def extend(
+        self, showers: Showers, copied: Mapping[str, NDArray[Any]] | None = None, *, hits: Hits | None = None
+    ) -> None:
         """Append showers.
 
         Args:
             showers: The showers.
             copied: Values of branches of identifiers and incident particles, written as they are instead of those
                 derived from the showers; the first ones decide the types of these branches.
+            hits: Written instead of the energies in the showers' cells; the hits of these showers in the file's cells.
 
         Raises:
             ShapeError: Showers of another geometry, or another number of copied values.
             SchemaError: Copied values of no such branch, or of a type that the branch cannot hold exactly.
         """
-        if showers.geometry.n_cells != self._geometry.n_cells:
-            msg = f"showers of {showers.geometry.n_cells} cells for a file of {self._geometry.n_cells} cells"
+        n_cells = (showers if hits is None else hits).geometry.n_cells
+        if n_cells != self._geometry.n_cells:
+            msg = f"showers of {n_cells} cells for a file of {self._geometry.n_cells} cells"
             raise ShapeError(msg)
         copied = copied or {}
         self._check(copied, len(showers))
@@ -343,7 +348,8 @@ class ShowerWriter:
             self._make_tree({branch: values.dtype.name for branch, values in copied.items()})
         for start in range(0, len(showers), self._FLUSH):
             part = slice(start, start + self._FLUSH)
-            columns = encode(showers[part], self._schema) | {name: values[part] for name, values in copied.items()}
+            columns = encode(showers[part], self._schema, None if hits is None else hits[part])
+            columns |= {name: values[part] for name, values in copied.items()}
             self._waiting.append({branch: self._fit(branch, values) for branch, values in columns.items()})
             self._n_waiting += len(showers[part])
             if self._n_waiting >= self._FLUSH:

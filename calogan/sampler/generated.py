@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class GeneratedShowers(Showers):
     schema: Schema
     provenance: Mapping[str, str]
 
-    def __getitem__(self, index: slice | NDArray[np.int64] | NDArray[np.bool_]) -> GeneratedShowers:
+    def __getitem__(self, index: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Self:
         """Some of the showers; which event they belong to is kept in `shower_id`, the ragged structure is not."""
         particle = None if self.particle is None else self.particle[index]
         return replace(

@@ -18,6 +18,7 @@ from calogan.noise import standard_normal
 from calogan.physics.kinematics import Domain
 from calogan.sampler.generated import GeneratedShowers
 from calogan.sampler.network import Backend, Network, load_network
+from calogan.sampler.placement import Edge, Placement, Placing, make_placement
 from calogan.sampler.request import Outside, Request, admit, choose_seed, make_request, split_momentum
 
 __all__ = ["ShowerSampler"]
@@ -110,6 +111,9 @@ class ShowerSampler:
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
+        placement: Placing = "window",
+        calorimeter: Geometry | None = None,
+        edge: Edge = "cut",
     ) -> GeneratedShowers:
         """Make showers.
 
@@ -132,6 +136,13 @@ class ShowerSampler:
             outside: What to do with particles outside `domain`: ``"raise"``, ``"warn"`` and go on, or ``"clip"`` to
                 its edge (the result's `incident` is what was used); those with pz <= 0 are refused always, those of
                 another type unless ``"warn"``.
+            placement: ``"window"``, or ``"cell"`` for entry points anywhere on a calorimeter of the same cells: each
+                particle is moved into the trained window by whole cells, and its shower back (see `PlacedShowers` and
+                `CellPlacement`). For `outside`, the calorimeter's front face then is the entry window.
+            calorimeter: For ``"cell"``, the calorimeter: the layers of `geometry` with more cells, at the same
+                positions or moved by whole cells; by default `geometry` itself.
+            edge: For ``"cell"``, what to do where a shower reaches beyond the calorimeter: ``"cut"`` and keep the
+                `lost_energy`, or ``"raise"``. What a real edge does to a shower is not known to the surrogate.
 
         Returns:
             The showers.
@@ -139,10 +150,12 @@ class ShowerSampler:
         Raises:
             DomainError: A particle outside the domain, or a NaN.
             ShapeError: Arguments that do not go together, or an entry point that is missing or not expected.
-            ConfigError: A seed out of range or an unknown `outside`.
+            ConfigError: A seed out of range, an unknown choice, or a model whose showers cannot be placed.
+            GeometryError: A calorimeter whose cells are not those of `geometry`, or not moved by whole ones.
         """
-        request = self._admitted((px, py, pz, x, y, pdg), shower_id, outside)
-        return self._make(request, choose_seed(seed))
+        place = make_placement(placement, calorimeter, edge, self.bundle.info)
+        request = self._admitted((px, py, pz, x, y, pdg), shower_id, outside, place)
+        return self._make(request, choose_seed(seed), place)
 
     def sample_iter(
         self,
@@ -156,6 +169,9 @@ class ShowerSampler:
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
+        placement: Placing = "window",
+        calorimeter: Geometry | None = None,
+        edge: Edge = "cut",
         chunk: int = 10_000,
     ) -> Iterator[GeneratedShowers]:
         """Make showers in pieces, for more of them than memory holds; the arguments are checked as a whole first.
@@ -170,14 +186,18 @@ class ShowerSampler:
             seed: As `sample`.
             shower_id: As `sample`.
             outside: As `sample`.
+            placement: As `sample`.
+            calorimeter: As `sample`.
+            edge: As `sample`.
             chunk: Showers in a piece, or events where they hold many.
 
         Returns:
             The same showers as from `sample`, one piece after the other.
         """
-        request = self._admitted((px, py, pz, x, y, pdg), shower_id, outside)
+        place = make_placement(placement, calorimeter, edge, self.bundle.info)
+        request = self._admitted((px, py, pz, x, y, pdg), shower_id, outside, place)
         seed = choose_seed(seed)
-        return (self._make(piece, seed) for piece in request.chunks(chunk))
+        return (self._make(piece, seed, place) for piece in request.chunks(chunk))
 
     def cell_energy(
         self,
@@ -213,7 +233,7 @@ class ShowerSampler:
             self._loaded = os.getpid(), load_network(self.bundle, self._device, self._backend, self._threads)
         return self._loaded[1]
 
-    def _admitted(self, particles: tuple[Any, ...], shower_id: Any, outside: Outside) -> Request:
+    def _admitted(self, particles: tuple[Any, ...], shower_id: Any, outside: Outside, place: Placement) -> Request:
         px, py, pz, x, y, pdg = particles
         momentum = split_momentum(px, py, pz)
         given = [name for name, value in (("x", x), ("y", y)) if value is not None]
@@ -225,14 +245,17 @@ class ShowerSampler:
             msg = f"{self.version} needs the entry point at the front face; give {' and '.join(missing)} [mm]"
             raise ShapeError(msg)
         request = make_request(momentum, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
-        return admit(request, self.domain, outside, self.pdg)
+        request = admit(request, place.domain, outside, self.pdg)
+        place.check(request)
+        return request
 
-    def _make(self, request: Request, seed: int) -> GeneratedShowers:
-        return GeneratedShowers(
+    def _make(self, request: Request, seed: int, place: Placement) -> GeneratedShowers:
+        asked = place.to_window(request.incident)
+        showers = GeneratedShowers(
             geometry=self.geometry,
             event=request.shower_id,
             incident=request.incident,
-            cell_energy=self.cell_energy(request.incident, seed, request.shower_id, request.particle),
+            cell_energy=self.cell_energy(asked, seed, request.shower_id, request.particle),
             pdg=np.full(len(request), self.only_pdg, dtype=np.int32) if request.pdg is None else request.pdg,
             seed=seed,
             particle=request.particle,
@@ -240,6 +263,7 @@ class ShowerSampler:
             schema=self.bundle.info.schema,
             provenance={"bundle": self.version, "calogan": calogan.__version__},
         )
+        return place.place(showers)
 
     def __getstate__(self) -> dict[str, Any]:
         settings = {

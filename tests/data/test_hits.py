@@ -30,3 +30,18 @@ def test_records_have_a_list_a_shower():
     assert ak.num(records).tolist() == [3, 0, 1]
     assert records.energy.tolist() == [[1.0, 2.0, 3.0], [], [4.0]]
     assert ak.sum(records.energy, axis=1).tolist() == showers().total_energy.tolist()
+
+
+def test_some_of_the_showers_are_numbered_from_zero():
+    hits = Hits.of(showers())
+    for part in (slice(0, 1), slice(1, None), slice(1, 2), slice(2, 9), slice(3, None)):
+        expected = Hits.of(showers()[part])
+        assert hits[part].n_showers == expected.n_showers
+        for name in ("shower", "cell", "energy"):
+            np.testing.assert_array_equal(getattr(hits[part], name), getattr(expected, name))
+
+
+def test_all_cells_come_back():
+    cells = Hits.of(showers()).to_cells()
+    assert cells.dtype == np.float32
+    np.testing.assert_array_equal(cells, showers().cell_energy)
