@@ -43,7 +43,7 @@ class ShowerModel(PythonModel):  # type: ignore[misc]
     """A sampler behind MLflow's interface, in Python and over HTTP.
 
     A shower is one row of the answer, with its hits in lists: a table is what MLflow's signatures, its server and
-    Spark know, and most cells of a calorimeter are dark, so that hits are a tenth of the cells or less.
+    Spark know, it needs no geometry to be read, and the cells that stay dark, most of them, are not sent.
     """
 
     def load_context(self, context: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calogan.registry import Version, list_versions, open_registry
+from calogan.registry import Registry, Version, list_versions, open_registry
 from calogan.stages.register import FIGURE, KEY_FIGURES
 
 __all__ = ["Models", "list_models"]
@@ -44,15 +44,14 @@ def list_models(name: str | None = None) -> Models:
     header = ("model", "version", "aliases", "bundle", "registered [UTC]", *map(_head, figures), "criteria", "verdict")
     rows = tuple(_row(version, figures) for version in ours)
     words = (0, 2, 3, len(header) - 2, len(header) - 1)
-    notes = []
-    if not ours:
-        of = f" of {name!r}" if name else ""
-        notes.append(
-            f"no bundle{of} is registered in MLflow at {registry.uri}; `calogan register CONFIG` registers one"
-        )
-    if len(versions) > len(ours):
-        notes.append(f"{len(versions) - len(ours)} versions of models that are not calogan's are left out")
-    return Models(header, rows, words, "; ".join(notes))
+    return Models(header, rows, words, _note(registry, name, len(ours), len(versions) - len(ours)))
+
+
+def _note(registry: Registry, name: str | None, ours: int, others: int) -> str:
+    of = f" of {name!r}" if name else ""
+    none = f"no bundle{of} is registered in MLflow at {registry.uri}; `calogan register CONFIG` registers one"
+    left_out = f"left out, as they are not calogan's: {others} version{'s' if others > 1 else ''}"
+    return "; ".join([none] * (not ours) + [left_out] * bool(others))
 
 
 def _head(figure: str) -> str:
