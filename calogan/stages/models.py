@@ -41,9 +41,9 @@ def list_models(name: str | None = None) -> Models:
     versions = list_versions(registry, name)
     ours = [version for version in versions if version.bundle is not None]
     figures = [figure for figure in KEY_FIGURES if any(f"{FIGURE}{figure}" in version.tags for version in ours)]
-    header = ("model", "version", "aliases", "bundle", "registered [UTC]", *map(_head, figures), "criteria", "verdict")
+    header = ("model/version", "aliases", "bundle", "registered\n[UTC]", *map(_head, figures), "verdict")
     rows = tuple(_row(version, figures) for version in ours)
-    words = (0, 2, 3, len(header) - 2, len(header) - 1)
+    words = (0, 1, 2, len(header) - 1)
     return Models(header, rows, words, _note(registry, name, len(ours), len(versions) - len(ours)))
 
 
@@ -55,25 +55,19 @@ def _note(registry: Registry, name: str | None, ours: int, others: int) -> str:
 
 
 def _head(figure: str) -> str:
-    """Name of a figure as in the report.
-
-    Example:
-        >>> _head("low_level_auc")
-        'low-level AUC'
-    """
+    """Name of a figure as in the report, on two lines, since its numbers are narrow."""
     level, _, measure = figure.rpartition("_")
-    return f"{level.replace('_', '-')} {measure.upper()}".strip()
+    return f"{level.replace('_', '-')}\n{measure.upper()}".strip()
 
 
 def _row(version: Version, figures: list[str]) -> tuple[str, ...]:
     tags = version.tags
+    counts = [count for count in tags.get("calogan.verdict.tally", "").split(", ") if not count.startswith("0 ")]
     return (
-        version.name,
-        str(version.number),
+        f"{version.name}/{version.number}",
         ", ".join(version.aliases),
         version.bundle or "",
         f"{version.created:%Y-%m-%d %H:%M}",
         *(tags.get(f"{FIGURE}{figure}", "") for figure in figures),
-        tags.get("calogan.verdict.tally", ""),
-        tags.get("calogan.verdict", ""),
+        ", ".join(filter(None, [tags.get("calogan.verdict", ""), *counts])),
     )
