@@ -172,7 +172,8 @@ def validate(
     config: Annotated[Path | None, typer.Option(help="Configuration that describes both samples.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the report on two samples.")] = None,
     bundle: Annotated[
-        str | None, typer.Option(help="Another bundle than the trained one: a folder, or a shipped one's name.")
+        str | None,
+        typer.Option(help="Another bundle than the trained one: a folder, a shipped name, models:/NAME@ALIAS."),
     ] = None,
     set_: Overrides = None,
     strict: Strict = False,
@@ -260,8 +261,30 @@ def register(
 
 
 @app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Registered model; all by default.")] = None,
+) -> None:
+    """List the registered bundles: versions, aliases, verdicts and key figures.
+
+    Reads the MLflow store of `MLFLOW_TRACKING_URI`, by default `sqlite:///mlflow.db`.
+
+    Exit code: 0 listed, also if nothing is registered, 2 there is no such model or store.
+
+    Example: `calogan models calogan-demo`
+    """
+    from calogan.stages.models import list_models
+    from calogan.terminal import print_table
+
+    found = list_models(name)
+    if found.rows:
+        print_table(found.header, found.rows, found.left)
+    if found.note:
+        print(found.note)
+
+
+@app.command()
 def generate(
-    bundle: Annotated[str, typer.Option(help="Folder of a bundle, or the name of a shipped one.")],
+    bundle: Annotated[str, typer.Option(help="Folder of a bundle, name of a shipped one, or models:/NAME@ALIAS.")],
     input: Annotated[list[str], typer.Option(help="ROOT file (or file.root:tree) of particles; may be repeated.")],
     output: Annotated[Path, typer.Option(help="ROOT file to write.")],
     seed: Annotated[int, typer.Option(min=0, help="A shower depends on the seed and its key alone.")],

@@ -20,7 +20,8 @@ _ERROR, _INTERRUPTED, _STOPPED = 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, ru
 _RESUMED, _NOTHING = ("run", "prepare", "train"), "nothing was written; run the same command again"
 # What the extra `train` brings, by the names that Python imports.
 _OPTIONAL = {
-    *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "psutil", "pynvml", "scipy", "sklearn", "torch"),
+    *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "pandas", "psutil", "pynvml", "scipy", "sklearn"),
+    "torch",
 }
 
 

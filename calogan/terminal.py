@@ -31,7 +31,7 @@ def print_table(
     """
     table = Table(title=title or None, title_justify="left")
     for column, name in enumerate(header):
-        table.add_column(name, justify="left" if column in left else "right")
+        table.add_column(name, justify="left" if column in left else "right", overflow="fold")
     for row in rows:
         colours = [_COLOURS[word] for cell in row if (word := cell.partition(",")[0]) in _COLOURS]
         table.add_row(*row, style=colours[-1] if colours else None)

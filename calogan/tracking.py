@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import calogan
-from calogan.config import Config
+from calogan.config import Config, TrackingConfig
 from calogan.errors import TrainingInterrupted
 from calogan.progress import Reporter
 
@@ -252,6 +252,8 @@ def log_history(path: Path, tracker: Tracker) -> None:
 def load_mlflow() -> tuple[Callable[[str], Any], tuple[type[Exception], ...]]:
     """What opens a client of a store, and what a failing store raises: MLflow's own exception first.
 
+    The model registry is in the same store, or in that of `MLFLOW_REGISTRY_URI`.
+
     Raises:
         ImportError: MLflow is not installed.
     """
@@ -261,14 +263,15 @@ def load_mlflow() -> tuple[Callable[[str], Any], tuple[type[Exception], ...]]:
     from sqlalchemy.exc import SQLAlchemyError
 
     def connect(uri: str) -> Any:
-        return MlflowClient(_checked_sqlite(uri))
+        registry = os.environ.get("MLFLOW_REGISTRY_URI")
+        return MlflowClient(_checked_sqlite(uri), registry and _checked_sqlite(registry))
 
     return connect, (MlflowException, SQLAlchemyError, sqlite3.Error, OSError)
 
 
-def store_uri(config: Config) -> str:
-    """MLflow's store: `MLFLOW_TRACKING_URI` where that is set, else `config.tracking.uri`."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or config.tracking.uri
+def store_uri(config: Config | None = None) -> str:
+    """MLflow's store: `MLFLOW_TRACKING_URI` where that is set, else `config.tracking.uri` or its default."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or (TrackingConfig() if config is None else config.tracking).uri
 
 
 def kept_run(client: Any, config: Config, missing: type[Exception]) -> Any:
@@ -333,6 +336,8 @@ def _quieten() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)

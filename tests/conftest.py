@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,3 +205,40 @@ def empty_mlflow(tmp_path_factory):
     path = tmp_path_factory.mktemp("mlflow") / "empty.db"
     mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@dataclass(frozen=True)
+class RegisteredBundle:
+    """A bundle in a real MLflow store: version 1 and champion of ``calogan-tiny``, and an artifact of its run.
+
+    Attributes:
+        uri: The store.
+        run_id: The run.
+        bundle: The bundle that was registered.
+    """
+
+    uri: str
+    run_id: str
+    bundle: Any
+
+
+@pytest.fixture(scope="session")
+def registered_bundle(tmp_path_factory, empty_mlflow, tiny_bundle):
+    """The tiny bundle as `calogan register` leaves it; tests read it alone."""
+    from calogan.registry import open_record, register_bundle
+    from calogan.serving import save_model
+    from calogan.tracking import tracked
+
+    folder = tmp_path_factory.mktemp("registered")
+    uri = f"sqlite:///{shutil.copy(empty_mlflow, folder / 'mlflow.db')}"
+    config = Config.model_validate({**_ecal30(folder / "run", ["-"]), "tracking": {"uri": uri}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # MLflow puts artifacts there
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.delenv("MLFLOW_REGISTRY_URI", raising=False)
+        with tracked(config, SilentReporter()) as tracker:
+            tracker.log_artifact(tiny_bundle.path)
+        record = open_record(config)
+        tags = {"calogan.verdict": "pass", "calogan.verdict.tally": "3 pass, 0 fail, 0 undecided"}
+        register_bundle(record, lambda place: save_model(tiny_bundle, place), tiny_bundle.info.id, "calogan-tiny", tags)
+    return RegisteredBundle(uri, record.run_id, tiny_bundle)

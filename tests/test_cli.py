@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 import calogan
 from calogan.cli import app
 from calogan.config import load_config
-from calogan.errors import StoreError, TrainingInterrupted
+from calogan.errors import BundleError, StoreError, TrainingInterrupted
 from calogan.registry import Registration
+from calogan.stages.models import Models
 from calogan.stages.register import Decision
 from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.document import Document
@@ -72,7 +73,9 @@ def calogan_says(*arguments):
     return CliRunner().invoke(app, list(arguments))
 
 
-@pytest.mark.parametrize("command", ["run", "prepare", "train", "validate", "compare", "register", "generate"])
+@pytest.mark.parametrize(
+    "command", ["run", "prepare", "train", "validate", "compare", "register", "models", "generate"]
+)
 def test_every_command_has_help_with_an_example(command):
     done = calogan_says(command, "--help")
     assert done.exit_code == 0
@@ -338,6 +341,22 @@ def test_register_says_what_stands_in_the_way(stage):
         "not registered: criteria that stand in the way: 1",
         "  undecided: response, all momenta (needs about 900 showers)",
     ]
+
+
+def test_models_are_listed_in_a_table_with_what_is_to_be_said_besides(stage):
+    header, row = ("model", "version", "verdict"), ("calogan-ecal", "2", "pass")
+    models = stage("calogan.stages.models.list_models", Models(header, (row,), (0, 2), "left out: 1 version"))
+    done = calogan_says("models", "calogan-ecal")
+    assert done.exit_code == 0
+    assert models.arguments == ("calogan-ecal",)
+    assert [word in done.stdout for word in (*header, *row)] == [True] * 6
+    assert done.stdout.splitlines()[-1] == "left out: 1 version"
+    models.result = Models(header, (), (0, 2), "no bundle is registered")
+    done = calogan_says("models")
+    assert (done.exit_code, done.stdout, models.arguments) == (0, "no bundle is registered\n", (None,))
+    models.result = BundleError("no registered model 'a'")
+    done = calogan_says("models", "a")
+    assert (done.exit_code, done.stderr) == (2, "error: no registered model 'a'\n")
 
 
 def test_register_takes_a_run_folder_wherever_it_lies(stage, tmp_path):

@@ -21,7 +21,7 @@ def _importing_without(modules, missing):
     return _python("\n".join(lines))
 
 
-@pytest.mark.parametrize("module", ["calogan", "calogan.cli", "calogan.config", "calogan.tracking"])
+@pytest.mark.parametrize("module", ["calogan", "calogan.cli", "calogan.config", "calogan.remote", "calogan.tracking"])
 def test_import_is_light(module):
     done = _python(f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])")
     assert done.stdout == "[]\n", done.stderr

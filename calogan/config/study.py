@@ -48,7 +48,7 @@ class Config(Section):
     validation: ValidationConfig = ValidationConfig()
     beside: str | None = Field(
         default=None,
-        description="another bundle, a folder or a shipped one's name, that calogan run puts beside the trained one",
+        description="another bundle, as for --bundle, that calogan run puts beside the trained one",
     )
     tracking: TrackingConfig = TrackingConfig()
 

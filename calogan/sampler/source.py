@@ -1,4 +1,4 @@
-"""Where samplers come from: a bundle's folder, or one that is shipped with calogan."""
+"""Where samplers come from: a bundle's folder, one that is shipped with calogan, or one that MLflow holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from calogan.bundle import Bundle
 from calogan.errors import BundleError, near_miss
+from calogan.remote import fetch_bundle, is_remote
 from calogan.sampler.network import Backend
 from calogan.sampler.sampler import ShowerSampler
 
@@ -23,16 +24,15 @@ def find_bundle(source: str | Path) -> Bundle:
     """Load a bundle.
 
     Args:
-        source: A bundle's folder, or the name of a shipped bundle.
+        source: A bundle's folder, the name of a shipped bundle, or one that MLflow holds, as for `fetch_bundle`.
 
     Raises:
-        BundleError: There is neither, or the bundle is damaged.
+        BundleError: There is none, or the bundle is damaged.
+        MissingDependencyError: It is in MLflow, which is not installed.
+        CaloganError: MLflow fails, or what it holds cannot be kept here.
     """
-    if str(source).startswith(("models:", "runs:")):
-        msg = (
-            f"{source}: download it first, with `mlflow artifacts download -u {source} -d FOLDER`, and give its folder"
-        )
-        raise BundleError(msg)
+    if is_remote(source):
+        return fetch_bundle(str(source))
     folder = Path(source)
     if str(source) in builtin_bundles() and not folder.is_dir():
         folder = _SHIPPED / str(source)
@@ -53,7 +53,8 @@ def load_sampler(
     """Load a surrogate.
 
     Args:
-        source: A bundle's folder, or the name of a shipped bundle.
+        source: A bundle's folder, the name of a shipped bundle, ``models:/NAME@ALIAS``, ``models:/NAME/VERSION``,
+            ``runs:/RUN_ID`` or ``runs:/RUN_ID/PATH``. Those of MLflow are kept in a cache; nothing of them is executed.
         device: As `ShowerSampler`; so are the others.
         backend: As `ShowerSampler`.
         threads: As `ShowerSampler`.
@@ -62,5 +63,6 @@ def load_sampler(
     Raises:
         BundleError: There is no such bundle, or it is damaged.
         ConfigError: A setting out of range.
+        CaloganError: It is in MLflow, which is not installed or fails.
     """
     return ShowerSampler(find_bundle(source), device=device, backend=backend, threads=threads, batch_size=batch_size)

@@ -76,7 +76,7 @@ def generate(
     passed on.
 
     Args:
-        bundle: A bundle's folder, or the name of a shipped bundle.
+        bundle: As `load_sampler`.
         inputs: Files as for `expand_files`; they need no energies.
         output: ROOT file to write; it appears when it is complete.
         seed: Seed of the noise, from 0 to 2**64 - 1.

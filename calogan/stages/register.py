@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from calogan.bundle import Bundle
 from calogan.config import Config
@@ -14,8 +15,12 @@ from calogan.stages.run import run_folder
 from calogan.stages.validate import report_inputs
 from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.document import Document, read_document, short
+from calogan.validation.summary import tally
 
-__all__ = ["Decision", "register_run"]
+__all__ = ["FIGURE", "KEY_FIGURES", "Decision", "register_run"]
+
+FIGURE = "calogan.figure."  # tag of a version: a figure of its report, by the name that follows
+KEY_FIGURES = ("low_level_auc", "high_level_auc", "fpd", "kpd")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Decision:
 def register_run(config: Config, reporter: Reporter, name: str | None = None) -> Decision:
     """Register the bundle of a run folder as champion if its report on the test showers passes; else do nothing.
 
+    The version is an MLflow model that holds the bundle and the report; verdict and key figures are among its tags.
+
     Args:
         config: Study whose run folder holds bundle and report.
         reporter: Told about what is registered.
@@ -51,18 +58,35 @@ def register_run(config: Config, reporter: Reporter, name: str | None = None) ->
             return Decision(None, in_the_way)
         record = open_record(config)
         reporter.message(f"registering bundle {bundle.info.id} of {config.run_dir}")
-        tags = {
-            "calogan.verdict": document.outcome.value,
-            "calogan.data_digest": document.inputs["data"],
-            "calogan.version": bundle.info.calogan_version,
-        }
-        chosen = name or f"calogan-{config.name}"
-        return Decision(register_bundle(record, bundle.path, bundle.info.id, chosen, tags))
+
+        def save(folder: Path) -> None:
+            from calogan.serving import save_model
+
+            save_model(bundle, folder, _report_folder(config))
+
+        tags = _tags(config, bundle, document)
+        return Decision(register_bundle(record, save, bundle.info.id, name or f"calogan-{config.name}", tags))
+
+
+def _tags(config: Config, bundle: Bundle, document: Document) -> dict[str, str]:
+    """What to remember of a version, besides the id of its bundle."""
+    return {
+        "calogan.study": config.name,
+        "calogan.verdict": document.outcome.value,
+        "calogan.verdict.tally": tally(document.criteria),
+        "calogan.data_digest": document.inputs["data"],
+        "calogan.version": bundle.info.calogan_version,
+        **{f"{FIGURE}{name}": f"{document.figures[name]:.6g}" for name in KEY_FIGURES if name in document.figures},
+    }
+
+
+def _report_folder(config: Config) -> Path:
+    return config.run_dir / "validation" / "test"
 
 
 def _fresh_report(config: Config, bundle: Bundle) -> Document:
     """The report on the test showers, which must be one of this very bundle and of these data and settings."""
-    folder = config.run_dir / "validation" / "test"
+    folder = _report_folder(config)
     document = read_document(folder)
     store = Store.open(config.run_dir / "prepared")
     wanted = report_inputs(config, "test", store, bundle.info.id)

@@ -25,6 +25,7 @@ from calogan.geometry import Geometry
 from calogan.metrics.binning import logarithmic_edges
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
+from calogan.remote import folder_name, is_remote
 from calogan.sampler import ShowerSampler, load_sampler
 from calogan.stages.report_folder import require_writable, reusable_report, write_weights
 from calogan.tracking import Tracker
@@ -62,10 +63,9 @@ def validate_run(
         split: Showers to compare with.
         reporter: Told about the progress.
         tracker: Gets the figures and the verdict.
-        bundle: Another bundle than that of the run folder, a folder or a shipped one's name; its report goes to
+        bundle: Another bundle than that of the run folder, as for `load_sampler`; its report goes to
             ``validation/<split>-<name>``, where the ``bundle`` of a run folder has that folder's name. It must not
-            have seen the showers: those of other files that are in the
-            same data have the same split everywhere.
+            have seen the showers: those of other files that are in the same data have the same split everywhere.
         force: Make the report again even if it is there.
 
     Raises:
@@ -127,6 +127,8 @@ def report_folder(config: Config, split: Split, bundle: str | None = None) -> Pa
     """Where the report on the bundle of a run folder, or on another one, goes; that is named by its run folder."""
     if bundle is None:
         return config.run_dir / "validation" / split
+    if is_remote(bundle):
+        return config.run_dir / "validation" / f"{split}-{folder_name(bundle)}"
     path = Path(bundle)
     own = path.absolute().parent.name if path.name in ("", ".", "bundle") else path.name
     return config.run_dir / "validation" / f"{split}-{own or 'bundle'}"

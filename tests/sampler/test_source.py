@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,9 +45,10 @@ def test_a_misspelt_name(shipped_bundle):
 
 
 @pytest.mark.parametrize("name", ["models:/calogan@champion", "runs:/0123/bundle"])
-def test_mlflow_is_downloaded_first(name):
-    with pytest.raises(BundleError, match=f"mlflow artifacts download -u {name}"):
-        load_sampler(name)
+def test_a_bundle_of_mlflow(make_bundle, monkeypatch, name):
+    bundle = make_bundle()
+    monkeypatch.setattr(source, "fetch_bundle", {name: bundle}.get)
+    assert load_sampler(name).version == load_sampler(Path(name)).version == bundle.info.id
 
 
 def test_a_folder_that_is_no_bundle(tmp_path):

@@ -21,6 +21,8 @@ from calogan.validation.document import Document
 
 mlflow = pytest.importorskip("mlflow")
 
+FIGURES = {"low_level_auc": 0.55123456, "low_level_auc_floor": 0.5, "fpd": 0.2, "linearity": 0.1}
+
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory, toy):
@@ -67,10 +69,11 @@ def report(study):
             Verdict("response", f"criterion {number}", *[0.1] * 7, Outcome(outcome), "note")
             for number, outcome in enumerate(outcomes)
         )
-        document = Document("t", {**inputs, **changed}, {}, 100, 100, 3e-4, criteria, (), {}, {})
+        document = Document("t", {**inputs, **changed}, {}, 100, 100, 3e-4, criteria, (), FIGURES, {})
         folder = study.run_dir / "validation" / "test"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(document.to_json())
+        (folder / "report.html").write_text("<html>")
 
     return write
 
@@ -88,6 +91,30 @@ def test_a_bundle_that_passes_becomes_the_champion(study, report):
     assert decision.in_the_way == ()
     assert decision.registration.uri == "models:/calogan-toy@champion"
     assert {name: str(aliases["champion"]) for name, aliases in _registered().items()} == {"calogan-toy": "1"}
+
+
+def test_a_version_is_a_model_with_its_report_and_tags(study, report):
+    report("pass", "pass")
+
+    register_run(study, SilentReporter())
+
+    client = mlflow.MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
+    version = client.get_model_version("calogan-toy", "1")
+    bundle = Bundle.load(study.run_dir / "bundle")
+    assert version.tags == {
+        "calogan.study": "toy",
+        "calogan.bundle": bundle.info.id,
+        "calogan.verdict": "pass",
+        "calogan.verdict.tally": "2 pass, 0 fail, 0 undecided",
+        "calogan.version": "0",
+        "calogan.data_digest": Store.open(study.run_dir / "prepared").digest,
+        "calogan.figure.low_level_auc": "0.551235",
+        "calogan.figure.fpd": "0.2",
+    }
+    folder = Path(version.source.removeprefix("file://"))
+    assert (folder / "MLmodel").is_file()
+    assert Bundle.load(folder / "artifacts" / "bundle").info == bundle.info
+    assert sorted(path.name for path in (folder / "validation").iterdir()) == ["report.html", "report.json"]
 
 
 def test_the_name_can_be_chosen(study, report):

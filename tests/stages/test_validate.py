@@ -176,6 +176,11 @@ def test_a_bundle_in_another_run_folder_is_named_by_that(run):
     assert report_folder(run, "validation", "ecal30-electron").name == "validation-ecal30-electron"
 
 
+def test_a_bundle_of_mlflow_is_named_by_its_model_or_run(run):
+    for name, folder in (("models:/wide@best", "wide@best"), ("models:/wide/3", "wide-3"), ("runs:/0f3a", "0f3a")):
+        assert report_folder(run, "test", name).name == f"test-{folder}"
+
+
 def test_a_study_without_a_bundle_has_to_be_trained(run):
     shutil.rmtree(run.run_dir / "bundle")
     with pytest.raises(StoreError, match="nothing has been trained there yet; run calogan train"):
