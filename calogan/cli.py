@@ -331,6 +331,27 @@ def generate(
     print(generation.output)
 
 
+@app.command()
+def export(
+    bundle: Annotated[str, typer.Option(help="Folder of a bundle, or the name of a shipped one.")],
+    onnx: Annotated[Path | None, typer.Option(help="ONNX graph to write, for ONNX Runtime.")] = None,
+    pt2: Annotated[Path | None, typer.Option(help="Archive of torch.export to write.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a bundle's generator as one file for other programs, compared with the generator before it appears.
+
+    Load an archive of torch.export only if you trust who made it: `torch.export.load` may run code that is in it.
+
+    Example: `calogan export --bundle ecal30-electron --onnx ecal30.onnx`
+    """
+    from calogan.progress import make_reporter
+    from calogan.stages.export import export as export_generator
+    from calogan.terminal import print_parity
+
+    print_parity(export_generator(bundle, onnx, pt2, overwrite=overwrite, reporter=make_reporter(quiet=quiet)))
+
+
 def _overrides(set_: list[str] | None, full: bool, protocol: Protocol | None, weights: bool) -> list[str]:
     wanted = {"full": full, "protocol": protocol.value if protocol else "", "weights": weights}
     return [*(set_ or ()), *(f"validation.{name}={value}" for name, value in wanted.items() if value)]

@@ -17,7 +17,9 @@ import calogan
 from calogan.cli import app
 from calogan.config import load_config
 from calogan.errors import BundleError, StoreError, TrainingInterrupted
+from calogan.export import Parity
 from calogan.registry import Registration
+from calogan.stages.export import Exported
 from calogan.stages.models import Models
 from calogan.stages.register import Decision
 from calogan.validation.criteria import Outcome, Verdict
@@ -74,7 +76,7 @@ def calogan_says(*arguments):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "prepare", "train", "validate", "compare", "register", "models", "generate"]
+    "command", ["run", "prepare", "train", "validate", "compare", "register", "models", "generate", "export"]
 )
 def test_every_command_has_help_with_an_example(command):
     done = calogan_says(command, "--help")
@@ -211,6 +213,8 @@ def test_a_bug_keeps_its_traceback(stage):
         (["validate", "--reference", "a.root", "--out", "report"], "--generated, --config missing"),
         (["validate", DEMO, "--reference", "a.root"], "not both"),
         (["validate", "--bundle", "ecal30-electron"], "--bundle needs CONFIG"),
+        (["export", "--bundle", "ecal30-electron"], "name a file to write, with --onnx, --pt2 or both"),
+        (["export", "--bundle", "ecal30-muon", "--onnx", "e.onnx"], "did you mean 'ecal30-electron'"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(arguments, text):
@@ -256,6 +260,17 @@ def test_validate_compares_two_files(stage):
     assert validate.named == {"split": "test", "force": True}
     assert (reference, generated, out) == ("calogan://a.root", "https://b.root", Path("report"))
     assert config.threshold == 0.001
+
+
+def test_export_prints_what_was_compared(stage):
+    parity = Parity(showers=17, cells=15300, difference=2.5e-7, apart=0, flipped=1)
+    export = stage("calogan.stages.export.export", [Exported(Path("e.onnx"), (parity,))])
+    done = calogan_says("export", "--bundle", "b", "--onnx", "e.onnx", "--overwrite")
+    assert done.exit_code == 0
+    assert export.arguments == ("b", Path("e.onnx"), None)
+    assert export.named["overwrite"]
+    row = next(line for line in done.stdout.splitlines() if "e.onnx" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["e.onnx", "17", "15300", "2.5e-07", "0", "1"]
 
 
 @pytest.fixture
