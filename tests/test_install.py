@@ -20,7 +20,7 @@ import numpy as np
 from calogan import load_sampler
 found = {name for name in ("torch", "mlflow", "matplotlib", "scipy", "sklearn") if importlib.util.find_spec(name)}
 assert not found, f"the base install brings {found}"
-showers = load_sampler("ecal30-electron").sample(1.0, -2.0, np.linspace(5, 60, 50), 3.0, 4.0, seed=7)
+showers = load_sampler("ecal30-electron").sample(0.2, -0.5, np.linspace(5, 60, 50), 3.0, 4.0, seed=7)
 np.save(sys.argv[1], showers.cell_energy)
 showers.to_root(sys.argv[2], layout="hits")
 assert len(showers.to_awkward()) == 50
@@ -60,7 +60,7 @@ def test_the_base_install_makes_the_same_showers_without_torch(base_install, tmp
     )
     assert done.returncode == 0, done.stderr
     expected = load_sampler("ecal30-electron", backend="torch", device="cpu").sample(
-        1.0, -2.0, np.linspace(5, 60, 50), 3.0, 4.0, seed=7
+        0.2, -0.5, np.linspace(5, 60, 50), 3.0, 4.0, seed=7
     )
     np.testing.assert_allclose(np.load(tmp_path / "cells.npy"), expected.cell_energy, rtol=2e-5)
     assert (tmp_path / "showers.root").stat().st_size > 1000
