@@ -183,7 +183,8 @@ def _fill(job: Job, folder: WorkFolder, workers: int, reporter: Reporter) -> Non
             task.advance(entries, f"{left_out} {where}" if left_out else "")
 
         make_parts(job, missing, folder, workers, advance, finish)
-    with reporter.task("merge", job.entries, job.unit) as task:
+    made = sum(done.values(), Tally())
+    with reporter.task("merge", made.showers if job.left is None else job.entries, job.unit) as task:
         merge_files(
             [folder.part(part) for part in parts],
             folder.merged,
@@ -192,7 +193,7 @@ def _fill(job: Job, folder: WorkFolder, workers: int, reporter: Reporter) -> Non
             provenance=job.provenance,
             advance=task.advance,
         )
-    folder.finish(parts, sum(done.values(), Tally()))
+    folder.finish(parts, made)
 
 
 def _check_options(**options: int) -> None:

@@ -56,7 +56,7 @@ class Production:
         assert list(first) == list(second)
         for branch, values in first.items():
             assert values.type == second[branch].type
-            assert ak.array_equal(values, second[branch]), branch
+            assert ak.array_equal(values, second[branch], equal_nan=True), branch
 
     @property
     def names(self):
