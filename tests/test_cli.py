@@ -390,15 +390,30 @@ def test_register_takes_the_options_of_validate(stage):
 
 
 def test_generate_passes_its_options_on_and_says_what_was_written(stage):
-    written = SimpleNamespace(showers=9, outside=1, output=Path("o.root"))
+    written = SimpleNamespace(showers=9, outside=1, output=Path("o.root"), events=None)
     generate = stage("calogan.stages.generate.generate", written)
-    options = [*GENERATE, "--layout", "hits", "--rntuple"]
+    options = [*GENERATE, "--layout", "hits", "--layout", "dense", "--rntuple", "--pdg", "-11", "--workers", "3"]
     done = calogan_says("generate", *options, "--branch", "px=p_x", "--branch", "event=", "--outside", "raise")
     assert (done.exit_code, done.stdout) == (0, "9 showers, 1 particles outside the domain\no.root\n")
     assert generate.arguments == ("b", ["i.root"], Path("o.root"))
-    chosen = {"seed": 7, "layout": "hits", "rntuple": True, "outside": "raise", "key": "event", "batch_size": 1000}
+    chosen = {"seed": 7, "layout": ["hits", "dense"], "rntuple": True, "outside": "raise", "key": "event"}
+    chosen |= {"batch_size": 1000, "pdg": [-11], "workers": 3, "part_showers": 100_000, "overlay": False}
     assert {name: generate.named[name] for name in chosen} == chosen
     assert generate.named["input_branches"] == {"px": "p_x", "event": None}
+
+
+def test_generate_says_what_an_overlay_holds(stage):
+    written = SimpleNamespace(showers=9, outside=4, output=Path("o.root"), events=3)
+    generate = stage("calogan.stages.generate.generate", written)
+    done = calogan_says("generate", *GENERATE, "--overlay")
+    assert (done.exit_code, done.stdout) == (0, "3 events, 9 showers, 4 particles left\no.root\n")
+    assert generate.named["overlay"]
+
+
+def test_an_interrupted_generation_goes_on(stage):
+    stage("calogan.stages.generate.generate", KeyboardInterrupt())
+    done = calogan_says("generate", *GENERATE)
+    assert (done.exit_code, done.stderr) == (130, "interrupted: the same command goes on from what is there\n")
 
 
 def test_the_installed_program_refuses_in_one_line(tmp_path):
