@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calogan.data.hits import Hits
 from calogan.data.showers import Showers
+from calogan.errors import SchemaError
 
 if TYPE_CHECKING:
     from calogan.data.schema import Layout, Schema
@@ -30,6 +31,8 @@ class GeneratedShowers(Showers):
         counts: Particles in each event, int64, shape ``(events,)``; none for one particle an event.
         schema: Names and units of the files that the surrogate was trained on.
         provenance: What made the showers, written into files.
+        weight: Density ratios of full simulation to surrogate, about 1 in the mean, float32, shape ``(showers,)``;
+            none if they were not asked for.
     """
 
     seed: int
@@ -37,6 +40,7 @@ class GeneratedShowers(Showers):
     counts: NDArray[np.int64] | None
     schema: Schema
     provenance: Mapping[str, str]
+    weight: NDArray[np.float32] | None = None
 
     def __getitem__(self, index: slice | NDArray[np.int64] | NDArray[np.bool_]) -> GeneratedShowers:
         """Some of the showers; which event they belong to is kept in `shower_id`, the ragged structure is not."""
@@ -49,6 +53,7 @@ class GeneratedShowers(Showers):
             pdg=self.pdg[index],
             particle=particle,
             counts=None,
+            weight=None if self.weight is None else self.weight[index],
         )
 
     @property
@@ -64,14 +69,15 @@ class GeneratedShowers(Showers):
         """Showers as records, in the structure of the arguments (events of particles where those were ragged).
 
         Returns:
-            Records with shower_id, px, py, pz [GeV], x, y [mm], total_energy [GeV] and hits, which are the cells that
-            saw energy: layer, row, column, energy [GeV].
+            Records with shower_id, px, py, pz [GeV], x, y [mm], total_energy [GeV], weight if there are weights, and
+            hits, which are the cells that saw energy: layer, row, column, energy [GeV].
         """
         columns = dict(zip(("px", "py", "pz", "x", "y"), self.incident.T, strict=True))
         fields = {
             "shower_id": self.shower_id,
             **columns,
             "total_energy": self.total_energy,
+            **({} if self.weight is None else {"weight": self.weight}),
             "hits": self.hits().to_awkward(),
         }
         records = ak.zip(fields, depth_limit=1)
@@ -86,9 +92,18 @@ class GeneratedShowers(Showers):
             path: File to write; it appears when it is complete.
             layout: ``"dense"`` or ``"hits"`` instead of the training data's.
             tree: Name of the tree instead of the training data's.
+
+        Raises:
+            SchemaError: The showers have weights, for which the full simulation's files have no branch.
         """
         from calogan.data.root import ShowerWriter
 
+        if self.weight is not None:
+            msg = (
+                f"{path}: files as of the full simulation have no branch for weights; write "
+                "dataclasses.replace(showers, weight=None), and keep showers.weight beside it"
+            )
+            raise SchemaError(msg)
         provenance = {**self.provenance, "seed": str(self.seed)}
         with ShowerWriter(path, self.schema, self.geometry, layout=layout, tree=tree, provenance=provenance) as writer:
             writer.extend(self)

@@ -19,6 +19,7 @@ from calogan.physics.kinematics import Domain
 from calogan.sampler.generated import GeneratedShowers
 from calogan.sampler.network import Network, load_network
 from calogan.sampler.request import Outside, Request, admit, choose_seed, make_request
+from calogan.sampler.weigher import OnnxWeigher, load_weigher
 
 __all__ = ["ShowerSampler"]
 
@@ -45,6 +46,7 @@ class ShowerSampler:
         self.bundle = bundle
         self._device, self._threads, self._batch_size = device, threads, batch_size
         self._loaded: tuple[int, Network] | None = None
+        self._weighing: tuple[int, OnnxWeigher] | None = None
 
     @property
     def domain(self) -> Domain:
@@ -97,6 +99,7 @@ class ShowerSampler:
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
+        weights: bool = False,
     ) -> GeneratedShowers:
         """Make showers.
 
@@ -116,6 +119,8 @@ class ShowerSampler:
                 numbers; by default 0, 1, 2, ...
             outside: What to do with particles outside `domain`: ``"raise"``, ``"warn"`` and go on, or ``"clip"`` to
                 its edge (the result's `incident` is what was used); those with pz <= 0 are refused always.
+            weights: Whether each shower gets a weight, the density ratio of full simulation to surrogate as
+                `calogan weigh` learnt it; of mean 1 over the particles that it was learnt from.
 
         Returns:
             The showers.
@@ -124,9 +129,10 @@ class ShowerSampler:
             DomainError: A particle outside the domain, or a NaN.
             ShapeError: Arguments that do not go together, or an entry point that is missing or not expected.
             ConfigError: A seed out of range or an unknown `outside`.
+            BundleError: Weights of a bundle that cannot give any.
         """
         request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
-        return self._make(request, choose_seed(seed))
+        return self._make(request, choose_seed(seed), self.weigher if weights else None)
 
     def sample_iter(
         self,
@@ -139,6 +145,7 @@ class ShowerSampler:
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
+        weights: bool = False,
         chunk: int = 10_000,
     ) -> Iterator[GeneratedShowers]:
         """Make showers in pieces, for more of them than memory holds; the arguments are checked as a whole first.
@@ -152,14 +159,15 @@ class ShowerSampler:
             seed: As `sample`.
             shower_id: As `sample`.
             outside: As `sample`.
+            weights: As `sample`.
             chunk: Showers in a piece, or events where they hold many.
 
         Returns:
             The same showers as from `sample`, one piece after the other.
         """
         request = admit(self._request(px, py, pz, x, y, shower_id), self.domain, outside)
-        seed = choose_seed(seed)
-        return (self._make(piece, seed) for piece in request.chunks(chunk))
+        seed, weigher = choose_seed(seed), self.weigher if weights else None
+        return (self._make(piece, seed, weigher) for piece in request.chunks(chunk))
 
     def cell_energy(
         self,
@@ -195,6 +203,17 @@ class ShowerSampler:
             self._loaded = os.getpid(), load_network(self.bundle, self._device, self._threads)
         return self._loaded[1]
 
+    @property
+    def weigher(self) -> OnnxWeigher:
+        """What gives the showers' weights in this process, started when it is first asked for.
+
+        Raises:
+            BundleError: The bundle has none, or it is damaged or for other cells.
+        """
+        if self._weighing is None or self._weighing[0] != os.getpid():
+            self._weighing = os.getpid(), load_weigher(self.bundle, self._threads)
+        return self._weighing[1]
+
     def _request(self, px: Any, py: Any, pz: Any, x: Any, y: Any, shower_id: Any) -> Request:
         given = [name for name, value in (("x", x), ("y", y)) if value is not None]
         if "entry_point" not in self.condition:
@@ -208,18 +227,20 @@ class ShowerSampler:
             raise ShapeError(msg)
         return make_request((px, py, pz), (x, y), shower_id)
 
-    def _make(self, request: Request, seed: int) -> GeneratedShowers:
+    def _make(self, request: Request, seed: int, weigher: OnnxWeigher | None) -> GeneratedShowers:
+        cells = self.cell_energy(request.incident, seed, request.shower_id, request.particle)
         return GeneratedShowers(
             geometry=self.geometry,
             event=request.shower_id,
             incident=request.incident,
-            cell_energy=self.cell_energy(request.incident, seed, request.shower_id, request.particle),
+            cell_energy=cells,
             pdg=np.full(len(request), self.only_pdg, dtype=np.int32),
             seed=seed,
             particle=request.particle,
             counts=request.counts,
             schema=self.bundle.info.schema,
             provenance={"bundle": self.version, "calogan": calogan.__version__},
+            weight=None if weigher is None else weigher(request.incident, cells),
         )
 
     def __getstate__(self) -> dict[str, Any]:
