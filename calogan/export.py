@@ -135,7 +135,7 @@ def _serialise(
 
 
 def _sigmoid(x: Any) -> Any:
-    """In elementary operations: ONNX Runtime's own is a little off where it is nearly 0, as in hundreds of dark cells."""
+    """In elementary operations: ONNX Runtime's own is a little off near 0, where hundreds of dark cells are."""
     from onnxscript import opset18 as op
 
     return op.Reciprocal(op.Add(op.Exp(op.Neg(x)), op.CastLike(op.Constant(value_float=1.0), x)))

@@ -19,6 +19,7 @@ from calogan.data.store import Store
 from calogan.errors import BundleError, ConfigError, DataError, MissingDependencyError
 from calogan.export import can_export, export_weigher
 from calogan.metrics.labelled import LabelledFeatures
+from calogan.metrics.metric import Estimate, Metric
 from calogan.progress import Reporter
 from calogan.sampler import ShowerSampler, builtin_bundles
 from calogan.sampler.weigher import OnnxWeigher
@@ -39,6 +40,7 @@ FITTED = 10_000
 """Reference showers, at most, that the features are standardised by, spread evenly."""
 TOLERANCE = 1e-3
 """Largest relative difference of a weight between torch and ONNX Runtime."""
+_AREAS = ("high_level_auc", "own_auc")
 
 
 def weigh(config: Config, reporter: Reporter, *, bundle: str | None = None, force: bool = False) -> Bundle:
@@ -90,9 +92,6 @@ def summary(weigher: Mapping[str, Any]) -> tuple[str, ...]:
         f"AUC of the score that the weights come from: {before[1]} without, {after[1]} with weights",
         f"mean separation power above its floor: {separation} with weights",
     )
-
-
-_AREAS = ("high_level_auc", "own_auc")
 
 
 def _learn(config: Config, store: Store, sampler: ShowerSampler, made: dict[str, Any], reporter: Reporter) -> Bundle:
@@ -165,11 +164,6 @@ def _checked_weights(
 
 
 def _figures(fitted: FittedWeigher, study: BundleWeightStudy, samples: Samples) -> dict[str, Any]:
-    pairs = ((study.high.before, study.high.after), (fitted.before, fitted.after))
-    areas = {
-        name: {when: [one.value, one.error] for when, one in zip(("before", "after"), pair, strict=True)}
-        for name, pair in zip(_AREAS, pairs, strict=True)
-    }
     return {
         "validation_showers": len(samples.generated),
         "limit": fitted.ratio.limit,
@@ -177,7 +171,12 @@ def _figures(fitted: FittedWeigher, study: BundleWeightStudy, samples: Samples) 
         "mean_ratio": fitted.ratio.mean_ratio,
         "mean": fitted.ratio.mean,
         "effective_fraction": study.effective / study.n_generated,
-        **areas,
+        _AREAS[0]: {"before": _pair(study.high.before), "after": _pair(study.high.after)},
+        _AREAS[1]: {"before": _pair(fitted.before), "after": _pair(fitted.after)},
         "mean_separation_excess": list(study.mean_excess),
         "torch": torch.__version__,
     }
+
+
+def _pair(found: Estimate | Metric) -> list[float]:
+    return [found.value, found.error]

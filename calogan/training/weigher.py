@@ -17,6 +17,7 @@ from calogan.metrics.network import NetworkSettings, TrainedNetwork, fit_network
 from calogan.metrics.weighting import DensityRatio, density_ratio
 from calogan.models.features import ShowerFeatures
 from calogan.models.generator import Generator
+from calogan.physics.kinematics import momentum
 
 __all__ = ["FittedWeigher", "Weigher", "WeigherFeatures", "fit_weigher"]
 
@@ -26,17 +27,23 @@ CHUNK = 2048
 
 
 class WeigherFeatures(nn.Module):
-    """What the network sees of a shower: its particle in the local frame, and the critic's physics features.
+    r"""What the network sees of a shower.
+
+    Its particle in the local frame; :math:`\ln((E + s) / |p|)` of each layer and of all, with the scale s of faint
+    cells; and the physics features of the critic, which empty layers, where there are some, make coarse.
 
     Args:
         geometry: Cells of a shower.
-        generator: Whose frame and threshold are used.
+        generator: Whose frame, threshold and scale are used.
     """
+
+    membership: Tensor
 
     def __init__(self, geometry: Geometry, generator: Generator) -> None:
         super().__init__()
         self.frame, self.transform = generator.frame, generator.transform
         self.physics = ShowerFeatures(geometry, generator.frame)
+        self.register_buffer("membership", generator.membership, persistent=False)
 
     @torch.no_grad()
     def fit_scale(self, incident: NDArray[np.float32], cell_energy: NDArray[np.float32]) -> None:
@@ -51,7 +58,10 @@ class WeigherFeatures(nn.Module):
             cell_energy: Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
         u, above, particle = self._local(incident, cell_energy)
-        return torch.cat([particle, self.physics(u, above, particle)], dim=1)
+        layer = cell_energy @ self.membership
+        energy = torch.cat([layer, layer.sum(dim=1, keepdim=True)], dim=1) + self.transform.scale
+        response = torch.log(energy / momentum(incident).unsqueeze(1))
+        return torch.cat([particle, response, self.physics(u, above, particle)], dim=1)
 
     @torch.no_grad()
     def of(self, incident: NDArray[np.float32], cell_energy: NDArray[np.float32]) -> NDArray[np.float32]:
