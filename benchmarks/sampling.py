@@ -85,6 +85,13 @@ def measure(sampler: ShowerSampler, batch: int) -> tuple[float, float, float]:
     )
 
 
+def weights_time(sampler: ShowerSampler, count: int = 1000) -> float:
+    """Microseconds a shower of its weight."""
+    incident = incident_particles(sampler, count)
+    cells = sampler.cell_energy(incident, 7, np.arange(count))
+    return best_time(lambda: sampler.weigher(incident, cells)) / count * 1e6
+
+
 def geant4_time() -> float:
     """Mean time of the full simulation [us] a shower in the shipped files."""
     folder = Path(calogan.__file__).parent / "resources" / "showers" / "ecal30_electron"
@@ -108,6 +115,8 @@ def main() -> None:
     print(
         f"noise without keys, NumPy's standard_normal: {unkeyed_time(sampler.bundle.info.noise_size):.1f} us a shower"
     )
+    if sampler.bundle.weigher_path is not None:
+        print(f"weights, where they are wanted: {weights_time(sampler):.1f} us a shower")
     print(f"Geant4: {full / 1e3:.1f} ms a shower, mean of sim_time_ms in the shipped files, taken on a busy machine")
 
 

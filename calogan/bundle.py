@@ -29,6 +29,7 @@ __all__ = ["Bundle", "BundleInfo", "write_atomically", "write_bundle"]
 
 FORMAT = 1
 DESCRIPTION, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", "generator.onnx"
+WEIGHER = "weigher.onnx"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class BundleInfo:
         provenance: Configuration and data hashes, seed, steps.
         files: SHA-256 of each file.
         validation: Verdicts and figures of the report on test showers, None before validation.
+        weigher: What the weights of its showers were learnt from and what they are worth; None if it has none.
     """
 
     id: str
@@ -62,10 +64,11 @@ class BundleInfo:
     provenance: dict[str, Any]
     files: dict[str, str]
     validation: dict[str, Any] | None = None
+    weigher: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {
+        values = {
             "format": FORMAT,
             "id": self.id,
             "calogan_version": self.calogan_version,
@@ -80,6 +83,7 @@ class BundleInfo:
             "geometry": self.geometry.to_dict(),
             "files": self.files,
         }
+        return values if self.weigher is None else values | {"weigher": self.weigher}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -102,6 +106,7 @@ class BundleInfo:
         }
         return cls(
             **plain,
+            weigher=values.get("weigher"),
             condition=tuple(values["condition"]),
             geometry=Geometry.from_dict(values["geometry"]),
             domain=Domain.from_dict(values["domain"]),
@@ -152,6 +157,11 @@ class Bundle:
         """The generator as an ONNX graph, or None where it was not exported."""
         return self.path / GRAPH if GRAPH in self.info.files else None
 
+    @property
+    def weigher_path(self) -> Path | None:
+        """The graph that gives the showers' weights, or None where there is none."""
+        return self.path / WEIGHER if WEIGHER in self.info.files else None
+
     def load_generator(self) -> Generator:
         """The generator in torch, on the CPU, ready to be evaluated.
 
@@ -182,6 +192,31 @@ class Bundle:
         """The same bundle with a validation summary, written into its description."""
         info = replace(self.info, validation=dict(summary))
         write_atomically(self.path / DESCRIPTION, _to_json(info.to_dict()))
+        return replace(self, info=info)
+
+    def with_weigher(self, graph: bytes, description: Mapping[str, Any]) -> Self:
+        """The same bundle, with the same id, and a graph that weighs its showers; one that is there is replaced.
+
+        At any instant the folder is a bundle: with the former graph, without one, or with the new one.
+
+        Args:
+            graph: Serialised ONNX graph.
+            description: What it was learnt from and what it is worth, as plain values.
+
+        Raises:
+            BundleError: The folder cannot be written.
+        """
+        files = {name: digest for name, digest in self.info.files.items() if name != WEIGHER}
+        without = replace(self.info, files=files, weigher=None)
+        info = replace(without, files=files | {WEIGHER: hashlib.sha256(graph).hexdigest()}, weigher=dict(description))
+        try:
+            if self.weigher_path is not None:
+                write_atomically(self.path / DESCRIPTION, _to_json(without.to_dict()))
+            write_atomically(self.path / WEIGHER, graph)
+            write_atomically(self.path / DESCRIPTION, _to_json(info.to_dict()))
+        except OSError as error:
+            msg = f"{self.path}: cannot be written: {error.strerror or error}; copy the bundle and give the copy"
+            raise BundleError(msg) from error
         return replace(self, info=info)
 
 
@@ -222,7 +257,7 @@ def write_bundle(
 
 def _check_files(path: Path, files: Mapping[str, str]) -> None:
     for name, digest in files.items():
-        if name not in {WEIGHTS, GRAPH}:
+        if name not in {WEIGHTS, GRAPH, WEIGHER}:
             msg = f"{path / DESCRIPTION}: names an unknown file {name!r}"
             raise BundleError(msg)
         file = path / name

@@ -217,6 +217,32 @@ def validate(
 
 
 @app.command()
+def weigh(
+    config: Study,
+    bundle: Annotated[str | None, typer.Option(help="Folder of another bundle than the trained one.")] = None,
+    set_: Overrides = None,
+    force: Annotated[bool, typer.Option("--force", help="Learn again even if the bundle has weights.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn weights that turn a bundle's showers towards the full simulation, and keep them in the bundle.
+
+    They are learnt from the prepared training showers and judged on the validation showers; `sampler.sample(...,
+    weights=True)` gives them.
+
+    Example: `calogan weigh configs/demo.yaml`
+    """
+    from calogan.config import load_config
+    from calogan.progress import make_reporter
+    from calogan.stages.weigh import summary
+    from calogan.stages.weigh import weigh as learn_weights
+
+    weighed = learn_weights(load_config(config, set_ or ()), make_reporter(quiet=quiet), bundle=bundle, force=force)
+    for line in summary(weighed.info.weigher or {}):
+        print(line)
+    print(weighed.weigher_path)
+
+
+@app.command()
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A", help="Folder of a report, or its report.json.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="The report to compare it with.")],

@@ -1,4 +1,4 @@
-"""The generator as a program of its own, ONNX or torch.export: preprocessing and threshold inside, noise an input."""
+"""The generator and the weigher as programs of their own: preprocessing and threshold inside, noise an input."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from calogan.bundle import BundleInfo
 from calogan.errors import BundleError
 from calogan.models.generator import Generator
 from calogan.noise import standard_normal
+from calogan.training.weigher import Weigher
 
 __all__ = [
     "Parity",
@@ -29,6 +32,7 @@ __all__ = [
     "describe",
     "export_onnx",
     "export_pt2",
+    "export_weigher",
     "load_pt2",
 ]
 
@@ -44,6 +48,8 @@ _AT_THRESHOLD = 1e-4
 """Relative distance from the threshold within which a cell may be lit or dark by rounding."""
 _FEW = 1e-5
 """Part of all cells that may differ."""
+_PARTICLE = torch.tensor([[0.1, 0.1, 10.0, 0.0, 0.0]])
+"""Any particle, to trace with."""
 _INPUTS, _OUTPUTS = ("incident", "noise"), ("cell_energy",)
 
 
@@ -113,25 +119,25 @@ def export_onnx(generator: Generator, metadata: Mapping[str, str] | None = None)
     Returns:
         The serialised ONNX model.
     """
-    import onnx
+    return _serialise(generator, _example(generator), _OUTPUTS, metadata)
 
-    example, shapes = _example(generator)
-    with _quiet("torch.onnx", "onnxscript"):
-        program = torch.onnx.export(
-            generator.eval(),
-            example,
-            input_names=_INPUTS,
-            output_names=_OUTPUTS,
-            dynamic_shapes=shapes,
-            dynamo=True,
-            verbose=False,
-        )
-    assert program is not None, "the dynamo exporter returns its program"
-    model = program.model_proto
-    for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info, model.graph):
-        del part.metadata_props[:]  # where each was traced: paths of this machine
-    onnx.helper.set_model_props(model, dict(metadata or {}))
-    return bytes(model.SerializeToString())
+
+def export_weigher(weigher: Weigher, cells: int) -> bytes:
+    """Serialise a weigher for ONNX Runtime.
+
+    The graph takes `incident` (showers, 5) [GeV, mm] and `cell_energy` (showers, cells) [GeV], both float32, and gives
+    `weight` (showers,).
+
+    Args:
+        weigher: The weigher, on the CPU.
+        cells: Cells of a shower.
+
+    Returns:
+        The serialised ONNX model.
+    """
+    operations = {torch.ops.aten.sigmoid.default: _sigmoid}
+    inputs = {"incident": _PARTICLE.repeat(2, 1), "cell_energy": torch.zeros(2, cells)}
+    return _serialise(weigher, inputs, ["weight"], operations=operations)
 
 
 def export_pt2(generator: Generator, metadata: Mapping[str, str] | None = None) -> bytes:
@@ -144,10 +150,12 @@ def export_pt2(generator: Generator, metadata: Mapping[str, str] | None = None) 
     Returns:
         The archive.
     """
-    example, shapes = _example(generator)
+    example, batch = _example(generator), torch.export.Dim("showers")
     archive = io.BytesIO()
     with _quiet("torch.export"):
-        program = torch.export.export(generator.eval(), example, dynamic_shapes=shapes)
+        program = torch.export.export(
+            generator.eval(), tuple(example.values()), dynamic_shapes={name: {0: batch} for name in example}
+        )
         for node in program.graph.nodes:
             node.meta = {key: value for key, value in node.meta.items() if key not in _TRACES}
         torch.export.save(program, archive, extra_files={METADATA: json.dumps(dict(metadata or {}))})
@@ -170,12 +178,9 @@ def load_pt2(archive: bytes) -> Program:
     return run
 
 
-def _example(generator: Generator) -> tuple[tuple[torch.Tensor, torch.Tensor], dict[str, dict[int, object]]]:
-    """Inputs to trace a generator with, and which of their sizes are free."""
-    count = 2
-    incident = torch.tensor([[0.1, 0.1, 10.0, 0.0, 0.0]]).repeat(count, 1)
-    batch = torch.export.Dim("showers")
-    return (incident, torch.zeros(count, generator.noise_size)), {name: {0: batch} for name in _INPUTS}
+def _example(generator: Generator) -> dict[str, Tensor]:
+    """Inputs to trace a generator with."""
+    return dict(zip(_INPUTS, (_PARTICLE.repeat(2, 1), torch.zeros(2, generator.noise_size)), strict=True))
 
 
 @contextmanager
@@ -257,3 +262,40 @@ def _run_onnx(graph: bytes, incident: NDArray[np.float32], noise: NDArray[np.flo
         msg = f"ONNX Runtime cannot run the exported graph: {' '.join(str(error).split())[:300]}"
         raise BundleError(msg) from error
     return cells
+
+
+def _serialise(
+    module: nn.Module,
+    inputs: dict[str, Tensor],
+    outputs: Sequence[str],
+    metadata: Mapping[str, str] | None = None,
+    operations: dict[Any, Any] | None = None,
+) -> bytes:
+    """ONNX model of a function of arrays with a row a shower, named by their keys."""
+    import onnx
+
+    batch = torch.export.Dim("showers")
+    with _quiet("torch.onnx", "onnxscript"):
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes={name: {0: batch} for name in inputs},
+            custom_translation_table=operations,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None, "the dynamo exporter returns its program"
+    model = program.model_proto
+    for part in (*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info, model.graph):
+        del part.metadata_props[:]  # where each was traced: paths of this machine
+    onnx.helper.set_model_props(model, dict(metadata or {}))
+    return bytes(model.SerializeToString())
+
+
+def _sigmoid(x: Any) -> Any:
+    """In elementary operations: ONNX Runtime's own is a little off near 0, where hundreds of dark cells are."""
+    from onnxscript import opset18 as op
+
+    return op.Reciprocal(op.Add(op.Exp(op.Neg(x)), op.CastLike(op.Constant(value_float=1.0), x)))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import calogan
+from calogan import bundle as bundle_module
 from calogan.bundle import Bundle, BundleInfo, write_bundle
 from calogan.config import DenseSource
 from calogan.data.schema import Schema
@@ -84,6 +85,58 @@ def test_validation_summary_is_kept_and_leaves_the_identity(bundle):
     assert again.info.id == bundle.info.id
 
 
+def test_weigher_is_kept_and_leaves_the_identity(bundle):
+    weighed = bundle.with_validation({"passed": True}).with_weigher(b"weights", {"limit": 2.5})
+    again = Bundle.load(bundle.path)
+    assert again == weighed
+    assert again.info.id == bundle.info.id
+    assert again.info.weigher == {"limit": 2.5}
+    assert again.info.validation == {"passed": True}
+    assert again.weigher_path.read_bytes() == b"weights"
+    assert again.with_validation({}).info.weigher == {"limit": 2.5}
+    assert bundle.weigher_path is None
+    assert "weigher" not in bundle.info.to_dict()
+    replaced = again.with_weigher(b"others", {"limit": 3.0})
+    assert Bundle.load(bundle.path) == replaced
+    assert replaced.weigher_path.read_bytes() == b"others"
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_weigher_that_is_killed_while_it_is_replaced_leaves_a_bundle(bundle, monkeypatch, writes):
+    former = bundle.with_weigher(b"former", {"limit": 1.0})
+    write, done = bundle_module.write_atomically, []
+
+    def killed(path, content):
+        if len(done) == writes:
+            raise KeyboardInterrupt
+        done.append(path.name)
+        write(path, content)
+
+    monkeypatch.setattr(bundle_module, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        former.with_weigher(b"new", {"limit": 2.0})
+    found = Bundle.load(bundle.path)
+    assert found.info.id == bundle.info.id
+    assert found.info == (former if writes == 0 else bundle).info
+
+
+def test_a_bundle_that_cannot_be_written_gets_no_weigher(bundle, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(bundle_module, "write_atomically", full)
+    with pytest.raises(BundleError, match=r"bundle: cannot be written: No space left on device; copy the bundle"):
+        bundle.with_weigher(b"weights", {})
+    assert Bundle.load(bundle.path) == bundle
+
+
+def test_training_again_leaves_no_weigher_of_other_weights(bundle):
+    bundle.with_weigher(b"weights", {"limit": 2.5})
+    again = make_bundle(bundle.path)
+    assert again.weigher_path is None
+    assert not (bundle.path / "weigher.onnx").exists()
+
+
 def rewrite(bundle, **changes):
     description = bundle.path / "bundle.json"
     description.write_text(json.dumps(json.loads(description.read_text()) | changes))
@@ -105,6 +158,8 @@ def damage_weights(bundle):
         (lambda bundle: rewrite(bundle, format=99), "format 99"),
         (lambda bundle: rewrite(bundle, geometry={}), "damaged"),
         (lambda bundle: rewrite(bundle, files={"../../etc/passwd": "0"}), "unknown file"),
+        (lambda bundle: bundle.with_weigher(b"w", {}).weigher_path.write_bytes(b"v"), "weigher.onnx: damaged"),
+        (lambda bundle: bundle.with_weigher(b"w", {}).weigher_path.unlink(), "weigher.onnx is missing"),
     ],
 )
 def test_damage_is_named_in_one_line(bundle, damage, message):

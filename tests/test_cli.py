@@ -77,7 +77,8 @@ def calogan_says(*arguments):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "prepare", "train", "validate", "compare", "register", "models", "generate", "export"]
+    "command",
+    ["run", "prepare", "train", "validate", "weigh", "compare", "register", "models", "generate", "export"],
 )
 def test_every_command_has_help_with_an_example(command):
     done = calogan_says(command, "--help")
@@ -159,7 +160,7 @@ def test_an_optional_library_that_is_not_installed_is_named(stage, name, stays):
 
 
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("command", ["train", "validate"])
+@pytest.mark.parametrize("command", ["train", "validate", "weigh"])
 def test_the_base_install_says_what_a_stage_needs(tmp_path, command):
     blocked = (
         "import sys; sys.modules |= dict.fromkeys(('torch', 'scipy', 'sklearn', 'matplotlib', 'jinja2', 'mlflow'))"
@@ -272,6 +273,24 @@ def test_export_prints_what_was_compared(stage):
     assert export.named["overwrite"]
     row = next(line for line in done.stdout.splitlines() if "e.onnx" in line)
     assert [cell.strip() for cell in row.strip("│").split("│")] == ["e.onnx", "17", "15300", "2.5e-07", "0", "1"]
+
+
+def test_weigh_says_what_the_weights_are_worth(stage):
+    values = {"validation_showers": 200, "effective_fraction": 0.9, "mean_separation_excess": [2e-3, 1e-3]}
+    values |= {key: {"before": [0.6, 0.01], "after": [0.5, 0.01]} for key in ("high_level_auc", "own_auc")}
+    weighed = SimpleNamespace(info=SimpleNamespace(weigher=values), weigher_path=Path("b/weigher.onnx"))
+    weigh = stage("calogan.stages.weigh.weigh", weighed)
+    done = calogan_says("weigh", DEMO, "--set", "seed=4")
+    assert (weigh.arguments[0].seed, weigh.named) == (4, {"bundle": None, "force": False})
+    assert done.stdout.splitlines() == [
+        "of 200 weighted showers 90.0% are left",
+        "AUC of boosted trees on the observables: 0.600 ± 0.010 without, 0.500 ± 0.010 with weights",
+        "AUC of the score that the weights come from: 0.600 ± 0.010 without, 0.500 ± 0.010 with weights",
+        "mean separation power above its floor: 0.002 without, 0.001 with weights",
+        "b/weigher.onnx",
+    ]
+    assert calogan_says("weigh", DEMO, "--bundle", "b", "--force").exit_code == 0
+    assert weigh.named == {"bundle": "b", "force": True}
 
 
 @pytest.fixture

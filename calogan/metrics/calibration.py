@@ -12,9 +12,17 @@ from calogan.errors import MissingDependencyError
 from calogan.metrics.labelled import balanced_weight, grouped_error
 from calogan.metrics.metric import Estimate
 
-__all__ = ["Calibration", "calibrate", "calibration_curve", "jensen_shannon"]
+__all__ = [
+    "Calibration",
+    "LogisticCalibration",
+    "calibrate",
+    "calibrate_logistic",
+    "calibration_curve",
+    "jensen_shannon",
+]
 
 _BINS = 10
+_LARGEST_ODDS = 30.0  # beyond which a probability could not be told from 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,19 @@ class Calibration:
     observed: NDArray[np.float64]
     observed_error: NDArray[np.float64]
     error: float
+
+
+@dataclass(frozen=True)
+class LogisticCalibration:
+    """Function from scores s to the probability of label 1, whose log odds are ``slope * s + offset``."""
+
+    slope: float
+    offset: float
+
+    def __call__(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities inside (0, 1), same shape."""
+        odds = np.clip(self.slope * scores + self.offset, -_LARGEST_ODDS, _LARGEST_ODDS)
+        return _probability(odds)
 
 
 def calibrate(
@@ -66,6 +87,41 @@ def calibrate(
     # small steps may now be out of order
     regression.fit(scores, moderate[step], sample_weight=balanced)
     return lambda values: np.asarray(regression.predict(values), dtype=np.float64)
+
+
+def calibrate_logistic(scores: NDArray[np.float64], label: NDArray[np.int64]) -> LogisticCalibration:
+    """Calibration with two numbers, which has no steps: logistic regression of the label on the score.
+
+    Each label counts one more shower, half of each label, so that the probability stays moderate where the scores tell
+    all showers apart. It never falls with the score.
+
+    Args:
+        scores: Log odds by a classifier that was not trained on these showers, shape ``(n,)``.
+        label: 0 or 1, shape ``(n,)``; both labels weigh the same, however many showers they have.
+
+    Raises:
+        MissingDependencyError: SciPy is not installed.
+
+    Source:
+        Platt, Advances in Large Margin Classifiers (1999) 61.
+    """
+    try:
+        from scipy.optimize import minimize
+    except ImportError as error:
+        msg = "calibrated classifiers need SciPy: pip install 'calogan[train]'"
+        raise MissingDependencyError(msg) from error
+    half = 0.5 / (np.bincount(label, minlength=2) + 1)
+    wanted, share = np.where(label == 1, 1 - half[1], half[0]), balanced_weight(label) / len(label)
+    width = float(np.std(scores)) or 1.0
+    known = scores / width
+
+    def surprise(numbers: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        odds = numbers[0] * known + numbers[1]
+        away = share * (_probability(odds) - wanted)
+        return float(share @ (np.logaddexp(0.0, odds) - wanted * odds)), np.array([away @ known, away.sum()])
+
+    found = minimize(surprise, [width, 0.0], jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)], tol=1e-12)
+    return LogisticCalibration(float(found.x[0]) / width, float(found.x[1]))
 
 
 def calibration_curve(probability: NDArray[np.float64], label: NDArray[np.int64]) -> Calibration:
@@ -120,3 +176,8 @@ def jensen_shannon(
     share = balanced_weight(label, weight) / len(label)
     mean = np.array([np.average(surprise[label == number], weights=share[label == number]) for number in (0, 1)])
     return Estimate(float(mean.mean()), grouped_error(share * (surprise - mean[label]), group))
+
+
+def _probability(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    probability: NDArray[np.float64] = 0.5 * (1 + np.tanh(0.5 * odds))
+    return probability

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +17,7 @@ from calogan.metrics.labelled import LabelledFeatures, balanced_weight, cross_en
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["CALOCHALLENGE", "NetworkSettings", "fit_network", "training_operations"]
+__all__ = ["CALOCHALLENGE", "NetworkSettings", "TrainedNetwork", "fit_network", "training_operations"]
 
 _SCORED_AT_ONCE = 4096
 _LEAST_WIDTH = 0.1
@@ -85,9 +84,28 @@ validation showers choose, so that the test stays a test, and precision is singl
 """
 
 
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """Function from features ``(showers, features)`` to log odds ``(showers,)`` of label 1.
+
+    Attributes:
+        layers: What follows on the standardised features; gives log odds of shape ``(showers, 1)``.
+        mean: What features are shifted by, shape ``(features,)``, or 0.
+        scale: What they are then multiplied by, shape ``(features,)``, or 1.
+    """
+
+    layers: torch.nn.Module
+    mean: NDArray[np.float32] | float
+    scale: NDArray[np.float32] | float
+
+    def __call__(self, features: NDArray[Any]) -> NDArray[np.float64]:
+        """Log odds of label 1, were both labels as frequent."""
+        return _scores(self.layers, _Standardiser(self.mean, self.scale), features)
+
+
 def fit_network(
     training: LabelledFeatures, validation: LabelledFeatures, seed: int, *, settings: NetworkSettings
-) -> Callable[[NDArray[Any]], NDArray[np.float64]]:
+) -> TrainedNetwork:
     """Train a network to tell label 1 from label 0; keep the weights that do best on the validation showers.
 
     Both labels weigh the same, in learning and in validation, however many showers they have; else a network that
@@ -102,8 +120,7 @@ def fit_network(
         settings: Sizes and lengths.
 
     Returns:
-        Function from features ``(showers, features)`` to log odds ``(showers,)`` of label 1, were both labels as
-        frequent.
+        Function from features to log odds of label 1.
 
     Raises:
         MissingDependencyError: torch is not installed.
@@ -118,7 +135,7 @@ def fit_network(
         torch.manual_seed(seed)
         network = _make_network(training.features.shape[1], settings)
         _keep_best(network, prepare, training, validation, np.random.default_rng(seed), settings)
-    return lambda features: _scores(network, prepare, features)
+    return TrainedNetwork(network, prepare.mean, prepare.scale)
 
 
 def training_operations(features: int, showers: int, settings: NetworkSettings) -> float:

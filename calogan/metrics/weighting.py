@@ -37,12 +37,14 @@ class DensityRatio:
         limit: Ratio above which weights were clipped, before they were brought to mean 1.
         clipped: Fraction of the showers that were.
         mean_ratio: Mean of the ratios as they were; 1 for exact probabilities, by chance and error another.
+        mean: Mean of the clipped ratios, by which they were divided.
         effective: Effective number of showers, :math:`(\sum w)^2 / \sum w^2`.
     """
 
     limit: float
     clipped: float
     mean_ratio: float
+    mean: float
     effective: float
     weight: NDArray[np.float64] = field(metadata={"report": False})
 
@@ -75,9 +77,10 @@ def density_ratio(probability: NDArray[np.float64], *, quantile: float = _QUANTI
     ratio = (1 - probability) / probability
     limit = float(np.quantile(ratio, quantile))
     weight = np.minimum(ratio, limit)
-    weight /= weight.mean()
+    mean = float(weight.mean())
+    weight /= mean
     effective = float(weight.sum() ** 2 / np.sum(weight**2))
-    return DensityRatio(limit, float(np.mean(ratio > limit)), float(ratio.mean()), effective, weight)
+    return DensityRatio(limit, float(np.mean(ratio > limit)), float(ratio.mean()), mean, effective, weight)
 
 
 def held_out_weight(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from calogan.data.hits import Hits
 from calogan.data.showers import Showers
+from calogan.errors import SchemaError
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -31,6 +32,8 @@ class GeneratedShowers(Showers):
         counts: Particles in each event, int64, shape ``(events,)``; none for one particle an event.
         schema: Names and units of the files that the surrogate was trained on.
         provenance: What made the showers, written into files.
+        weight: Density ratios of full simulation to surrogate, about 1 in the mean, float32, shape ``(showers,)``;
+            none if they were not asked for.
     """
 
     seed: int
@@ -38,6 +41,7 @@ class GeneratedShowers(Showers):
     counts: NDArray[np.int64] | None
     schema: Schema
     provenance: Mapping[str, str]
+    weight: NDArray[np.float32] | None = None
 
     def __getitem__(self, index: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Self:
         """Some of the showers; which event they belong to is kept in `shower_id`, the ragged structure is not."""
@@ -50,6 +54,7 @@ class GeneratedShowers(Showers):
             pdg=self.pdg[index],
             particle=particle,
             counts=None,
+            weight=None if self.weight is None else self.weight[index],
         )
 
     @property
@@ -65,8 +70,8 @@ class GeneratedShowers(Showers):
         """Showers as records, in the structure of the arguments (events of particles where those were ragged).
 
         Returns:
-            Records with shower_id, px, py, pz [GeV], x, y [mm], total_energy [GeV] and hits, which are the cells that
-            saw energy: layer, row, column, energy [GeV].
+            Records with shower_id, px, py, pz [GeV], x, y [mm], total_energy [GeV], weight if there are weights, and
+            hits, which are the cells that saw energy: layer, row, column, energy [GeV].
         """
         import awkward as ak
 
@@ -75,6 +80,7 @@ class GeneratedShowers(Showers):
             "shower_id": self.shower_id,
             **columns,
             "total_energy": self.total_energy,
+            **({} if self.weight is None else {"weight": self.weight}),
             "hits": self.hits().to_awkward(),
         }
         records = ak.zip(fields, depth_limit=1)
@@ -89,9 +95,21 @@ class GeneratedShowers(Showers):
             path: File to write; it appears when it is complete.
             layout: ``"dense"`` or ``"hits"`` instead of the training data's.
             tree: Name of the tree instead of the training data's.
+
+        Raises:
+            SchemaError: The showers have weights, for which the full simulation's files have no branch.
         """
         from calogan.data.root import ShowerWriter
 
+        self._require_unweighted(path)
         provenance = {**self.provenance, "seed": str(self.seed)}
         with ShowerWriter(path, self.schema, self.geometry, layout=layout, tree=tree, provenance=provenance) as writer:
             writer.extend(self)
+
+    def _require_unweighted(self, path: str | Path) -> None:
+        if self.weight is not None:
+            msg = (
+                f"{path}: files as of the full simulation have no branch for weights; write "
+                "dataclasses.replace(showers, weight=None), and keep showers.weight beside it"
+            )
+            raise SchemaError(msg)

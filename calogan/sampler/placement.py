@@ -87,7 +87,7 @@ class WindowPlacement:
         return showers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PlacedShowers(GeneratedShowers):
     """Generated showers in a calorimeter that is larger than the grid that each was made in.
 
@@ -142,6 +142,7 @@ class PlacedShowers(GeneratedShowers):
         """
         from calogan.data.root import ShowerWriter
 
+        self._require_unweighted(path)
         chosen = layout or ("hits" if self.schema.layout == "dense" else self.schema.layout)
         if chosen == "dense" and self.calorimeter.n_cells > DENSE_CELLS:
             msg = f"{path}: {self.calorimeter.n_cells} cells a shower are too many for a dense file; pass layout='hits'"

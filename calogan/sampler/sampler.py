@@ -29,6 +29,7 @@ from calogan.sampler.request import (
     read_arguments,
     split_momentum,
 )
+from calogan.sampler.weigher import OnnxWeigher, load_weigher
 
 __all__ = ["ShowerSampler"]
 
@@ -67,6 +68,7 @@ class ShowerSampler:
         self.bundle = bundle
         self._device, self._backend, self._threads, self._batch_size = device, backend, threads, batch_size
         self._loaded: tuple[int, Network] | None = None
+        self._weighing: tuple[int, OnnxWeigher] | None = None
 
     @property
     def domain(self) -> Domain:
@@ -123,6 +125,7 @@ class ShowerSampler:
         placement: Placing = "window",
         calorimeter: Geometry | None = None,
         edge: Edge = "cut",
+        weights: bool = False,
     ) -> GeneratedShowers:
         """Make showers.
 
@@ -152,6 +155,8 @@ class ShowerSampler:
                 positions or moved by whole cells; by default `geometry` itself.
             edge: For ``"cell"``, what to do where a shower reaches beyond the calorimeter: ``"cut"`` and keep the
                 `lost_energy`, or ``"raise"``. What a real edge does to a shower is not known to the surrogate.
+            weights: Whether each shower gets a weight, the density ratio of full simulation to surrogate as
+                `calogan weigh` learnt it; of mean 1 over the particles that it was learnt from.
 
         Returns:
             The showers.
@@ -161,12 +166,14 @@ class ShowerSampler:
             ShapeError: Arguments that do not go together, or an entry point that is missing or not expected.
             ConfigError: A seed out of range, an unknown choice, or a model whose showers cannot be placed.
             GeometryError: A calorimeter whose cells are not those of `geometry`, or not moved by whole ones.
+            BundleError: Weights of a bundle that cannot give any.
         """
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
+        weigher = self.weigher if weights else None
         request = self._arguments(px, py, pz, x, y, pdg, shower_id).request()
         check(request, place.domain, outside, self.pdg)
         place.check(request)
-        return self._make(admit(request, place.domain, outside), choose_seed(seed), place)
+        return self._make(admit(request, place.domain, outside), choose_seed(seed), place, weigher)
 
     def sample_iter(
         self,
@@ -183,6 +190,7 @@ class ShowerSampler:
         placement: Placing = "window",
         calorimeter: Geometry | None = None,
         edge: Edge = "cut",
+        weights: bool = False,
         chunk: int = 10_000,
     ) -> Iterator[GeneratedShowers]:
         """Make showers in pieces, for more of them than memory holds; the arguments are checked as a whole first.
@@ -200,6 +208,7 @@ class ShowerSampler:
             placement: As `sample`.
             calorimeter: As `sample`.
             edge: As `sample`.
+            weights: As `sample`.
             chunk: Showers in a piece, or events where they hold many.
 
         Returns:
@@ -213,9 +222,9 @@ class ShowerSampler:
         for request in arguments.chunks(chunk):
             check(request, place.domain, outside, self.pdg)
             place.check(request)
-        seed = choose_seed(seed)
+        seed, weigher = choose_seed(seed), self.weigher if weights else None
         requests = (admit(request, place.domain, outside) for request in arguments.chunks(chunk))
-        return (self._make(request, seed, place) for request in requests)
+        return (self._make(request, seed, place, weigher) for request in requests)
 
     def cell_energy(
         self,
@@ -251,6 +260,17 @@ class ShowerSampler:
             self._loaded = os.getpid(), load_network(self.bundle, self._device, self._backend, self._threads)
         return self._loaded[1]
 
+    @property
+    def weigher(self) -> OnnxWeigher:
+        """What gives the showers' weights in this process, started when it is first asked for.
+
+        Raises:
+            BundleError: The bundle has none, or it is damaged or for other cells.
+        """
+        if self._weighing is None or self._weighing[0] != os.getpid():
+            self._weighing = os.getpid(), load_weigher(self.bundle, self._threads)
+        return self._weighing[1]
+
     def _arguments(self, px: Any, py: Any, pz: Any, x: Any, y: Any, pdg: Any, shower_id: Any) -> Arguments:
         momentum = split_momentum(px, py, pz)
         given = [name for name, value in (("x", x), ("y", y)) if value is not None]
@@ -263,19 +283,21 @@ class ShowerSampler:
             raise ShapeError(msg)
         return read_arguments(momentum, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
 
-    def _make(self, request: Request, seed: int, place: Placement) -> GeneratedShowers:
+    def _make(self, request: Request, seed: int, place: Placement, weigher: OnnxWeigher | None) -> GeneratedShowers:
         asked = place.to_window(request.incident)
+        cells = self.cell_energy(asked, seed, request.shower_id, request.particle)
         showers = GeneratedShowers(
             geometry=self.geometry,
             event=request.shower_id,
             incident=request.incident,
-            cell_energy=self.cell_energy(asked, seed, request.shower_id, request.particle),
+            cell_energy=cells,
             pdg=np.full(len(request), self.only_pdg, dtype=np.int32) if request.pdg is None else request.pdg,
             seed=seed,
             particle=request.particle,
             counts=request.counts,
             schema=self.bundle.info.schema,
             provenance={"bundle": self.version, "calogan": calogan.__version__},
+            weight=None if weigher is None else weigher(asked, cells),
         )
         return place.place(showers)
 

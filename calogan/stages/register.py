@@ -89,7 +89,7 @@ def _fresh_report(config: Config, bundle: Bundle) -> Document:
     folder = _report_folder(config)
     document = read_document(folder)
     store = Store.open(config.run_dir / "prepared")
-    wanted = report_inputs(config, "test", store, bundle.info.id)
+    wanted = report_inputs(config, "test", store, bundle)
     for key, value in wanted.items():
         found = document.inputs.get(key)
         if found != value:

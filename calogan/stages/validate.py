@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calogan
+from calogan.bundle import WEIGHER, Bundle
 from calogan.config import Config
 from calogan.data.files import InputFile, expand_files
 from calogan.data.fingerprints import shower_fingerprints
@@ -27,6 +28,7 @@ from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
 from calogan.remote import folder_name, is_remote
 from calogan.sampler import ShowerSampler, load_sampler
+from calogan.stages.partners import generate_partners
 from calogan.stages.report_folder import require_writable, reusable_report, write_weights
 from calogan.tracking import Tracker
 from calogan.validation.comparison import Context, compare
@@ -36,9 +38,16 @@ from calogan.validation.report import write_report
 from calogan.validation.sections import report_sections
 from calogan.validation.summary import Verdicts
 
-__all__ = ["Verdicts", "report_folder", "report_inputs", "require_bundle", "validate_files", "validate_run"]
+__all__ = [
+    "Verdicts",
+    "report_folder",
+    "report_inputs",
+    "require_bundle",
+    "trained_sampler",
+    "validate_files",
+    "validate_run",
+]
 
-_BATCH = 500
 _MOST_TRAINING = 20_000
 
 
@@ -73,11 +82,11 @@ def validate_run(
             written; says what to do.
     """
     store = Store.open(config.run_dir / "prepared")
-    sampler = _trained(config) if bundle is None else require_bundle(config, bundle)
+    sampler = trained_sampler(config) if bundle is None else require_bundle(config, bundle)
     if bundle is not None:
         reporter.message(f"comparing bundle {bundle} with the {split} showers of {config.name}")
     folder = report_folder(config, split, bundle)
-    inputs = report_inputs(config, split, store, sampler.bundle.info.id)
+    inputs = report_inputs(config, split, store, sampler.bundle)
     verdicts = reusable_report(folder, inputs, reporter, force=force)
     if verdicts is None:
         require_writable(folder)
@@ -115,7 +124,12 @@ def require_bundle(config: Config, bundle: str) -> ShowerSampler:
     return sampler
 
 
-def _trained(config: Config) -> ShowerSampler:
+def trained_sampler(config: Config) -> ShowerSampler:
+    """Sampler of the bundle in the run folder.
+
+    Raises:
+        StoreError: There is none.
+    """
     folder = config.run_dir / "bundle"
     if not folder.exists():
         msg = f"{config.run_dir}: nothing has been trained there yet; run calogan train with the same CONFIG first"
@@ -134,11 +148,13 @@ def report_folder(config: Config, split: Split, bundle: str | None = None) -> Pa
     return config.run_dir / "validation" / f"{split}-{own or 'bundle'}"
 
 
-def report_inputs(config: Config, split: Split, store: Store, bundle: str) -> dict[str, str]:
-    """What the report on a bundle, named by its id, and a split of prepared showers is made of."""
+def report_inputs(config: Config, split: Split, store: Store, bundle: Bundle) -> dict[str, str]:
+    """What the report on a bundle and a split of prepared showers is made of."""
     time = store.manifest.simulation_time()
+    weigher = {"weigher": bundle.info.files[WEIGHER]} if _weighs(config, bundle) else {}
     return {
-        "bundle": bundle,
+        "bundle": bundle.info.id,
+        **weigher,
         "data": store.digest,
         "split": split,
         "settings": config.digest("validation", "threshold"),
@@ -236,7 +252,8 @@ def _compare_run(
     reference = store.load(split, max_showers=config.validation.max_showers)
     kept, left_out = _unseen(reference, store, split, reporter)
     reference = reference[kept]
-    generated = _generate(sampler, reference, config, reporter)
+    weights = _weighs(config, sampler.bundle)
+    generated, weight = generate_partners(sampler, reference, config.validation.seed, reporter, weights=weights)
     band = sampler.bundle.info.provenance.get("hold_out_momentum")
     hold_out = None if band is None else (float(band[0]), float(band[1]))
     context = Context(
@@ -246,6 +263,7 @@ def _compare_run(
         simulation=store.manifest.simulation_time(),
         hold_out=hold_out,
         study=str(config.run_dir / "config.yaml"),
+        weight=weight,
     )
     title = f"{config.name}, {split} showers"
     if folder.name != split:
@@ -286,18 +304,9 @@ def _digest(showers: Showers) -> str:
     return digest.hexdigest()
 
 
-def _generate(sampler: ShowerSampler, reference: Showers, config: Config, reporter: Reporter) -> Showers:
-    """One generated shower for each reference shower, in the same order."""
-    pieces = []
-    columns = slice(None) if "entry_point" in sampler.condition else slice(3)
-    with reporter.task("generate", total=len(reference), unit="showers") as task:
-        for start in range(0, len(reference), _BATCH):
-            batch = reference[start : start + _BATCH]
-            particles = batch.incident[:, columns].T
-            showers = sampler.sample(*particles, seed=config.validation.seed, shower_id=batch.event)
-            pieces.append(showers.cell_energy)
-            task.advance(len(batch))
-    return replace(reference, geometry=sampler.geometry, cell_energy=np.concatenate(pieces))
+def _weighs(config: Config, bundle: Bundle) -> bool:
+    """Whether the bundle's own weights are wanted, and there."""
+    return config.validation.weights and bundle.weigher_path is not None
 
 
 def _unseen(

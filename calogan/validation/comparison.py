@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calogan.config import ValidationConfig
 from calogan.data.showers import Showers
 from calogan.errors import DataError, ShapeError
@@ -16,6 +19,7 @@ from calogan.sampler import ShowerSampler
 from calogan.validation.pairing import groups, pair
 from calogan.validation.samples import Samples
 from calogan.validation.studies.amplification import AmplificationStudy, study_amplification
+from calogan.validation.studies.bundle_weights import BundleWeightStudy, study_bundle_weights
 from calogan.validation.studies.classifiers import ClassifierStudy, study_classifiers
 from calogan.validation.studies.condition import ConditionCheck, check_condition
 from calogan.validation.studies.conditional import ConditionalStudy, study_conditional
@@ -46,6 +50,7 @@ class Context:
         simulation: Time that the full simulation took.
         hold_out: Momentum band [GeV] that was kept from the training.
         study: Path of the configuration, for commands that the report prints.
+        weight: Weights that the bundle gives the generated showers, in their order, shape ``(m,)``.
     """
 
     provenance: Mapping[str, str]
@@ -54,6 +59,7 @@ class Context:
     simulation: SimulationTime | None = None
     hold_out: tuple[float, float] | None = None
     study: str = ""
+    weight: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class Comparison:
         amplification: How many reference showers the generated sample is worth.
         interpolation: A momentum band that was held out of the training, beside its neighbours.
         weights: Density ratio as weights of the generated showers, if wanted.
+        bundle_weights: Weights that the bundle itself gives its showers, if it does and they are wanted.
         speed: Time of a generated shower, if there is a generator.
         radial_profile: Energy fraction against the distance from the projected track.
         cell_spectrum: Cells per shower against their energy.
@@ -99,6 +106,7 @@ class Comparison:
     amplification: AmplificationStudy
     interpolation: InterpolationStudy
     weights: WeightStudy | None
+    bundle_weights: BundleWeightStudy | None
     speed: SpeedStudy | None
     radial_profile: Profile
     cell_spectrum: Profile
@@ -171,6 +179,7 @@ def compare(
         amplification=study_amplification(samples, reporter),
         interpolation=study_interpolation(samples, known.hold_out, known.study, reporter),
         weights=study_weights(samples, classifiers.low, reporter) if settings.weights and classifiers else None,
+        bundle_weights=None if known.weight is None else study_bundle_weights(samples, known.weight, reporter),
         speed=study_speed(known.sampler, reference.incident, known.simulation, reporter) if known.sampler else None,
         radial_profile=radial_profile(reference, generated),
         cell_spectrum=cell_spectrum(reference, generated),

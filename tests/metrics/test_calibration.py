@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calogan.metrics.calibration import calibrate, calibration_curve, jensen_shannon
+from calogan.metrics.calibration import calibrate, calibrate_logistic, calibration_curve, jensen_shannon
 
 pytest.importorskip("sklearn")
 SHIFT = 1.5
@@ -30,6 +30,26 @@ def test_any_rising_score_becomes_the_true_probability():
 def test_labels_weigh_the_same_and_no_probability_is_certain():
     found = calibrate(np.arange(30.0), np.repeat([0, 1], [20, 10]))(np.array([-5.0, 50.0]))
     assert found == pytest.approx([0.5 / 16, 15.5 / 16])
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e3])
+def test_two_numbers_make_the_true_probability_of_wrong_log_odds(unit):
+    values, label = gaussians(20000, 1)
+    found = calibrate_logistic(unit * values, label)
+    assert found.slope == pytest.approx(SHIFT / unit, rel=0.03)
+    assert found.offset == pytest.approx(-(SHIFT**2) / 2, rel=0.05)
+    unseen, _ = gaussians(500, 2)
+    assert np.mean(np.abs(found(unit * unseen) - truth(unseen))) < 0.01
+
+
+def test_two_numbers_are_never_certain_nor_fall_with_the_score():
+    label = np.repeat([0, 1], [20, 10])
+    apart = calibrate_logistic(np.arange(30.0), label)(np.array([-1e6, 9.0, 25.0, 1e6]))
+    assert np.all((apart > 0) & (apart < 1))
+    assert apart[1] < 0.1 < 0.9 < apart[2]
+    assert calibrate_logistic(-np.arange(30.0), label).slope == 0
+    same = calibrate_logistic(np.zeros(30), label)
+    assert same(np.array([0.0])) == pytest.approx([0.5], abs=0.02)
 
 
 def test_divergence_is_that_of_the_distributions_and_its_error_that_of_simulation():

@@ -84,6 +84,17 @@ def test_shipped_surrogate_has_its_report_and_configuration_and_runs_in_torch(ec
     assert parity.apart + parity.flipped <= 1e-5 * parity.cells
 
 
+def test_shipped_surrogate_has_weights(ecal30_showers):
+    sampler = load_sampler("ecal30-electron", threads=1)
+    found = sampler.sample(*ecal30_showers.incident.T, seed=7, weights=True).weight
+    described = sampler.bundle.info.weigher
+    assert described["data_digest"] == sampler.bundle.info.provenance["data_digest"]
+    assert found.mean() == pytest.approx(1.0, abs=0.1)
+    assert found.max() <= described["limit"] / described["mean"] * (1 + 1e-5)
+    effective = found.sum() ** 2 / (found**2).sum() / len(found)
+    assert effective == pytest.approx(described["effective_fraction"], abs=0.05)
+
+
 def test_a_damaged_bundle(make_bundle):
     path = make_bundle().path
     shutil.copy(path / "bundle.json", path / "generator.onnx")

@@ -64,7 +64,7 @@ def report(study):
 
     def write(*outcomes, **changed):
         store = Store.open(study.run_dir / "prepared")
-        inputs = report_inputs(study, "test", store, Bundle.load(study.run_dir / "bundle").info.id)
+        inputs = report_inputs(study, "test", store, Bundle.load(study.run_dir / "bundle"))
         criteria = tuple(
             Verdict("response", f"criterion {number}", *[0.1] * 7, Outcome(outcome), "note")
             for number, outcome in enumerate(outcomes)

@@ -278,6 +278,25 @@ def test_weights_lie_beside_the_report_as_long_as_they_are_of_it(run, compared):
     assert not path.exists()
 
 
+def test_weights_of_the_bundle_are_compared_where_it_has_some(run, compared, monkeypatch):
+    def weigher(bundle, threads):
+        return lambda incident, cells: cells.sum(axis=1)
+
+    monkeypatch.setattr("calogan.sampler.sampler.load_weigher", weigher)
+    wanted = settings(run, weights=True)
+    validate_run(wanted, "test", SilentReporter())
+    bundle = Bundle.load(run.run_dir / "bundle").with_weigher(b"graph", {})
+    validate_run(wanted, "test", SilentReporter())
+    validate_run(run, "test", SilentReporter())
+    before, weighed, unwanted = compared
+    assert before.context.weight is None
+    assert unwanted.context.weight is None
+    np.testing.assert_allclose(weighed.context.weight, weighed.generated.cell_energy.sum(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(weighed.generated.cell_energy, before.generated.cell_energy)
+    assert weighed.inputs["weigher"] == bundle.info.files["weigher.onnx"]
+    assert "weigher" not in before.inputs | unwanted.inputs
+
+
 def test_report_is_made_once_for_the_same_inputs(run, monkeypatch):
     monkeypatch.setattr(report, "draw", lambda sections, reporter: [])
     monkeypatch.setattr(speed, "BATCHES", (1,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from calogan.validation.comparison import Comparison
 from calogan.validation.page import Section
 from calogan.validation.sections.amplification import amplification_section
+from calogan.validation.sections.bundle_weights import bundle_weights_section
 from calogan.validation.sections.classifiers import classifiers_section
 from calogan.validation.sections.condition import condition_section
 from calogan.validation.sections.conditional import conditional_section
@@ -44,6 +45,8 @@ def report_sections(comparison: Comparison) -> list[Section]:
     ]
     if comparison.weights is not None:
         sections.append(weights_section(comparison.weights))
+    if comparison.bundle_weights is not None:
+        sections.append(bundle_weights_section(comparison.bundle_weights))
     if comparison.speed is not None:
         sections.append(speed_section(comparison.speed))
     return sections

@@ -28,7 +28,7 @@ from calogan.progress import Reporter
 from calogan.validation.samples import Samples
 from calogan.validation.studies.classifiers import high_level_features, low_level_features, network_settings
 
-__all__ = ["Moment", "Reweighted", "WeightStudy", "study_weights"]
+__all__ = ["Moment", "Reweighted", "WeightStudy", "area_metric", "response_moments", "study_weights"]
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def study_weights(
         edges=edges,
         counts=np.histogram(ratio.weight, edges)[0],
         separation=tuple(_separation(samples, name, halves) for name in samples.observables),
-        moments=_moments(samples, ratio.weight),
+        moments=response_moments(samples, ratio.weight),
         high=high,
         weight=ratio.weight,
     )
@@ -174,7 +174,8 @@ def _mean_of_halves(first: Metric, second: Metric) -> Metric:
     )
 
 
-def _moments(samples: Samples, weight: NDArray[np.float64]) -> tuple[Moment, ...]:
+def response_moments(samples: Samples, weight: NDArray[np.float64]) -> tuple[Moment, ...]:
+    """Mean and relative width of the response without and with weights of shape ``(m,)``; none without a response."""
     if "response" not in samples.observables:
         return ()
     first, second = samples.reference_values["response"], samples.generated_values["response"]
@@ -197,11 +198,12 @@ def _high_level(samples: Samples, halves: _Halves, done: Callable[[Estimate], No
         showers = LabelledFeatures(features, halves.label, weight)
         rng = samples.rng("weighted classifier")
         area = area_of_halves(showers, halves.group, halves.half, fit_trees, rng, repeats, done=done)
-        found.append(_area_metric(f"{kind} high-level AUC", area, samples))
+        found.append(area_metric(f"{kind} high-level AUC", area, samples))
     return Reweighted("high-level AUC", *found)
 
 
-def _area_metric(name: str, area: Estimate, samples: Samples) -> Metric:
+def area_metric(name: str, area: Estimate, samples: Samples) -> Metric:
+    """Area under the curve as a metric whose floor is that of classifiers that guess."""
     return Metric(
         name=name,
         value=area.value,
