@@ -1,4 +1,4 @@
-# make demo: the whole chain on shipped Geant4 showers; make test: the tests. Both set up what they need.
+# make demo: the whole chain on shipped Geant4 showers; make test: the tests. They set up what they need.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,13 +12,14 @@ CONSTRAINTS := $(if $(TORCH),$(VENV)/.calogan-constraints,constraints.txt)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-compile --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint cpp clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo     set up, then prepare, train and validate on the shipped showers (CONFIG=$(CONFIG))'
 	@echo 'make test     set up, then run the tests (PYTEST_ARGS="$(PYTEST_ARGS)")'
 	@echo 'make lint     ruff, mypy and import-linter'
+	@echo 'make cpp      export the shipped surrogate and build and run the C++ example with it (see examples/cpp)'
 	@echo 'make clean    remove the environment that make made, and caches; runs/ and mlflow.db stay'
 	@echo
 	@echo 'PYTHON=python3.12       the Python to make the environment with (3.11 or newer)'
@@ -37,6 +38,16 @@ lint: $(VENV)/.calogan-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Python and C++ run the same ONNX Runtime: the library of its wheel.
+cpp: $(VENV)/.calogan-train
+	@mkdir -p build/cpp
+	cmake -S examples/cpp -B build/cpp -DONNXRUNTIME_LIBRARY="$$($(BIN)/python -c \
+	  'import glob, onnxruntime; print(glob.glob(onnxruntime.__path__[0] + "/capi/libonnxruntime.so.*")[0])')"
+	cmake --build build/cpp
+	$(BIN)/calogan export --bundle ecal30-electron --onnx build/cpp/ecal30.onnx --overwrite
+	rm -f build/cpp/hits.csv
+	build/cpp/calogan_showers build/cpp/ecal30.onnx examples/cpp/particles.csv build/cpp/hits.csv 7
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .snakemake

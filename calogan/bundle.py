@@ -25,7 +25,7 @@ from calogan.physics.kinematics import Domain
 if TYPE_CHECKING:
     from calogan.models.generator import Generator
 
-__all__ = ["Bundle", "BundleInfo", "write_bundle"]
+__all__ = ["Bundle", "BundleInfo", "write_atomically", "write_bundle"]
 
 FORMAT = 1
 DESCRIPTION, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", "generator.onnx"
@@ -181,7 +181,7 @@ class Bundle:
     def with_validation(self, summary: Mapping[str, Any]) -> Self:
         """The same bundle with a validation summary, written into its description."""
         info = replace(self.info, validation=dict(summary))
-        _write_atomically(self.path / DESCRIPTION, _to_json(info.to_dict()))
+        write_atomically(self.path / DESCRIPTION, _to_json(info.to_dict()))
         return replace(self, info=info)
 
 
@@ -212,7 +212,7 @@ def write_bundle(
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     folder.chmod(0o755)
     for name, content in contents.items():
-        _write_atomically(folder / name, content)
+        write_atomically(folder / name, content)
     if path.exists():
         path.replace(folder.with_name(f"{folder.name}.old"))
     folder.replace(path)
@@ -241,7 +241,8 @@ def _to_json(values: Mapping[str, Any]) -> bytes:
     return (json.dumps(values, indent=1, sort_keys=False) + "\n").encode()
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that appears as a whole, or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("wb") as file:
         file.write(content)

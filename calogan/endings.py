@@ -17,7 +17,7 @@ from calogan.errors import CaloganError, TrainingInterrupted
 __all__ = ["OrderlyGroup"]
 
 _ERROR, _INTERRUPTED, _STOPPED = 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
-_RESUMED, _NOTHING = ("run", "prepare", "train"), "nothing was written; run the same command again"
+_RESUMED, _NOTHING = ("run", "prepare", "train", "generate"), "nothing was written; run the same command again"
 # What the extra `train` brings, by the names that Python imports.
 _OPTIONAL = {
     *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "pandas", "psutil", "pynvml", "scipy", "sklearn"),

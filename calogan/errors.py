@@ -19,6 +19,7 @@ __all__ = [
     "StoreError",
     "TrainingError",
     "TrainingInterrupted",
+    "WorkerError",
     "near_miss",
 ]
 
@@ -69,6 +70,10 @@ class DivergenceError(TrainingError):
 
 class TrainingInterrupted(CaloganError):  # noqa: N818 - a stop that was asked for, not a fault
     """A training that a signal stopped after saving its state; the same command goes on."""
+
+
+class WorkerError(CaloganError, RuntimeError):
+    """A process of a job that ended before its work was done."""
 
 
 class MissingDependencyError(CaloganError, ImportError):

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from calogan.stages.export import Exported
     from calogan.validation.summary import Verdicts
 
-__all__ = ["print_table", "print_verdicts"]
+__all__ = ["print_parity", "print_table", "print_verdicts"]
 
 _WIDTH = 120  # in files and batch logs
 _COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
@@ -36,6 +37,17 @@ def print_table(
         colours = [_COLOURS[word] for cell in row if (word := cell.partition(",")[0]) in _COLOURS]
         table.add_row(*row, style=colours[-1] if colours else None)
     Console(width=None if sys.stdout.isatty() else _WIDTH, markup=False, highlight=False).print(table)
+
+
+def print_parity(exported: Iterable[Exported]) -> None:
+    """Print how far exported files agree with the generator that they were made from."""
+    rows = [
+        (str(file.path), str(one.showers), str(one.cells), f"{one.difference:.1e}", str(one.apart), str(one.flipped))
+        for file in exported
+        for one in file.parity
+    ]
+    header = ("file", "showers", "cells", "largest relative difference", "above 1e-5", "lit in one alone")
+    print_table(header, rows, title="Against the generator in torch")
 
 
 def print_verdicts(verdicts: Verdicts) -> None:

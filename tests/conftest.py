@@ -99,7 +99,7 @@ def untrained_bundle():
     def write(path, geometry, domain, schema, *, condition=CONDITION, export=False, validation=None):
         import torch
 
-        from calogan.export import export_onnx
+        from calogan.export import describe, export_onnx
         from calogan.models.generator import Architecture, build_generator
 
         architecture = Architecture(latent_size=3, hidden=(8,))
@@ -122,7 +122,7 @@ def untrained_bundle():
             validation=validation,
         )
         weights = {name: value.numpy() for name, value in generator.state_dict().items()}
-        return write_bundle(path, info, weights, export_onnx(generator) if export else None)
+        return write_bundle(path, info, weights, export_onnx(generator, describe(info)) if export else None)
 
     return write
 

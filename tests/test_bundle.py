@@ -138,7 +138,7 @@ def test_layers_of_unequal_cells_are_exported():
     generator = build_generator(Architecture(4, (16,), ("flip_x", "flip_y")), geometry, DOMAIN, CONDITION, 3e-4).eval()
     rng = np.random.default_rng(0)
     incident = np.stack([*rng.uniform(-1, 1, (2, 300)), rng.uniform(5, 60, 300), *rng.uniform(-15, 15, (2, 300))], 1)
-    assert check_parity(generator, export_onnx(generator), incident.astype(np.float32)) < 1e-3
+    assert check_parity(generator, export_onnx(generator), incident.astype(np.float32)).cells == 300 * geometry.n_cells
 
 
 def test_graph_agrees_with_the_generator_at_any_batch_size(graph):
@@ -147,14 +147,14 @@ def test_graph_agrees_with_the_generator_at_any_batch_size(graph):
         incident = np.stack(
             [*rng.uniform(-1, 1, (2, count)), rng.uniform(5, 60, count), *rng.uniform(-20, 20, (2, count))], axis=1
         ).astype(np.float32)
-        assert check_parity(make_generator(), graph, incident) < 1e-5
+        assert check_parity(make_generator(), graph, incident).flipped <= 1
 
 
 def test_parity_check_sees_another_generator(graph):
     other = make_generator()
     with torch.no_grad():
         other.cell_mean.bias += 0.5
-    with pytest.raises(BundleError, match="differs"):
+    with pytest.raises(BundleError, match="the exported graph differs from the generator"):
         check_parity(other, graph, np.array([[0.0, 0.0, 10.0, 0.0, 0.0]], dtype=np.float32))
 
 

@@ -17,7 +17,9 @@ import calogan
 from calogan.cli import app
 from calogan.config import load_config
 from calogan.errors import BundleError, StoreError, TrainingInterrupted
+from calogan.export import Parity
 from calogan.registry import Registration
+from calogan.stages.export import Exported
 from calogan.stages.models import Models
 from calogan.stages.register import Decision
 from calogan.validation.criteria import Outcome, Verdict
@@ -74,7 +76,7 @@ def calogan_says(*arguments):
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "prepare", "train", "validate", "compare", "register", "models", "generate"]
+    "command", ["run", "prepare", "train", "validate", "compare", "register", "models", "generate", "export"]
 )
 def test_every_command_has_help_with_an_example(command):
     done = calogan_says(command, "--help")
@@ -211,6 +213,8 @@ def test_a_bug_keeps_its_traceback(stage):
         (["validate", "--reference", "a.root", "--out", "report"], "--generated, --config missing"),
         (["validate", DEMO, "--reference", "a.root"], "not both"),
         (["validate", "--bundle", "ecal30-electron"], "--bundle needs CONFIG"),
+        (["export", "--bundle", "ecal30-electron"], "name a file to write, with --onnx, --pt2 or both"),
+        (["export", "--bundle", "ecal30-muon", "--onnx", "e.onnx"], "did you mean 'ecal30-electron'"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(arguments, text):
@@ -256,6 +260,17 @@ def test_validate_compares_two_files(stage):
     assert validate.named == {"split": "test", "force": True}
     assert (reference, generated, out) == ("calogan://a.root", "https://b.root", Path("report"))
     assert config.threshold == 0.001
+
+
+def test_export_prints_what_was_compared(stage):
+    parity = Parity(showers=17, cells=15300, difference=2.5e-7, apart=0, flipped=1)
+    export = stage("calogan.stages.export.export", [Exported(Path("e.onnx"), (parity,))])
+    done = calogan_says("export", "--bundle", "b", "--onnx", "e.onnx", "--overwrite")
+    assert done.exit_code == 0
+    assert export.arguments == ("b", Path("e.onnx"), None)
+    assert export.named["overwrite"]
+    row = next(line for line in done.stdout.splitlines() if "e.onnx" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")] == ["e.onnx", "17", "15300", "2.5e-07", "0", "1"]
 
 
 @pytest.fixture
@@ -375,15 +390,30 @@ def test_register_takes_the_options_of_validate(stage):
 
 
 def test_generate_passes_its_options_on_and_says_what_was_written(stage):
-    written = SimpleNamespace(showers=9, outside=1, output=Path("o.root"))
+    written = SimpleNamespace(showers=9, outside=1, output=Path("o.root"), events=None)
     generate = stage("calogan.stages.generate.generate", written)
-    options = [*GENERATE, "--layout", "hits", "--rntuple"]
+    options = [*GENERATE, "--layout", "hits", "--layout", "dense", "--rntuple", "--pdg", "-11", "--workers", "3"]
     done = calogan_says("generate", *options, "--branch", "px=p_x", "--branch", "event=", "--outside", "raise")
     assert (done.exit_code, done.stdout) == (0, "9 showers, 1 particles outside the domain\no.root\n")
     assert generate.arguments == ("b", ["i.root"], Path("o.root"))
-    chosen = {"seed": 7, "layout": "hits", "rntuple": True, "outside": "raise", "key": "event", "batch_size": 1000}
+    chosen = {"seed": 7, "layout": ["hits", "dense"], "rntuple": True, "outside": "raise", "key": "event"}
+    chosen |= {"batch_size": 1000, "pdg": [-11], "workers": 3, "part_showers": 100_000, "overlay": False}
     assert {name: generate.named[name] for name in chosen} == chosen
     assert generate.named["input_branches"] == {"px": "p_x", "event": None}
+
+
+def test_generate_says_what_an_overlay_holds(stage):
+    written = SimpleNamespace(showers=9, outside=4, output=Path("o.root"), events=3)
+    generate = stage("calogan.stages.generate.generate", written)
+    done = calogan_says("generate", *GENERATE, "--overlay")
+    assert (done.exit_code, done.stdout) == (0, "3 events, 9 showers, 4 particles left\no.root\n")
+    assert generate.named["overlay"]
+
+
+def test_an_interrupted_generation_goes_on(stage):
+    stage("calogan.stages.generate.generate", KeyboardInterrupt())
+    done = calogan_says("generate", *GENERATE)
+    assert (done.exit_code, done.stderr) == (130, "interrupted: the same command goes on from what is there\n")
 
 
 def test_the_installed_program_refuses_in_one_line(tmp_path):

@@ -36,6 +36,7 @@ def test_the_base_install_reads_and_samples_without_the_train_extra():
         "calogan.physics.kinematics",
         "calogan.physics.observables",
         "calogan.sampler",
+        "calogan.stages.export",
         "calogan.stages.generate",
         "calogan.stages.prepare",
         "calogan.stages.run",

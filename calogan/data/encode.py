@@ -13,33 +13,33 @@ from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.geometry import Geometry
 
-__all__ = ["branch_types", "encode"]
+__all__ = ["encode_energy", "encode_particles", "energy_types", "particle_types"]
 
 
-def branch_types(schema: Schema, geometry: Geometry) -> dict[str, str]:
-    """Type of each branch that `encode` makes, in Awkward's notation."""
-    types = dict.fromkeys(schema.branches, "float32")
-    if schema.event is not None:
-        types[schema.event] = "int64"
+def particle_types(schema: Schema, *, particles: bool = True) -> dict[str, str]:
+    """Type of each branch of identifiers and incident particles, the event ids alone if need be."""
+    types = {} if schema.event is None else {schema.event: "int64"}
+    if not particles:
+        return types
     if schema.pdg is not None:
         types[schema.pdg] = "int32"
+    return types | dict.fromkeys(schema.incident_branches, "float32")
+
+
+def energy_types(schema: Schema, geometry: Geometry) -> dict[str, str]:
+    """Type of each branch of energies and their places, in Awkward's notation."""
     if schema.layout == "dense":
-        for branch, layer in zip(schema.energy, geometry.layers, strict=True):
-            types[branch] = f"{layer.rows} * {layer.columns} * float32"
-    for branch in schema.jagged_branches:
-        integer = schema.layout == "hits" and branch not in schema.energy
-        types[branch] = f"var * {_index_type(geometry) if integer else 'float32'}"
-    return types
+        return {
+            branch: f"{layer.rows} * {layer.columns} * float32"
+            for branch, layer in zip(schema.energy, geometry.layers, strict=True)
+        }
+    index = _index_type(geometry) if schema.layout == "hits" else "float32"
+    place = {branch: f"var * {index}" for branch in schema.place if branch is not None}
+    return place | {schema.energy[0]: "var * float32"}
 
 
-def encode(showers: Showers, schema: Schema, hits: Hits | None = None) -> dict[str, NDArray[Any] | Jagged]:
-    """Branches of showers in the schema's units: identifiers, incident particle and energies.
-
-    Args:
-        showers: Showers in GeV and mm.
-        schema: Branches; in a jagged layout only cells above 0 are listed, in positions at the cell's centre.
-        hits: Energies to write instead of those in the showers' cells, in cells of any geometry.
-    """
+def encode_particles(showers: Showers, schema: Schema) -> dict[str, NDArray[Any] | Jagged]:
+    """Identifiers and incident particles in the schema's units, one value a shower."""
     columns: dict[str, NDArray[Any] | Jagged] = {}
     if schema.event is not None:
         columns[schema.event] = showers.event
@@ -48,26 +48,35 @@ def encode(showers: Showers, schema: Schema, hits: Hits | None = None) -> dict[s
     for column, branch in enumerate(schema.incident_branches):
         unit = 1 / schema.length_in_mm if column >= 3 else schema.momentum_per_gev
         columns[branch] = showers.incident[:, column] * np.float32(unit)
-    if schema.layout == "dense":
-        geometry, cells = (showers.geometry, showers.cell_energy) if hits is None else (hits.geometry, hits.to_cells())
-        images = geometry.layer_images(cells)
-        for branch, image in zip(schema.energy, images, strict=True):
-            columns[branch] = image * np.float32(schema.energy_per_gev)
-    else:
-        columns |= _encode_hits(Hits.of(showers) if hits is None else hits, schema)
     return columns
 
 
-def _encode_hits(hits: Hits, schema: Schema) -> dict[str, Jagged]:
-    counts = hits.counts
-    energy = hits.energy * np.float32(schema.energy_per_gev)
+def encode_energy(showers: Showers | Hits, schema: Schema) -> dict[str, NDArray[Any] | Jagged]:
+    """Energies in the schema's layout and units.
+
+    Args:
+        showers: Energies in GeV.
+        schema: Branches; in a jagged layout only cells above 0 are listed, in positions at the cell's centre.
+    """
+    if schema.layout != "dense":
+        return _encode_hits(showers if isinstance(showers, Hits) else Hits.of(showers), schema)
+    cell_energy = showers.cell_energy if isinstance(showers, Showers) else showers.to_cells()
+    images = showers.geometry.layer_images(cell_energy)
+    unit = np.float32(schema.energy_per_gev)
+    return {branch: image * unit for branch, image in zip(schema.energy, images, strict=True)}
+
+
+def _encode_hits(hits: Hits, schema: Schema) -> dict[str, NDArray[Any] | Jagged]:
+    counts, cell = hits.counts.astype(np.int64), hits.cell
     if schema.layout == "hits":
-        indices = (hits.layer, hits.row, hits.column)
-        place: list[NDArray[Any]] = [index.astype(_index_type(hits.geometry)) for index in indices]
+        place: list[NDArray[Any]] = [
+            index.astype(_index_type(hits.geometry)) for index in (hits.layer, hits.row, hits.column)
+        ]
     else:
-        place = [(centre[hits.cell] / schema.length_in_mm).astype(np.float32) for centre in _centres(hits.geometry)]
-    listed = {branch: Jagged(counts, values) for branch, values in zip(schema.place, place, strict=True) if branch}
-    return listed | {schema.energy[0]: Jagged(counts, energy)}
+        place = [(centre[cell] / schema.length_in_mm).astype(np.float32) for centre in _centres(hits.geometry)]
+    listed = zip(schema.place, place, strict=True)
+    columns: dict[str, NDArray[Any] | Jagged] = {branch: Jagged(counts, values) for branch, values in listed if branch}
+    return columns | {schema.energy[0]: Jagged(counts, hits.energy * np.float32(schema.energy_per_gev))}
 
 
 def _index_type(geometry: Geometry) -> str:

@@ -74,6 +74,20 @@ class Hits:
         cells[self.shower, self.cell] = self.energy
         return cells
 
+    def summed(self, group: NDArray[np.int64], n_groups: int) -> Hits:
+        """Hits of groups of showers, such as events: energies in one cell are added in double precision.
+
+        Args:
+            group: Group of each shower, from 0 to ``n_groups - 1``, shape ``(showers,)``.
+            n_groups: Number of groups, those without a shower included.
+
+        Returns:
+            Hits whose ``shower`` is the group. A sum does not depend on the showers of other groups.
+        """
+        places, index = np.unique(group[self.shower] * self.geometry.n_cells + self.cell, return_inverse=True)
+        energy = np.bincount(index, weights=self.energy, minlength=len(places)).astype(np.float32)
+        return Hits(self.geometry, n_groups, *np.divmod(places, self.geometry.n_cells), energy)
+
     def to_awkward(self) -> ak.Array:
         """Records with layer, row, column and energy [GeV], in lists of one shower each."""
         import awkward as ak

@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 
 from calogan.data.decode import convert_incident, read_event, read_pdg
 from calogan.data.files import InputFile
-from calogan.data.root import count_showers, iterate_columns
+from calogan.data.root import count_showers, iterate_columns, iterate_entries
 from calogan.data.schema import Schema
 from calogan.data.simulation_time import SimulationTime
 from calogan.errors import DataError
 
-__all__ = ["Particles", "iterate_particles", "read_event_ids", "read_simulation_time"]
+__all__ = [
+    "Particles",
+    "count_particles",
+    "iterate_event_ids",
+    "iterate_particles",
+    "particle_branches",
+    "read_simulation_time",
+]
 
 _IDS_AT_ONCE = 1_000_000
 
@@ -46,19 +53,24 @@ class Particles:
         return len(self.entry)
 
 
-def iterate_particles(file: InputFile, schema: Schema, chunk: int) -> Iterator[Particles]:
+def iterate_particles(
+    file: InputFile, schema: Schema, chunk: int, start: int = 0, stop: int | None = None
+) -> Iterator[Particles]:
     """Read identifiers and incident particles of one file; energies are not looked at.
 
     Args:
         file: File to read; its tree goes before the schema's.
         schema: Branches and units.
         chunk: Entries read at a time.
+        start: First entry.
+        stop: Entry to stop before; the end of the file by default.
 
     Raises:
         DataError: The file is missing or damaged, or an event id does not fit 63 bits.
         SchemaError: It lacks the tree or a branch, or has one of another type.
     """
-    for found in iterate_columns(file, _without_energies(schema), chunk):
+    tree, branches = file.tree or schema.tree, particle_branches(schema)
+    for found in iterate_entries(file, tree, branches, chunk, lists=False, start=start, stop=stop):
         event = None if schema.event is None else read_event(found, schema.event)
         yield Particles(
             source=found.source,
@@ -70,18 +82,30 @@ def iterate_particles(file: InputFile, schema: Schema, chunk: int) -> Iterator[P
         )
 
 
-def read_event_ids(file: InputFile, schema: Schema) -> NDArray[np.int64]:
-    """Event ids of one file, shape ``(particles,)``; the entries where the schema names no branch.
+def iterate_event_ids(file: InputFile, schema: Schema) -> Iterator[NDArray[np.int64]]:
+    """Event ids of one file, a million entries at a time.
+
+    Args:
+        file: File to read; its tree goes before the schema's.
+        schema: Names the branch of the event ids.
 
     Raises:
         DataError: The file is missing or damaged, or an event id does not fit 63 bits.
         SchemaError: It lacks the tree or a branch, or its event ids are not whole numbers.
     """
-    schema = _without_energies(schema)
-    if schema.event is None:
-        return np.arange(count_showers(file, schema), dtype=np.int64)
-    chunks = iterate_columns(file, schema, _IDS_AT_ONCE, [schema.event])
-    return np.concatenate([np.empty(0, dtype=np.int64), *(read_event(chunk, schema.event) for chunk in chunks)])
+    if schema.event is not None:
+        for chunk in iterate_columns(file, _without_energies(schema), _IDS_AT_ONCE, [schema.event]):
+            yield read_event(chunk, schema.event)
+
+
+def count_particles(file: InputFile, schema: Schema) -> int:
+    """Entries of one file, which needs the branches of identifiers and incident particles only; see `count_showers`."""
+    return count_showers(file, _without_energies(schema))
+
+
+def particle_branches(schema: Schema) -> list[str]:
+    """Branches of identifiers and incident particles."""
+    return _without_energies(schema).branches
 
 
 def read_simulation_time(file: InputFile, schema: Schema, branch: str) -> SimulationTime:

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import lzma
-import os
 import struct
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -21,13 +20,14 @@ import uproot
 from numpy.typing import NDArray
 
 from calogan.data.decode import Chunk, Decoded, Jagged, decode
-from calogan.data.encode import branch_types, encode
 from calogan.data.files import InputFile, check_root_file, checksum, expand_files
 from calogan.data.hits import Hits
 from calogan.data.schema import Layout, Schema
 from calogan.data.showers import Showers
 from calogan.data.split import entry_ids
-from calogan.errors import DataError, SchemaError, ShapeError, near_miss
+from calogan.data.trees import ShowerTrees
+from calogan.data.writer import BLOCK, PROVENANCE, RootWriter
+from calogan.errors import DataError, SchemaError, near_miss
 from calogan.geometry import Geometry
 
 __all__ = [
@@ -38,14 +38,15 @@ __all__ = [
     "fingerprint",
     "iterate_chunks",
     "iterate_columns",
+    "iterate_entries",
     "iterate_showers",
     "read_provenance",
     "read_showers",
+    "read_types",
 ]
 
 # Showers are decoded in blocks that stay in the processor's cache: a third faster than in whole chunks.
 _BLOCK_BYTES, _LEAST_BLOCK = 1 << 20, 64
-_PROVENANCE = "calogan_provenance"
 # What uproot raises on damaged files, found by cutting files and by changing random bytes.
 _UNREADABLE = (
     OSError,
@@ -151,19 +152,59 @@ def iterate_columns(
         SchemaError: It lacks the tree or a branch.
     """
     branches = schema.branches if branches is None else branches
+    lists = not set(branches).isdisjoint(schema.jagged_branches)
+    return iterate_entries(file, file.tree or schema.tree, branches, chunk_showers, lists=lists, known=schema.branches)
+
+
+def iterate_entries(
+    file: InputFile,
+    tree: str,
+    branches: Sequence[str],
+    chunk: int,
+    *,
+    lists: bool,
+    known: Sequence[str] = (),
+    start: int = 0,
+    stop: int | None = None,
+) -> Generator[Chunk, None, None]:
+    """Read branches of one tree chunk by chunk, as they are.
+
+    Args:
+        file: File to read.
+        tree: Name of the tree.
+        branches: Branches to read.
+        chunk: Entries read at a time.
+        lists: Whether some of the branches have lists.
+        known: More branches that must be there.
+        start: First entry.
+        stop: Entry to stop before; the end of the tree by default.
+
+    Raises:
+        DataError: The file is missing or damaged.
+        SchemaError: It lacks the tree or a branch.
+    """
     # NumPy has no lists, and is faster for the rest.
-    library = "np" if set(branches).isdisjoint(schema.jagged_branches) else "ak"
+    library = "ak" if lists else "np"
     with _open(file) as root:
-        source, tree = _find_tree(root, file, schema)
+        source, found = _find_tree(root, file, tree, [*branches, *known])
+        stop = int(found.num_entries) if stop is None else stop
         with _translated(source):
-            steps = tree.iterate(branches, step_size=chunk_showers, library=library)
-        start = 0
-        while (chunk := _next_chunk(steps, source, start, branches)) is not None:
-            yield chunk
-            start += chunk.size
-        if start != tree.num_entries:
-            msg = f"{source}: ends after {start} of {tree.num_entries} entries"
+            steps = found.iterate(branches, step_size=chunk, library=library, entry_start=start, entry_stop=stop)
+        while (piece := _next_chunk(steps, source, start, branches)) is not None:
+            yield piece
+            start += piece.size
+        if start < stop:
+            msg = f"{source}: ends after {start} of {stop} entries"
             raise DataError(msg)
+
+
+def read_types(file: InputFile, tree: str, branches: Sequence[str], *, lists: bool) -> Chunk:
+    """A chunk without entries, whose columns have the types of a tree's branches; see `iterate_entries`."""
+    with _open(file) as root:
+        source, found = _find_tree(root, file, tree, branches)
+        with _translated(source):
+            arrays = found.arrays(branches, entry_stop=0, library="ak" if lists else "np")
+            return Chunk(source, 0, 0, {branch: _to_column(arrays[branch]) for branch in branches})
 
 
 def fingerprint(file: InputFile) -> str:
@@ -182,16 +223,16 @@ def count_showers(file: InputFile, schema: Schema) -> int:
         SchemaError: The file lacks the tree or a branch.
     """
     with _open(file) as root:
-        return int(_find_tree(root, file, schema)[1].num_entries)
+        return int(_find_tree(root, file, file.tree or schema.tree, schema.branches)[1].num_entries)
 
 
 def read_provenance(path: str | Path) -> dict[str, str]:
     """What `ShowerWriter` recorded about the making of a file; empty if another program wrote it."""
     with _open(InputFile(str(path))) as root:
-        if _PROVENANCE not in root.keys(cycle=False):
+        if PROVENANCE not in root.keys(cycle=False):
             return {}
         with _translated(str(path)):
-            values: dict[str, str] = json.loads(str(root[_PROVENANCE]))
+            values: dict[str, str] = json.loads(str(root[PROVENANCE]))
         return values
 
 
@@ -219,8 +260,7 @@ def _open(file: InputFile) -> Iterator[Any]:
         yield root
 
 
-def _find_tree(root: Any, file: InputFile, schema: Schema) -> tuple[str, Any]:
-    name = file.tree or schema.tree
+def _find_tree(root: Any, file: InputFile, name: str, branches: Iterable[str]) -> tuple[str, Any]:
     with _translated(file.path):
         classes: dict[str, str] = root.classnames(cycle=False)
     trees = [key for key, kind in classes.items() if kind in {"TTree", "TNtuple", "TNtupleD"} or "RNTuple" in kind]
@@ -234,7 +274,7 @@ def _find_tree(root: Any, file: InputFile, schema: Schema) -> tuple[str, Any]:
     with _translated(source):
         tree = root[name]
         known = set(tree.keys())
-    for branch in schema.branches:
+    for branch in branches:
         if branch not in known:
             msg = f"{source}: no branch '{branch}'; {near_miss(branch, sorted(known))}"
             raise SchemaError(msg)
@@ -277,8 +317,6 @@ class ShowerWriter:
         provenance: What made the file; read back by `read_provenance`.
     """
 
-    _FLUSH = 1000  # showers written at a time, so that a list branch stays well below the limits of a basket
-
     def __init__(
         self,
         path: str | Path,
@@ -290,114 +328,31 @@ class ShowerWriter:
         rntuple: bool = False,
         provenance: Mapping[str, str] | None = None,
     ) -> None:
-        self._path = Path(path)
-        self._schema = schema if layout is None else schema.as_layout(layout, geometry)
-        self._schema.check(geometry)
-        self._geometry = geometry
-        self._tree_name = tree or schema.tree
-        self._rntuple = rntuple
-        self._provenance = dict(provenance or {})
-        self._types = branch_types(self._schema, geometry)
-        self._tree: Any = None
-        self._waiting: list[dict[str, NDArray[Any] | Jagged]] = []
-        self._n_waiting = 0
+        self._trees = ShowerTrees.of(schema, geometry, () if layout is None else (layout,), tree=tree)
+        self._file = RootWriter(path, self._trees.specs, rntuple=rntuple, provenance=provenance)
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        self._file = uproot.recreate(self._temporary)
+        self._file.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            with self._file:
-                if kind is None:
-                    self._flush()
-                    self._file[_PROVENANCE] = json.dumps(self._provenance, sort_keys=True)
-            if kind is None:
-                with self._temporary.open("rb") as stream:
-                    os.fsync(stream.fileno())
-                self._temporary.replace(self._path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
+        self._file.__exit__(kind, error, trace)
 
-    def extend(
-        self, showers: Showers, copied: Mapping[str, NDArray[Any]] | None = None, *, hits: Hits | None = None
-    ) -> None:
+    def extend(self, showers: Showers, *, hits: Hits | None = None) -> None:
         """Append showers.
 
         Args:
             showers: The showers.
-            copied: Values of branches of identifiers and incident particles, written as they are instead of those
-                derived from the showers; the first ones decide the types of these branches.
             hits: Written instead of the energies in the showers' cells; the hits of these showers in the file's cells.
 
         Raises:
-            ShapeError: Showers of another geometry, or another number of copied values.
-            SchemaError: Copied values of no such branch, or of a type that the branch cannot hold exactly.
+            ShapeError: Showers of another geometry.
         """
-        n_cells = (showers if hits is None else hits).geometry.n_cells
-        if n_cells != self._geometry.n_cells:
-            msg = f"showers of {n_cells} cells for a file of {self._geometry.n_cells} cells"
-            raise ShapeError(msg)
-        copied = copied or {}
-        self._check(copied, len(showers))
-        if self._tree is None:
-            self._make_tree({branch: values.dtype.name for branch, values in copied.items()})
-        for start in range(0, len(showers), self._FLUSH):
-            part = slice(start, start + self._FLUSH)
-            columns = encode(showers[part], self._schema, None if hits is None else hits[part])
-            columns |= {name: values[part] for name, values in copied.items()}
-            self._waiting.append({branch: self._fit(branch, values) for branch, values in columns.items()})
-            self._n_waiting += len(showers[part])
-            if self._n_waiting >= self._FLUSH:
-                self._flush()
-
-    def _check(self, copied: Mapping[str, NDArray[Any]], count: int) -> None:
-        flat = [name for name in (self._schema.event, self._schema.pdg, *self._schema.incident_branches) if name]
-        for branch, values in copied.items():
-            if branch not in flat:
-                msg = f"{self._path}: no branch '{branch}' to copy to; {near_miss(branch, flat)}"
-                raise SchemaError(msg)
-            if values.shape != (count,):
-                msg = f"{self._path}, branch '{branch}': {count} showers, but copied values of shape {values.shape}"
-                raise ShapeError(msg)
-
-    def _make_tree(self, copied: Mapping[str, str]) -> None:
-        self._types |= copied
-        if self._rntuple:
-            self._tree = self._file.mkrntuple(self._tree_name, self._types)
-        else:
-            # One counter for all lists: ncell for cell_energy.
-            counter = f"n{self._schema.energy[0].rpartition('_')[0] or self._schema.energy[0]}"
-            self._tree = self._file.mktree(self._tree_name, self._types, counter_name=lambda _: counter)
-
-    def _fit(self, branch: str, values: NDArray[Any] | Jagged) -> NDArray[Any] | Jagged:
-        if isinstance(values, Jagged) or values.ndim > 1:
-            return values
-        kind = self._types[branch]
-        if not np.can_cast(values.dtype, kind, "safe"):
-            msg = f"{self._path}, branch '{branch}': is {kind} and cannot hold {values.dtype.name}; write two files"
-            raise SchemaError(msg)
-        return values.astype(kind, copy=False)
-
-    def _flush(self) -> None:
-        if self._tree is None:
-            self._make_tree({})
-        if self._waiting:
-            columns = {branch: [_to_array(piece[branch]) for piece in self._waiting] for branch in self._types}
-            self._tree.extend({branch: ak.concatenate(pieces) for branch, pieces in columns.items()})
-            self._waiting.clear()
-            self._n_waiting = 0
-
-
-def _to_array(values: NDArray[Any] | Jagged) -> Any:
-    if not isinstance(values, Jagged):
-        return ak.from_numpy(values, regulararray=True)
-    offsets = np.concatenate([[0], np.cumsum(values.counts)])
-    return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), ak.contents.NumpyArray(values.content)))
+        for start in range(0, len(showers), BLOCK):
+            some = slice(start, start + BLOCK)
+            self._trees.write(self._file, showers[some], hits=None if hits is None else hits[some])
 
 
 def _join(geometry: Geometry, chunks: list[Showers]) -> Showers:

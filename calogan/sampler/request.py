@@ -6,7 +6,7 @@ import operator
 import secrets
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 from calogan.errors import ConfigError, DomainError, ShapeError
 from calogan.physics.kinematics import Domain
 
-__all__ = ["Outside", "OutsideDomainWarning", "Request", "admit", "choose_seed", "make_request", "split_momentum"]
+__all__ = [
+    "Arguments",
+    "Outside",
+    "OutsideDomainWarning",
+    "Request",
+    "admit",
+    "check",
+    "choose_seed",
+    "read_arguments",
+    "split_momentum",
+]
 
 Outside = Literal["raise", "warn", "clip"]
 
@@ -37,6 +47,7 @@ class Request:
         pdg: PDG ids, int32, shape ``(showers,)``; none where the caller does not say.
         particle: Index in the event, int64, shape ``(showers,)``; none where there is one particle an event.
         counts: Particles in each event, int64, shape ``(events,)``; none likewise.
+        first: Number of the first entry among those of the call.
     """
 
     incident: NDArray[np.float32]
@@ -44,6 +55,7 @@ class Request:
     pdg: NDArray[np.int32] | None = None
     particle: NDArray[np.int64] | None = None
     counts: NDArray[np.int64] | None = None
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.incident)
@@ -51,32 +63,59 @@ class Request:
     def where(self, index: int) -> str:
         """Which particle a row is, in the caller's terms."""
         if self.counts is None or self.particle is None:
-            return f"number {index}"
-        event = int(np.searchsorted(np.cumsum(self.counts), index, side="right"))
+            return f"number {self.first + index}"
+        event = self.first + int(np.searchsorted(np.cumsum(self.counts), index, side="right"))
         return f"particle {self.particle[index]} of event {event}"
 
-    def chunks(self, size: int) -> list[Request]:
-        """The request in pieces of `size` entries: particles, or whole events where they hold many."""
-        if size < 1:
-            msg = f"chunk must be at least 1, got {size}"
-            raise ConfigError(msg)
-        entries = len(self) if self.counts is None else len(self.counts)
-        bounds = np.arange(entries + 1) if self.counts is None else np.concatenate([[0], np.cumsum(self.counts)])
-        pieces = []
-        for start in range(0, entries, size):
-            stop = min(start + size, entries)
-            rows = slice(bounds[start], bounds[stop])
-            pieces.append(
-                replace(
-                    self,
-                    incident=self.incident[rows],
-                    shower_id=self.shower_id[rows],
-                    pdg=None if self.pdg is None else self.pdg[rows],
-                    particle=None if self.particle is None else self.particle[rows],
-                    counts=None if self.counts is None else self.counts[start:stop],
-                )
-            )
-        return pieces
+
+@dataclass(frozen=True)
+class Arguments:
+    """The arguments of a call, of one shape and else as they came: what requests are made of, a few or all at once.
+
+    Attributes:
+        columns: px, py, pz [GeV] and, if they were given, x, y [mm], each of shape ``(showers,)``.
+        pdg: PDG ids, shape ``(showers,)``; none where the caller does not say.
+        shower_id: Key of each entry's noise, a particle or an event of many; none for 0, 1, 2, ...
+        bounds: First particle of each event and the number of all; none where there is one particle an event.
+        centre: x, y [mm] where they were not given.
+    """
+
+    columns: Sequence[NDArray[Any]]
+    pdg: NDArray[np.int32] | None
+    shower_id: NDArray[np.int64] | None
+    bounds: NDArray[np.int64] | None
+    centre: tuple[float, float]
+
+    def __len__(self) -> int:
+        """Number of entries: particles, or events where they hold many."""
+        return len(self.columns[0]) if self.bounds is None else len(self.bounds) - 1
+
+    def request(self, first: int = 0, last: int | None = None) -> Request:
+        """The request for some of the entries, by default all.
+
+        Raises:
+            DomainError: A NaN or an infinity.
+        """
+        last = len(self) if last is None else min(last, len(self))
+        rows = slice(first, last) if self.bounds is None else slice(self.bounds[first], self.bounds[last])
+        incident = np.empty((rows.stop - rows.start, 5), dtype=np.float32)
+        incident[:, 3:] = self.centre
+        with np.errstate(over="ignore"):
+            for number, column in enumerate(self.columns):
+                incident[:, number] = column[rows]
+        given = self.shower_id
+        ids = np.arange(first, last, dtype=np.int64) if given is None else given[first:last]
+        request = Request(incident, ids, None if self.pdg is None else self.pdg[rows], first=first)
+        if self.bounds is not None:
+            counts = np.diff(self.bounds[first : last + 1])
+            particle = np.arange(len(incident)) - np.repeat(np.cumsum(counts) - counts, counts)
+            request = replace(request, shower_id=np.repeat(ids, counts), particle=particle, counts=counts)
+        _refuse_not_finite(request)
+        return request
+
+    def chunks(self, size: int) -> Iterator[Request]:
+        """Requests for `size` entries each, one after the other."""
+        return (self.request(first, first + size) for first in range(0, len(self), size))
 
 
 def split_momentum(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
@@ -98,14 +137,14 @@ def split_momentum(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
     return px, py, pz
 
 
-def make_request(
+def read_arguments(
     momentum: tuple[Any, Any, Any],
     entry_point: tuple[Any, Any] | None,
     shower_id: Any = None,
     centre: tuple[float, float] = (0.0, 0.0),
     pdg: Any = None,
-) -> Request:
-    """Bring the arguments of a call to one shape.
+) -> Arguments:
+    """Bring the arguments of a call to one shape; nothing is copied that need not be.
 
     Args:
         momentum: px, py, pz [GeV]: scalars, lists, NumPy or awkward arrays, torch tensors. With two dimensions, ragged
@@ -117,44 +156,33 @@ def make_request(
 
     Raises:
         ShapeError: Values that are not numbers, are missing, or do not go together; ids that are not unique.
-        DomainError: A NaN or an infinity.
     """
     names = _COLUMNS if entry_point else _COLUMNS[:3]
     names, given = (*names, "pdg")[: len(names) + (pdg is not None)], (*momentum, *(entry_point or ()), pdg)
     values = [_column(name, value) for name, value in zip(names, given, strict=False)]
-    counts: NDArray[np.int64] | None = None
+    bounds: NDArray[np.int64] | None = None
     if any(value.ndim == 2 for value in values):
         values, counts = _flatten(names, values)
+        bounds = np.concatenate([[0], np.cumsum(counts)])
     else:
         try:
             values = [np.atleast_1d(value) for value in np.broadcast_arrays(*values)]
         except ValueError as error:
             raise ShapeError(_disagreement(names, values)) from error
     types = None if pdg is None else _pdg(values.pop())
-    incident = np.empty((len(values[0]), 5))
-    incident[:, 3:] = centre
-    for number, value in enumerate(values):
-        incident[:, number] = value
-    ids = _shower_ids(shower_id, len(incident) if counts is None else len(counts))
-    request = Request(_finite(incident), ids, types)
-    if counts is not None:
-        particle = np.arange(len(incident)) - np.repeat(np.cumsum(counts) - counts, counts)
-        request = replace(request, shower_id=np.repeat(ids, counts), particle=particle, counts=counts)
-    _refuse_not_finite(request)
-    return request
+    entries = len(values[0]) if bounds is None else len(bounds) - 1
+    ids = None if shower_id is None else _shower_ids(shower_id, entries)
+    return Arguments(values, types, ids, bounds, centre)
 
 
-def admit(request: Request, domain: Domain, outside: Outside, known: Sequence[int] = ()) -> Request:
-    """Apply the caller's choice to particles outside of a domain.
+def check(request: Request, domain: Domain, outside: Outside, known: Sequence[int] = ()) -> None:
+    """Refuse particles outside of a domain, or warn of them.
 
     Args:
         request: The particles.
         domain: The domain.
-        outside: The choice.
+        outside: What the caller chose.
         known: PDG ids of the particles that the surrogate was trained with; empty where they are not known.
-
-    Returns:
-        The request, with particles moved to the domain's edge under ``"clip"``.
 
     Raises:
         DomainError: Particles outside under ``"raise"``; under the other choices those that no shower can be made for
@@ -167,7 +195,7 @@ def admit(request: Request, domain: Domain, outside: Outside, known: Sequence[in
     _check_types(request, known, outside)
     flags = domain.outside(request.incident)
     if not flags.any():
-        return request
+        return
     text = _describe(request, flags, domain)
     if outside == "raise":
         msg = f"{text}; give it to the full simulation, or pass outside='warn' or 'clip'"
@@ -176,10 +204,13 @@ def admit(request: Request, domain: Domain, outside: Outside, known: Sequence[in
     if impossible.any():
         msg = f"{_describe(request, impossible, domain)}; it does not fly towards the front face, leave it out"
         raise DomainError(msg)
-    if outside == "clip":
-        return replace(request, incident=domain.clip(request.incident))
-    warnings.warn(text, OutsideDomainWarning, stacklevel=4)
-    return request
+    if outside == "warn":
+        warnings.warn(text, OutsideDomainWarning, stacklevel=3)
+
+
+def admit(request: Request, domain: Domain, outside: Outside) -> Request:
+    """The request as it is, or under ``"clip"`` with particles moved to the domain's edge; `check` goes before."""
+    return replace(request, incident=domain.clip(request.incident)) if outside == "clip" else request
 
 
 def choose_seed(seed: Any) -> int:
@@ -211,7 +242,7 @@ def _check_types(request: Request, known: Sequence[int], outside: Outside) -> No
     if outside != "warn":
         msg = f"{text}; give it to the full simulation, or to a surrogate of its type"
         raise DomainError(msg)
-    warnings.warn(text, OutsideDomainWarning, stacklevel=5)
+    warnings.warn(text, OutsideDomainWarning, stacklevel=4)
 
 
 def _pdg(values: Any) -> NDArray[np.int32]:
@@ -304,8 +335,6 @@ def _disagreement(names: tuple[str, ...], values: list[Any]) -> str:
 
 
 def _shower_ids(shower_id: Any, count: int) -> NDArray[np.int64]:
-    if shower_id is None:
-        return np.arange(count, dtype=np.int64)
     ids = np.atleast_1d(np.asarray(shower_id))
     if ids.shape != (count,) or ids.dtype.kind not in "iu" or _is_masked(shower_id):
         found = f"{ids.dtype} of shape {ids.shape}{', some of them masked' if _is_masked(shower_id) else ''}"
@@ -317,11 +346,6 @@ def _shower_ids(shower_id: Any, count: int) -> NDArray[np.int64]:
         msg = f"shower_id {ids[repeated]} is there twice (again at {repeated}): the two showers would share their noise"
         raise ShapeError(msg)
     return ids.astype(np.int64)
-
-
-def _finite(incident: NDArray[np.float64]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return incident.astype(np.float32)
 
 
 def _refuse_not_finite(request: Request) -> None:

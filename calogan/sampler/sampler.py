@@ -19,7 +19,16 @@ from calogan.physics.kinematics import Domain
 from calogan.sampler.generated import GeneratedShowers
 from calogan.sampler.network import Backend, Network, load_network
 from calogan.sampler.placement import Edge, Placement, Placing, make_placement
-from calogan.sampler.request import Outside, Request, admit, choose_seed, make_request, split_momentum
+from calogan.sampler.request import (
+    Arguments,
+    Outside,
+    Request,
+    admit,
+    check,
+    choose_seed,
+    read_arguments,
+    split_momentum,
+)
 
 __all__ = ["ShowerSampler"]
 
@@ -154,8 +163,10 @@ class ShowerSampler:
             GeometryError: A calorimeter whose cells are not those of `geometry`, or not moved by whole ones.
         """
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
-        request = self._admitted((px, py, pz, x, y, pdg), shower_id, outside, place)
-        return self._make(request, choose_seed(seed), place)
+        request = self._arguments(px, py, pz, x, y, pdg, shower_id).request()
+        check(request, place.domain, outside, self.pdg)
+        place.check(request)
+        return self._make(admit(request, place.domain, outside), choose_seed(seed), place)
 
     def sample_iter(
         self,
@@ -194,10 +205,17 @@ class ShowerSampler:
         Returns:
             The same showers as from `sample`, one piece after the other.
         """
+        if chunk < 1:
+            msg = f"chunk must be at least 1, got {chunk}"
+            raise ConfigError(msg)
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
-        request = self._admitted((px, py, pz, x, y, pdg), shower_id, outside, place)
+        arguments = self._arguments(px, py, pz, x, y, pdg, shower_id)
+        for request in arguments.chunks(chunk):
+            check(request, place.domain, outside, self.pdg)
+            place.check(request)
         seed = choose_seed(seed)
-        return (self._make(piece, seed, place) for piece in request.chunks(chunk))
+        requests = (admit(request, place.domain, outside) for request in arguments.chunks(chunk))
+        return (self._make(request, seed, place) for request in requests)
 
     def cell_energy(
         self,
@@ -233,8 +251,7 @@ class ShowerSampler:
             self._loaded = os.getpid(), load_network(self.bundle, self._device, self._backend, self._threads)
         return self._loaded[1]
 
-    def _admitted(self, particles: tuple[Any, ...], shower_id: Any, outside: Outside, place: Placement) -> Request:
-        px, py, pz, x, y, pdg = particles
+    def _arguments(self, px: Any, py: Any, pz: Any, x: Any, y: Any, pdg: Any, shower_id: Any) -> Arguments:
         momentum = split_momentum(px, py, pz)
         given = [name for name, value in (("x", x), ("y", y)) if value is not None]
         if "entry_point" not in self.condition and given:
@@ -244,10 +261,7 @@ class ShowerSampler:
             missing = [name for name in ("x", "y") if name not in given]
             msg = f"{self.version} needs the entry point at the front face; give {' and '.join(missing)} [mm]"
             raise ShapeError(msg)
-        request = make_request(momentum, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
-        request = admit(request, place.domain, outside, self.pdg)
-        place.check(request)
-        return request
+        return read_arguments(momentum, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
 
     def _make(self, request: Request, seed: int, place: Placement) -> GeneratedShowers:
         asked = place.to_window(request.incident)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +12,7 @@ from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
 from calogan.errors import StoreError
 from calogan.progress import Reporter
+from calogan.stages.lock import locked
 from calogan.tracking import Tracker, log_history, tracked
 
 if TYPE_CHECKING:
@@ -115,7 +113,7 @@ def run_folder(config: Config, reporter: Reporter) -> Iterator[Path]:
     except OSError as error:
         msg = f"{config.run_dir}: cannot make the run folder: {error.strerror or error}; choose another run_dir"
         raise StoreError(msg) from error
-    with _locked(config.run_dir, reporter):
+    with locked(config.run_dir, "run folder", "take another run_dir", reporter):
         _claim(config)
         yield config.run_dir
 
@@ -189,25 +187,6 @@ def _hardware(config: Config) -> dict[str, object]:
         "calogan.threads": config.training.threads or torch.get_num_threads(),
         "calogan.gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
     }
-
-
-@contextmanager
-def _locked(run_dir: Path, reporter: Reporter) -> Iterator[None]:
-    path = run_dir / ".lock"
-    with path.open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "another process"
-            msg = f"{run_dir}: {holder} works in this run folder; wait for it to end or take another run_dir"
-            raise StoreError(msg) from None
-        except OSError as error:
-            reporter.warning(f"{run_dir}: the file system cannot lock ({error}); run one command on it at a time")
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        lock.flush()
-        yield
 
 
 def _claim(config: Config) -> None:

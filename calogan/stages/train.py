@@ -21,7 +21,7 @@ from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.store import Store
 from calogan.errors import BundleError, StoreError, TrainingError
-from calogan.export import can_export, check_parity, export_onnx
+from calogan.export import can_export, check_parity, describe, export_onnx
 from calogan.geometry import Geometry
 from calogan.models.critic import Critic
 from calogan.models.encoder import Encoder
@@ -222,33 +222,30 @@ def _write(
 ) -> Bundle:
     generator = state.generator.cpu().eval()
     generator.load_state_dict(best.weights)
-    graph = _export(generator, validation, reporter)
-    return write_bundle(
-        config.run_dir / "bundle",
-        BundleInfo(
-            id="",
-            calogan_version=calogan.__version__,
-            condition=tuple(config.condition),
-            geometry=store.geometry,
-            domain=Domain.from_config(config.domain),
-            threshold=config.threshold,
-            schema=Schema.from_source(config.data.sources[0]),
-            noise_size=generator.noise_size,
-            architecture=generator.architecture.to_dict(),
-            provenance=provenance,
-            files={},
-        ),
-        {name: value.numpy() for name, value in generator.state_dict().items()},
-        graph,
+    info = BundleInfo(
+        id="",
+        calogan_version=calogan.__version__,
+        condition=tuple(config.condition),
+        geometry=store.geometry,
+        domain=Domain.from_config(config.domain),
+        threshold=config.threshold,
+        schema=Schema.from_source(config.data.sources[0]),
+        noise_size=generator.noise_size,
+        architecture=generator.architecture.to_dict(),
+        provenance=provenance,
+        files={},
     )
+    graph = _export(generator, info, validation, reporter)
+    weights = {name: value.numpy() for name, value in generator.state_dict().items()}
+    return write_bundle(config.run_dir / "bundle", info, weights, graph)
 
 
-def _export(generator: Generator, validation: Showers, reporter: Reporter) -> bytes | None:
+def _export(generator: Generator, info: BundleInfo, validation: Showers, reporter: Reporter) -> bytes | None:
     """The checked graph; none, with a warning, where it cannot be made: the training is not lost for it."""
     if not can_export():
         reporter.warning("onnx and onnxscript are not installed: the bundle has no ONNX graph and samples with torch")
         return None
-    graph = export_onnx(generator)
+    graph = export_onnx(generator, describe(info))
     try:
         check_parity(generator, graph, validation.incident[:1000])
     except BundleError as error:

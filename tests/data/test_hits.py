@@ -45,3 +45,16 @@ def test_all_cells_come_back():
     cells = Hits.of(showers()).to_cells()
     assert cells.dtype == np.float32
     np.testing.assert_array_equal(cells, showers().cell_energy)
+
+
+def test_showers_of_an_event_are_summed_in_double_precision():
+    cells = np.zeros((5, GEOMETRY.n_cells), dtype=np.float32)
+    cells[:, 3] = 1.0, 2.0**-24, 2.0**-24, 5.0, 7.0  # one after the other, float32 would lose the small ones
+    cells[4, 0] = 2.0
+    hits = Hits.of(Showers(GEOMETRY, np.arange(5), np.ones((5, 5), np.float32), cells, np.zeros(5, np.int32)))
+    events = hits.summed(np.array([1, 1, 1, 3, 4]), 5)
+    assert events.n_showers == 5
+    assert events.shower.tolist() == [1, 3, 4, 4]
+    assert events.cell.tolist() == [3, 3, 0, 3]
+    assert events.energy.tolist() == [1 + 2.0**-23, 5.0, 2.0, 7.0]
+    assert events.energy.dtype == np.float32

@@ -9,7 +9,7 @@ import pytest
 import uproot
 
 from calogan.data.files import InputFile
-from calogan.data.particles import iterate_particles, read_event_ids, read_simulation_time
+from calogan.data.particles import iterate_event_ids, iterate_particles, read_simulation_time
 from calogan.data.simulation_time import SimulationTime
 from calogan.errors import DataError, SchemaError
 
@@ -48,21 +48,25 @@ def test_particles_are_converted_and_their_columns_kept(file, schema):
     np.testing.assert_array_equal(chunks[1].columns["px"], 1000 / 3)
 
 
+def test_some_entries_are_read(file, schema):
+    chunks = list(iterate_particles(file, schema, 4, 3, 9))
+    assert [chunk.event.tolist() for chunk in chunks] == [[3, 4, 5, 6], [7, 8]]
+    assert [chunk.entry.tolist() for chunk in chunks] == [[3, 4, 5, 6], [7, 8]]
+    with pytest.raises(DataError, match="ends after 10 of 12 entries"):
+        list(iterate_particles(file, schema, 4, 3, 12))
+
+
 def test_event_ids_are_read_alone(file, schema):
     """Momenta of a wrong shape, which reading would refuse, are not looked at."""
     odd = InputFile(file.path, "odd")
-    np.testing.assert_array_equal(read_event_ids(odd, schema), [3, 4])
+    np.testing.assert_array_equal(np.concatenate(list(iterate_event_ids(odd, schema))), [3, 4])
     with pytest.raises(SchemaError, match=r"branch 'px': expected one number a shower"):
         next(iterate_particles(odd, schema, 10))
 
 
-def test_event_ids_without_a_branch_are_the_entries(file, schema):
-    np.testing.assert_array_equal(read_event_ids(file, replace(schema, event=None)), np.arange(COUNT))
-
-
 def test_branches_that_particles_need_must_be_there(file, schema):
     with pytest.raises(SchemaError, match="no branch 'p_z'"):
-        read_event_ids(file, replace(schema, momentum=("px", "py", "p_z")))
+        next(iterate_event_ids(file, replace(schema, momentum=("px", "py", "p_z"))))
 
 
 def timed(path, times, tree="showers"):

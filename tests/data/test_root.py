@@ -211,38 +211,6 @@ def test_writer_in_another_layout_and_tree(toy, tmp_path):
     assert count_showers(InputFile(str(tmp_path / "a.root")), schema) == 200
 
 
-@pytest.mark.parametrize("rntuple", [False, True])
-def test_copied_columns_are_written_as_they_are(toy, tmp_path, rntuple):
-    exact = np.random.default_rng(1).normal(size=len(toy.showers))
-    numbers = np.arange(len(toy.showers), dtype=np.int32)
-    with ShowerWriter(tmp_path / "a.root", toy.schema("hits"), toy.geometry, rntuple=rntuple) as writer:
-        for part in (slice(0, 1), slice(1, 150), slice(150, None)):
-            writer.extend(toy.showers[part], {"px": exact[part], "event": numbers[part]})
-    with uproot.open(tmp_path / "a.root") as file:
-        found = {name: file["hits"][name].array(library="np") for name in ("px", "event", "py")}
-    assert found["px"].dtype == np.float64
-    assert found["px"].tobytes() == exact.tobytes()
-    assert found["event"].dtype == np.int32
-    np.testing.assert_array_equal(found["event"], numbers)
-    np.testing.assert_array_equal(found["py"], toy.showers.incident[:, 1])
-
-
-@pytest.mark.parametrize(
-    ("error", "copied", "message"),
-    [
-        (SchemaError, {"p_x": np.zeros(3)}, "no branch 'p_x' to copy to; did you mean 'px'"),
-        (SchemaError, {"cell_energy": np.zeros(3)}, "no branch 'cell_energy' to copy to"),
-        (ShapeError, {"px": np.zeros(2)}, r"branch 'px': 3 showers, but copied values of shape \(2,\)"),
-        (SchemaError, {"px": np.zeros(3)}, "branch 'px': is float32 and cannot hold float64"),
-    ],
-)
-def test_copied_columns_that_do_not_fit_are_named(toy, tmp_path, error, copied, message):
-    with ShowerWriter(tmp_path / "a.root", toy.schema("hits"), toy.geometry) as writer:
-        writer.extend(toy.showers[:3])
-        with pytest.raises(error, match=message):
-            writer.extend(toy.showers[:3], copied)
-
-
 def test_writer_leaves_nothing_after_an_error(toy, tmp_path):
     (tmp_path / "a.root").write_text("old")
     other = Showers(GEOMETRY, np.zeros(1, int), np.ones((1, 5), "f4"), np.ones((1, 7), "f4"), np.ones(1, "i4"))

@@ -8,9 +8,18 @@ import pytest
 
 from calogan.errors import ConfigError, DomainError, ShapeError
 from calogan.physics.kinematics import Domain
-from calogan.sampler.request import OutsideDomainWarning, admit, make_request
+from calogan.sampler.request import OutsideDomainWarning, admit, check, read_arguments
 
 DOMAIN = Domain((1.0, 64.0), 0.35, (-20.0, 20.0), (-20.0, 20.0))
+
+
+def make_request(*arguments, **named):
+    return read_arguments(*arguments, **named).request()
+
+
+def checked(request, domain, outside):
+    check(request, domain, outside)
+    return admit(request, domain, outside)
 
 
 @pytest.mark.parametrize("form", [list, tuple, np.array, ak.Array, lambda values: np.array(values, dtype=">f4")])
@@ -72,17 +81,32 @@ def test_two_dimensional_numpy_is_events_of_particles():
 
 
 def test_chunks_hold_whole_events():
-    request = make_request((0.0, 0.0, ak.Array([[10.0, 20.0], [], [30.0], [40.0, 50.0, 60.0]])), None)
-    chunks = request.chunks(3)
+    arguments = read_arguments((0.0, 0.0, ak.Array([[10.0, 20.0], [], [30.0], [40.0, 50.0, 60.0]])), None)
+    request, chunks = arguments.request(), list(arguments.chunks(3))
     assert [len(chunk) for chunk in chunks] == [3, 3]
     np.testing.assert_array_equal(np.concatenate([chunk.counts for chunk in chunks]), request.counts)
     np.testing.assert_array_equal(np.concatenate([chunk.incident for chunk in chunks]), request.incident)
     np.testing.assert_array_equal(chunks[1].shower_id, [3, 3, 3])
     np.testing.assert_array_equal(chunks[1].particle, [0, 1, 2])
-    flat = make_request((0.0, 0.0, np.arange(1.0, 8.0)), None).chunks(3)
+    flat = read_arguments((0.0, 0.0, np.arange(1.0, 8.0)), None).chunks(3)
     assert [list(chunk.shower_id) for chunk in flat] == [[0, 1, 2], [3, 4, 5], [6]]
-    with pytest.raises(ConfigError, match="at least 1"):
-        request.chunks(0)
+
+
+def test_a_particle_is_named_by_its_place_in_the_call():
+    for pz, where in (
+        (np.array([9.0] * 5 + [80.0]), "number 5"),
+        ([[9.0], [9.0, 9.0], [80.0]], "particle 0 of event 2"),
+    ):
+        *_, last = read_arguments((0.0, 0.0, pz), None).chunks(2)
+        with pytest.raises(DomainError, match=f"the first is {where} with"):
+            check(last, DOMAIN, "raise")
+
+
+def test_columns_are_not_copied():
+    pz = np.linspace(5.0, 50.0, 10)
+    arguments = read_arguments((0.0, 0.0, pz), None)
+    assert np.shares_memory(arguments.columns[2], pz)
+    assert all(column.strides == (0,) for column in arguments.columns[:2])
 
 
 @pytest.mark.parametrize(
@@ -148,38 +172,38 @@ def test_what_is_not_finite_is_refused(value):
 def test_outside_raises_with_the_range_and_the_first():
     request = make_request((0.0, 0.0, [10.0, 80.0, 90.0]), None)
     with pytest.raises(DomainError, match=r"2 of 3 .*\|p\| 1 to 64 GeV.* first is number 1 with .*pz=80.*'clip'"):
-        admit(request, DOMAIN, "raise")
+        checked(request, DOMAIN, "raise")
 
 
 def test_outside_warns():
     request = make_request((0.0, 0.0, [10.0, 80.0]), None)
     with pytest.warns(OutsideDomainWarning, match="1 of 2"):
-        assert admit(request, DOMAIN, "warn") is request
+        assert checked(request, DOMAIN, "warn") is request
 
 
 def test_outside_is_clipped():
     request = make_request((0.0, 0.0, [10.0, 80.0]), ([0.0, 30.0], 0.0))
-    clipped = admit(request, DOMAIN, "clip")
+    clipped = checked(request, DOMAIN, "clip")
     np.testing.assert_allclose(clipped.incident, [[0, 0, 10, 0, 0], [0, 0, 64, 20, 0]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("outside", ["warn", "clip"])
 def test_no_momentum_is_refused_always(outside):
     with pytest.raises(DomainError, match=r"number 1.*leave it out"):
-        admit(make_request((0.0, 0.0, [10.0, 0.0]), None), DOMAIN, outside)
+        checked(make_request((0.0, 0.0, [10.0, 0.0]), None), DOMAIN, outside)
 
 
 @pytest.mark.parametrize("outside", ["warn", "clip"])
 def test_backwards_is_refused_always(outside):
     with pytest.raises(DomainError, match=r"number 1 .*pz=-10.*leave it out"):
-        admit(make_request((0.0, 0.0, [10.0, -10.0]), None), DOMAIN, outside)
+        checked(make_request((0.0, 0.0, [10.0, -10.0]), None), DOMAIN, outside)
 
 
 def test_inside_says_nothing():
     request = make_request((0.0, 0.0, 10.0), None)
-    assert admit(request, DOMAIN, "raise") is request
+    assert checked(request, DOMAIN, "raise") is request
 
 
 def test_unknown_choice_is_refused():
     with pytest.raises(ConfigError, match="'raise', 'warn', 'clip', got 'drop'"):
-        admit(make_request((0.0, 0.0, 10.0), None), DOMAIN, "drop")
+        checked(make_request((0.0, 0.0, 10.0), None), DOMAIN, "drop")

@@ -209,6 +209,8 @@ def test_nothing_asked_nothing_given(sampler):
     assert showers.cell_energy.shape == (0, 900)
     assert len(showers.to_awkward()) == 0
     assert list(sampler.sample_iter([], [], [], [], [])) == []
+    with pytest.raises(ConfigError, match="chunk must be at least 1, got 0"):
+        sampler.sample_iter([], [], [], [], [], chunk=0)
 
 
 def test_outside_the_domain(sampler):

@@ -1,8 +1,10 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from calogan.bundle import Bundle
 from calogan.config import Config
 from calogan.data.store import Store
 from calogan.errors import StoreError, TrainingError
+from calogan.export import describe
 from calogan.progress import SilentReporter
 from calogan.stages import train as train_stage
 from calogan.stages.prepare import prepare
@@ -77,7 +80,8 @@ def test_training_ends_with_a_bundle_that_says_what_made_it(config):
     assert bundle.info.provenance["training_showers"] == store.counts()["train"]
     assert bundle.info.provenance["steps"] == 26
     assert bundle.info.provenance["pdg"] == [11]
-    assert bundle.onnx_path is not None
+    said = onnxruntime.InferenceSession(bundle.onnx_path).get_modelmeta().custom_metadata_map
+    assert said == describe(replace(bundle.info, id=""))  # the bundle's name is a hash of what is in it
     lines = [json.loads(line) for line in (config.run_dir / "train" / "metrics.jsonl").read_text().splitlines()]
     scores = {line["step"]: line["validation/physics_score"] for line in lines if "validation/physics_score" in line}
     assert sorted(scores) == [20, 23, 26]
@@ -217,6 +221,7 @@ def test_killed_training_resumes_to_the_same_weights(config, tmp_path, without_o
     script = """
 import os, pathlib, signal, sys
 from calogan.config import Config
+from calogan.export import describe
 from calogan.progress import SilentReporter
 from calogan.training.loop import Trainer
 from calogan.stages.train import train

@@ -1,0 +1,232 @@
+"""The stage: inputs -> parts -> one file, which the same command resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from calogan.data.files import InputFile, expand_files
+from calogan.data.schema import Layout
+from calogan.errors import ConfigError, DataError
+from calogan.progress import Reporter, SilentReporter
+from calogan.sampler import load_sampler
+from calogan.sampler.request import choose_seed
+from calogan.stages.generate.folder import WorkFolder
+from calogan.stages.generate.job import Job, Key, Part
+from calogan.stages.generate.making import Tally
+from calogan.stages.generate.merge import merge_files
+from calogan.stages.generate.opening import open_job, require_inside
+from calogan.stages.generate.workers import make_parts
+
+__all__ = ["Generation", "generate"]
+
+Outside = Literal["list", "raise"]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What was written.
+
+    Attributes:
+        output: The ROOT file.
+        showers: Showers in it.
+        outside: Particles outside the domain or of another type, which no shower was made for.
+        outside_list: Where those are listed, None if there are none or if events were overlaid.
+        events: Events in it, each with the sum of its showers, None if they were not overlaid.
+    """
+
+    output: Path
+    showers: int
+    outside: int
+    outside_list: Path | None
+    events: int | None = None
+
+
+def generate(
+    bundle: str | Path,
+    inputs: Sequence[str],
+    output: str | Path,
+    *,
+    seed: int,
+    tree: str | None = None,
+    layout: Layout | Sequence[Layout] | None = None,
+    rntuple: bool = False,
+    input_branches: Mapping[str, str | None] | None = None,
+    key: Key = "event",
+    pdg: Sequence[int] = (),
+    overlay: bool = False,
+    outside: Outside = "list",
+    overwrite: bool = False,
+    workers: int = 1,
+    part_showers: int = 100_000,
+    batch_size: int = 1000,
+    chunk_showers: int = 5000,
+    device: str = "auto",
+    threads: int | None = None,
+    reporter: Reporter | None = None,
+) -> Generation:
+    """Make a shower for each incident particle of the inputs.
+
+    The output has the tree, branches, units and layout of the bundle's training data. Identifiers and incident
+    particles are copied exactly, types included; energies are generated, and nothing else that the inputs hold is
+    passed on.
+
+    With `overlay`, an entry of the inputs is an event whose particles are lists. The output has an entry for each
+    event, in their order: its id, and the energies of its showers summed cell by cell, where each shower was cut at the
+    read-out threshold before. A second tree, ``TREE_left``, has the particles of each event that no shower was made
+    for, for the full simulation: their branches as in the input, ``particle_index`` in the event, which counts all
+    particles, and ``reason``, a sum of numbers that the provenance explains.
+
+    The work is cut into parts, which lie in ``OUTPUT.parts`` until all are there and are merged: a run that was killed
+    goes on from them when it is called again with the same arguments. Neither the parts nor the number of processes
+    change the showers. Memory holds a few chunks of showers, and 8 bytes for each entry while event ids are compared;
+    the disk holds the parts and the output for a while.
+
+    Args:
+        bundle: As `load_sampler`.
+        inputs: Files as for `expand_files`; they need no energies.
+        output: ROOT file to write; it appears when it is complete.
+        seed: Seed of the noise, from 0 to 2**64 - 1.
+        tree: Name of the tree, in the inputs and the output, instead of the training data's; ``file.root:tree`` goes
+            before it in an input.
+        layout: Layout of the output instead of the training data's; of several, the first one goes to the tree, each
+            of the others to a tree with the name of the layout.
+        rntuple: Write an RNTuple instead of a TTree.
+        input_branches: Names in the inputs, where they differ from the training data's, of event, pdg, px, py, pz, x,
+            y; None for an event or pdg branch that is not there.
+        key: What a shower's noise is keyed by, besides the seed: the event id, which must be unique, or the entry,
+            counted over all inputs. Without an event branch it is the entry, which is then the event id, too. In an
+            overlay the index of the particle in its event is part of the key.
+        pdg: PDG ids of the particles to make showers for, instead of those of the training data.
+        overlay: Sum the showers of each event.
+        outside: Leave out particles outside the domain and list them in ``OUTPUT.outside.csv``, or refuse them before
+            anything is made.
+        overwrite: Replace an output that exists.
+        workers: Processes. A script that asks for several must guard its main part by ``__name__ == "__main__"``.
+        part_showers: Entries in a part.
+        batch_size: Showers made at a time; the showers do not depend on it.
+        chunk_showers: Showers held in memory at a time by each process.
+        device: As `load_sampler`.
+        threads: As `load_sampler`, for each process; 1 by default where there are several.
+        reporter: Where progress goes.
+
+    Raises:
+        DataError: An input that is missing or damaged, event ids that are not unique, or an output that exists.
+        SchemaError: An input that lacks the tree or a branch, or whose numbers do not fit the types of the first input.
+        DomainError: Particles outside the domain, where they are to be refused.
+        ConfigError: An option out of range.
+        BundleError: The bundle is missing or damaged.
+        StoreError: ``OUTPUT.parts`` holds parts of another job, or another process works on them.
+        WorkerError: One of several processes died.
+    """
+    _check_options(workers=workers, part_showers=part_showers, chunk_showers=chunk_showers)
+    if overlay and outside == "raise":
+        msg = "an overlay writes the particles outside the domain to a tree; it cannot refuse them"
+        raise ConfigError(msg)
+    seed, reporter, output = choose_seed(seed), reporter or SilentReporter(), Path(output)
+    threads = 1 if threads is None and workers > 1 else threads
+    sampler = load_sampler(bundle, device=device, threads=threads, batch_size=batch_size)
+    files = expand_files(inputs)
+    outside_list = output.with_name(f"{output.name}.outside.csv")
+    _check_place(output, files)
+    if not WorkFolder.path_of(output).exists():
+        _check_absent(output, overwrite=overwrite)
+    job = open_job(
+        sampler,
+        files,
+        seed=seed,
+        tree=tree,
+        layouts=(layout,) if isinstance(layout, str) else layout or (),
+        rntuple=rntuple,
+        input_branches=input_branches or {},
+        key=key,
+        pdg=pdg,
+        overlay=overlay,
+        part_showers=part_showers,
+        chunk_showers=chunk_showers,
+    )
+    with WorkFolder(output, outside_list, job.settings(), reporter) as folder:
+        if not folder.placed:
+            _check_absent(output, overwrite=overwrite)
+            if outside == "raise":
+                require_inside(job)
+            _fill(job, folder, workers, reporter)
+        listed, made = folder.place(), folder.result or Tally()
+    generation = Generation(output, made.showers, made.outside, listed, job.entries if overlay else None)
+    _warn(job, generation, reporter)
+    return generation
+
+
+def _fill(job: Job, folder: WorkFolder, workers: int, reporter: Reporter) -> None:
+    """Make the parts that are not there yet, and merge all."""
+    if folder.result is not None:
+        return
+    parts = job.parts
+    done = {part: tally for part in parts if (tally := folder.finished(part)) is not None}
+    missing = [part for part in parts if part not in done]
+    if done:
+        reporter.message(f"{folder.path}: {len(done)} of {len(parts)} parts are there already")
+    left_out = sum(tally.outside for tally in done.values())
+    where = "outside the domain" if job.left is None else "particles left"
+
+    def finish(part: Part, tally: Tally) -> None:
+        folder.finish_part(part, tally)
+        done[part] = tally
+
+    with reporter.task("generate", job.entries, job.unit, sum(part.stop - part.start for part in done)) as task:
+
+        def advance(entries: int, outside: int) -> None:
+            nonlocal left_out
+            left_out += outside
+            task.advance(entries, f"{left_out} {where}" if left_out else "")
+
+        make_parts(job, missing, folder, workers, advance, finish)
+    made = sum(done.values(), Tally())
+    with reporter.task("merge", made.showers if job.left is None else job.entries, job.unit) as task:
+        merge_files(
+            [folder.part(part) for part in parts],
+            folder.merged,
+            job.specs,
+            rntuple=job.rntuple,
+            provenance=job.provenance,
+            advance=task.advance,
+        )
+    folder.finish(parts, made)
+
+
+def _check_options(**options: int) -> None:
+    for name, value in options.items():
+        if value < 1:
+            msg = f"{name} must be at least 1, got {value}"
+            raise ConfigError(msg)
+
+
+def _check_place(output: Path, files: Sequence[InputFile]) -> None:
+    for file in files:
+        if file.is_local and Path(file.path).resolve() == output.resolve():
+            msg = f"{output}: is an input, too; give the output another name"
+            raise DataError(msg)
+    if output.is_dir():
+        msg = f"{output}: is a folder; name a file in it"
+        raise DataError(msg)
+
+
+def _check_absent(output: Path, *, overwrite: bool) -> None:
+    if output.exists() and not overwrite:
+        msg = f"{output}: exists already; give another name, or ask to overwrite it"
+        raise DataError(msg)
+
+
+def _warn(job: Job, made: Generation, reporter: Reporter) -> None:
+    if made.outside and made.outside_list is not None:
+        reporter.warning(
+            f"{made.outside} of {job.entries} particles are outside the domain ({job.selection.describe()}) and were "
+            f"left out; {made.outside_list} lists them for the full simulation"
+        )
+    elif made.outside and job.left is not None:
+        reporter.warning(
+            f"{made.outside} of {made.showers + made.outside} particles are of another type or outside the domain "
+            f"({job.selection.describe()}); tree '{job.left.name}' has them for the full simulation"
+        )

@@ -1,0 +1,158 @@
+"""What is to be generated: the inputs, cut into parts, and all that decides what comes out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+import calogan
+from calogan.data.files import InputFile
+from calogan.data.schema import Schema
+from calogan.data.trees import ShowerTrees
+from calogan.data.writer import TreeSpec
+from calogan.sampler import ShowerSampler
+from calogan.stages.generate.selection import Reason, Selection
+
+__all__ = ["Input", "Job", "Key", "Part", "Piece"]
+
+Key = Literal["event", "entry"]
+
+# Rows in a multiple of it take the same path through a matrix product, wherever they lie: the last bit is the same.
+_ROWS = 32
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file of particles or events, with its number of entries and the fingerprint of its content."""
+
+    file: InputFile
+    entries: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """Entries of all inputs one after the other, from `start` to before `stop`."""
+
+    number: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What of one file is in a part: entries `start` to before `stop`; `before` entries are in the files before it."""
+
+    file: InputFile
+    before: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker has to know.
+
+    Attributes:
+        sampler: Makes the showers.
+        selection: Particles that it makes them for.
+        seed: Seed of the noise.
+        key: What a shower's noise is keyed by, besides the seed.
+        inputs: Files, in their order.
+        source: Branches and units of the inputs.
+        trees: Trees to write showers to.
+        copied: Branches of the output and those of the inputs that they are copied from.
+        left: Tree of the particles that are left to the full simulation where events are overlaid, else none.
+        rntuple: Whether RNTuples are written instead of TTrees.
+        part_showers: Entries in a part.
+        chunk: Showers in memory at a time.
+    """
+
+    sampler: ShowerSampler
+    selection: Selection
+    seed: int
+    key: Key
+    inputs: tuple[Input, ...]
+    source: Schema
+    trees: ShowerTrees
+    copied: Mapping[str, str]
+    left: TreeSpec | None
+    rntuple: bool
+    part_showers: int
+    chunk: int
+
+    @property
+    def entries(self) -> int:
+        """Entries of all inputs."""
+        return sum(one.entries for one in self.inputs)
+
+    @property
+    def unit(self) -> str:
+        """What an entry is."""
+        return "showers" if self.left is None else "events"
+
+    @property
+    def parts(self) -> list[Part]:
+        """The work in pieces; one without entries if there are none at all."""
+        starts = range(0, max(self.entries, 1), self.part_showers)
+        return [
+            Part(number, start, min(start + self.part_showers, self.entries)) for number, start in enumerate(starts)
+        ]
+
+    @property
+    def specs(self) -> tuple[TreeSpec, ...]:
+        """Trees of the output."""
+        return (*self.trees.specs, *(() if self.left is None else (self.left,)))
+
+    @cached_property
+    def provenance(self) -> dict[str, str]:
+        """What the output says of its making; only the command depends on how the work is cut."""
+        told = {
+            "bundle": self.sampler.version,
+            "calogan": calogan.__version__,
+            "seed": str(self.seed),
+            "key": self.key,
+            "inputs": ", ".join(one.file.path for one in self.inputs),
+            "command": shlex.join(sys.argv),
+        }
+        return told if self.left is None else told | {"reason": Reason.legend()}
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the content of the parts, as plain values for JSON."""
+        return {
+            "bundle": self.sampler.version,
+            "calogan": calogan.__version__,
+            "seed": self.seed,
+            "key": self.key,
+            "overlay": self.left is not None,
+            "pdg": list(self.selection.pdg),
+            "inputs": [[one.file.path, one.file.tree, one.entries, one.fingerprint] for one in self.inputs],
+            "input_branches": self.source.digest,
+            "trees": [[spec.name, dict(spec.types)] for spec in self.specs],
+            "rntuple": self.rntuple,
+            "part_showers": self.part_showers,
+        }
+
+    def pieces(self, part: Part) -> Iterator[Piece]:
+        """What is to be read for a part, file by file."""
+        before = 0
+        for one in self.inputs:
+            start, stop = max(part.start - before, 0), min(part.stop - before, one.entries)
+            if start < stop:
+                yield Piece(one.file, before, start, stop)
+            before += one.entries
+
+    def cell_energy(
+        self, incident: NDArray[np.float32], shower_id: NDArray[np.int64], particle: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """As `ShowerSampler.cell_energy`, with rows added and taken off again so that it does not matter how many."""
+        rows = np.arange(-(-len(incident) // _ROWS) * _ROWS).clip(max=len(incident) - 1)
+        particles = None if particle is None else particle[rows]
+        return self.sampler.cell_energy(incident[rows], self.seed, shower_id[rows], particles)[: len(incident)]

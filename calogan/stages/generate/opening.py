@@ -1,0 +1,181 @@
+"""From the options of a command to a job: the inputs are counted and checked before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.data.files import InputFile
+from calogan.data.particles import count_particles, iterate_event_ids, iterate_particles, particle_branches
+from calogan.data.root import fingerprint, read_types
+from calogan.data.schema import Layout, Schema
+from calogan.data.trees import ShowerTrees
+from calogan.errors import ConfigError, DataError, DomainError, SchemaError, near_miss
+from calogan.sampler import ShowerSampler
+from calogan.stages.generate.job import Input, Job, Key
+from calogan.stages.generate.overlay import left_tree
+from calogan.stages.generate.selection import Reason, Selection
+
+__all__ = ["open_job", "require_inside"]
+
+# Cells in memory at a time [bytes], whatever the calorimeter.
+_CELLS = 1 << 26
+_COMPARED = 1_000_000
+
+
+def open_job(
+    sampler: ShowerSampler,
+    files: Sequence[InputFile],
+    *,
+    seed: int,
+    tree: str | None,
+    layouts: Sequence[Layout],
+    rntuple: bool,
+    input_branches: Mapping[str, str | None],
+    key: Key,
+    pdg: Sequence[int],
+    overlay: bool,
+    part_showers: int,
+    chunk_showers: int,
+) -> Job:
+    """Look at the inputs and put together what is to be made; for the arguments see `generate`."""
+    schema = sampler.bundle.info.schema
+    source = _input_schema(schema, tree, input_branches)
+    inputs = tuple(Input(file, count_particles(file, source), fingerprint(file)) for file in files)
+    types = _require_one_type(files, source, overlay=overlay)
+    key = "entry" if source.event is None else key
+    if key == "event":
+        _require_unique(inputs, source)
+    copied = _copied_branches(schema, source)
+    copied = {written: read for written, read in copied.items() if not overlay or written == schema.event}
+    trees = ShowerTrees.of(
+        schema,
+        sampler.geometry,
+        layouts,
+        tree=tree,
+        types={written: types[read] for written, read in copied.items()},
+        particles=not overlay,
+    )
+    return Job(
+        sampler=sampler,
+        selection=Selection.of(sampler, pdg),
+        seed=seed,
+        key=key,
+        inputs=inputs,
+        source=source,
+        trees=trees,
+        copied=copied,
+        left=left_tree(source, trees.schemas[0].tree, types) if overlay else None,
+        rntuple=rntuple,
+        part_showers=part_showers,
+        chunk=min(chunk_showers, max(_CELLS // (4 * sampler.geometry.n_cells), 1)),
+    )
+
+
+def require_inside(job: Job) -> None:
+    """Refuse particles outside the domain.
+
+    Raises:
+        DomainError: Names the first of them.
+    """
+    for one in job.inputs:
+        for particles in iterate_particles(one.file, job.source, _COMPARED):
+            pdg = None if job.source.pdg is None else particles.pdg
+            reasons = job.selection.reasons(job.selection.seen(particles.incident), pdg)
+            if reasons.any():
+                first = int(np.argmax(reasons > 0))
+                px, py, pz, x, y = (f"{value:.6g}" for value in particles.incident[first])
+                msg = (
+                    f"{particles.source}, entry {particles.entry[first]}: pdg={particles.pdg[first]}, px={px}, "
+                    f"py={py}, pz={pz} GeV, x={x}, y={y} mm is outside the domain ({job.selection.describe()}) in "
+                    f"{Reason(int(reasons[first])).text}; leave it out, or have such particles listed"
+                )
+                raise DomainError(msg)
+
+
+def _input_schema(schema: Schema, tree: str | None, branches: Mapping[str, str | None]) -> Schema:
+    names: dict[str, str | None] = {"event": schema.event, "pdg": schema.pdg}
+    names |= dict(zip(("px", "py", "pz"), schema.momentum, strict=True))
+    names |= dict(zip(("x", "y"), schema.entry_point or (), strict=schema.entry_point is not None))
+    for name, branch in branches.items():
+        if name not in names:
+            msg = f"input branch {name!r}={branch!r}: not one that the model reads; {near_miss(name, names)}"
+            raise ConfigError(msg)
+        if branch is None and name not in {"event", "pdg"}:
+            msg = f"input branch {name!r}: the incident particle cannot be without it; name its branch"
+            raise ConfigError(msg)
+        names[name] = branch
+    momentum_branches: Any = tuple(names[name] for name in ("px", "py", "pz"))
+    entry_point: Any = tuple(names[name] for name in ("x", "y")) if schema.entry_point else None
+    return replace(
+        schema,
+        tree=tree or schema.tree,
+        event=names["event"],
+        pdg=names["pdg"],
+        momentum=momentum_branches,
+        entry_point=entry_point,
+    )
+
+
+def _copied_branches(schema: Schema, source: Schema) -> dict[str, str]:
+    """Branches of the output and those of the inputs that they are copied from."""
+    written = (schema.event, schema.pdg, *schema.incident_branches)
+    read = (source.event, source.pdg, *source.incident_branches)
+    pairs = zip(written, read, strict=True)
+    return {output: given for output, given in pairs if output is not None and given is not None}
+
+
+def _require_one_type(files: Sequence[InputFile], source: Schema, *, overlay: bool) -> dict[str, str]:
+    """Types of the first input's branches; the others must fit into them."""
+    types: dict[str, str] = {}
+    for file in files:
+        found = read_types(file, file.tree or source.tree, particle_branches(source), lists=overlay)
+        for branch in found.columns:
+            if overlay and branch != source.event:
+                dtype = found.jagged(branch, "fiu").content.dtype
+            else:
+                dtype = found.flat(branch, "fiu", {()}).dtype
+            first = types.setdefault(branch, dtype.name)
+            if not np.can_cast(dtype, first, "safe"):
+                msg = f"{found.where(branch)}: {dtype.name} does not fit {first} of the first input; write two files"
+                raise SchemaError(msg)
+    return types
+
+
+def _require_unique(inputs: Sequence[Input], source: Schema) -> None:
+    """Refuse event ids that would give two showers the same noise; memory holds 8 bytes an entry."""
+    events = np.empty(sum(one.entries for one in inputs), dtype=np.int64)
+    done = 0
+    for one in inputs:
+        for ids in iterate_event_ids(one.file, source):
+            events[done : done + len(ids)] = ids
+            done += len(ids)
+    events.sort()
+    repeated = [np.empty(0, dtype=np.int64)]
+    for start in range(0, len(events) - 1, _COMPARED):
+        some = events[start : start + _COMPARED + 1]
+        repeated.append(some[1:][some[1:] == some[:-1]])
+    again = np.unique(np.concatenate(repeated))
+    if again.size:
+        raise _twice(inputs, source, again)
+
+
+def _twice(inputs: Sequence[Input], source: Schema, again: NDArray[np.int64]) -> DataError:
+    seen: set[int] = set()
+    for one in inputs:
+        entry = 0
+        for ids in iterate_event_ids(one.file, source):
+            for row in np.flatnonzero(np.isin(ids, again)).tolist():
+                event = int(ids[row])
+                if event in seen:
+                    return DataError(
+                        f"{one.file.path}, branch '{source.event}', entry {entry + row}: event {event} is there twice, "
+                        "and the two showers would share their noise; key the noise by the entry"
+                    )
+                seen.add(event)
+            entry += len(ids)
+    return DataError(f"branch '{source.event}': event {again[0]} is there twice; key the noise by the entry")

@@ -1,0 +1,65 @@
+"""The list of particles that no shower is made for."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.data.particles import Particles
+from calogan.stages.generate.selection import Reason
+
+__all__ = ["OutsideList", "join_lists"]
+
+_HEADER = ["file", "entry", "event", "px [GeV]", "py [GeV]", "pz [GeV]", "x [mm]", "y [mm]", "reason"]
+
+
+class OutsideList(AbstractContextManager["OutsideList"]):
+    """A table of particles that were left out; the file appears at the end, if there is any."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.count = path, 0
+
+    def __enter__(self) -> Self:
+        self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        self._stream = self._temporary.open("w", newline="", encoding="utf-8")
+        self._table = csv.writer(self._stream)
+        self._table.writerow(_HEADER)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        if kind is None and self.count:
+            self._temporary.replace(self._path)
+        else:
+            self._temporary.unlink(missing_ok=True)
+
+    def add(self, particles: Particles, reasons: NDArray[np.uint8]) -> None:
+        """List the particles that there is a reason for."""
+        rows = np.flatnonzero(reasons).tolist()
+        for row in rows:
+            event = "" if particles.event is None else int(particles.event[row])
+            numbers = [f"{value:.9g}" for value in particles.incident[row]]
+            reason = Reason(int(reasons[row])).text
+            self._table.writerow([particles.source, int(particles.entry[row]), event, *numbers, reason])
+        self.count += len(rows)
+
+
+def join_lists(lists: Iterable[Path], path: Path) -> None:
+    """Write the lines of several lists to one, under one header."""
+    with path.open("w", newline="", encoding="utf-8") as joined:
+        csv.writer(joined).writerow(_HEADER)
+        for one in lists:
+            with one.open(newline="", encoding="utf-8") as stream:
+                stream.readline()
+                shutil.copyfileobj(stream, joined)

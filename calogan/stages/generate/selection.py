@@ -1,0 +1,115 @@
+"""Which particles the surrogate makes showers for, and why it leaves the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calogan.physics.kinematics import Domain, momentum
+from calogan.sampler import ShowerSampler
+
+__all__ = ["Reason", "Selection"]
+
+
+class Reason(IntFlag):
+    """Why a particle is left to the full simulation; several reasons are added."""
+
+    MOMENTUM = 1
+    ANGLE = 2
+    ENTRY_POINT = 4
+    PARTICLE_TYPE = 8
+    NOT_A_NUMBER = 16
+
+    @property
+    def text(self) -> str:
+        """The reasons in words.
+
+        Example:
+            >>> Reason(9).text
+            'momentum; particle type'
+        """
+        return "; ".join(reason.name.lower().replace("_", " ") for reason in Reason if reason in self and reason.name)
+
+    @classmethod
+    def legend(cls) -> str:
+        """All reasons with their numbers."""
+        return ", ".join(f"{reason.value} {reason.text}" for reason in cls)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Particle types and domain of a surrogate.
+
+    Attributes:
+        domain: Incident particles that it was trained for.
+        pdg: PDG ids that it is used for; none stands for all.
+        entry_point: Whether it is told the entry point.
+    """
+
+    domain: Domain
+    pdg: tuple[int, ...]
+    entry_point: bool
+
+    @classmethod
+    def of(cls, sampler: ShowerSampler, pdg: Sequence[int]) -> Self:
+        """Selection of a sampler, for other particle types than those of its training if any are given."""
+        return cls(sampler.domain, tuple(pdg) or sampler.pdg, "entry_point" in sampler.condition)
+
+    @property
+    def only_pdg(self) -> int:
+        """The PDG id if there is one alone, else 0."""
+        return self.pdg[0] if len(self.pdg) == 1 else 0
+
+    def seen(self, incident: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Incident particles as the surrogate takes them: in the centre where it is told no entry point."""
+        if self.entry_point:
+            return incident
+        moved = incident.copy()
+        moved[:, 3:] = self.domain.entry_centre
+        return moved
+
+    def reasons(self, incident: NDArray[np.float32], pdg: NDArray[np.int32] | None) -> NDArray[np.uint8]:
+        """Reasons to leave each particle, added; 0 for one to make a shower for.
+
+        Args:
+            incident: px, py, pz [GeV], x, y [mm] as by `seen`, shape ``(particles, 5)``.
+            pdg: PDG ids, shape ``(particles,)``; none where they are not known.
+
+        Returns:
+            Sums, shape ``(particles,)``.
+        """
+        sums = np.zeros(len(incident), dtype=np.uint8)
+        outside = np.flatnonzero(self.domain.outside(incident))
+        sums[outside] = _reasons(incident[outside], self.domain)
+        if pdg is not None and self.pdg:
+            other = ~np.isin(pdg, self.pdg) & (sums != Reason.NOT_A_NUMBER)
+            sums[other] |= np.uint8(Reason.PARTICLE_TYPE)
+        return sums
+
+    def describe(self) -> str:
+        """Domain and particle types in words."""
+        types = f", pdg {', '.join(map(str, self.pdg))}" if self.pdg else ""
+        return f"{self.domain.describe()}{types}"
+
+
+def _reasons(incident: NDArray[np.float32], domain: Domain) -> NDArray[np.uint8]:
+    """Why each particle is outside: what is tried has all else in the middle of the domain."""
+    sizes: NDArray[np.float32] = momentum(incident)
+    straight = np.zeros_like(incident)
+    straight[:, 2] = np.sqrt(domain.momentum[0] * domain.momentum[1])
+    straight[:, 3:] = domain.entry_centre
+    size, direction, entry = straight.copy(), straight.copy(), straight.copy()
+    size[:, 2] = sizes
+    with np.errstate(invalid="ignore", divide="ignore"):
+        direction[:, :3] = incident[:, :3] / sizes[:, None] * straight[:, 2:3]
+    entry[:, 3:] = incident[:, 3:]
+    sums = np.zeros(len(incident), dtype=np.uint8)
+    for reason, tried in ((Reason.MOMENTUM, size), (Reason.ANGLE, direction), (Reason.ENTRY_POINT, entry)):
+        sums[domain.outside(tried)] |= np.uint8(reason)
+    sums[~np.isfinite(incident.sum(axis=1))] = Reason.NOT_A_NUMBER
+    return sums
