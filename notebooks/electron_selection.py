@@ -14,9 +14,9 @@
 # %% [markdown]
 # # An electron selection, on Geant4 and on the surrogate
 #
-# What an analysis wants of a fast simulation is that its result is the same. Here a selection of electrons by their
-# clusters runs twice: on showers that Geant4 made, and on showers that the surrogate makes for the same electrons. Its
-# efficiency as a function of the momentum is the result, and the ratio of the two efficiencies is the systematic
+# What an analysis wants of a fast simulation is the same result. Here a selection of electrons by their clusters runs
+# twice: on showers that Geant4 made, and on showers that the surrogate makes for the same electrons. The result is its
+# efficiency as a function of the momentum; how far the ratio of the two efficiencies is from 1 is the systematic
 # uncertainty that the surrogate would bring.
 #
 # `CALOGAN_BUNDLE` names another surrogate than the one that is shipped.

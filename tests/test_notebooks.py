@@ -21,8 +21,8 @@ def test_there_are_notebooks():
 @pytest.mark.multiprocess
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tiny_bundle, monkeypatch):
-    monkeypatch.setenv("CALOGAN_BUNDLE", str(tiny_bundle.path))
+def test_notebook_runs(path, monkeypatch):
+    monkeypatch.delenv("CALOGAN_BUNDLE", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     notebook = jupytext.read(path)
     client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}})
