@@ -305,6 +305,9 @@ def generate(
     overlay: Annotated[
         bool, typer.Option("--overlay", help="An entry is an event: sum the showers of its lists of particles.")
     ] = False,
+    calorimeter: Annotated[
+        Path | None, typer.Option(help="YAML with the layers of a larger calorimeter, to place showers anywhere on.")
+    ] = None,
     outside: Annotated[Outside, typer.Option(help="List particles outside the domain, or refuse them.")] = Outside.list,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each if several.")] = 1,
     part_showers: Annotated[int, typer.Option(min=1, help="Entries in a part; finished parts are kept.")] = 100_000,
@@ -320,6 +323,8 @@ def generate(
 
     Example: `calogan generate --bundle runs/demo/bundle --input in.root --output out.root --seed 7`
     """
+    from calogan.config import load_calorimeter
+    from calogan.geometry import Geometry
     from calogan.progress import make_reporter
     from calogan.stages.generate import generate as generate_showers
 
@@ -335,6 +340,7 @@ def generate(
         key=key.value,
         pdg=pdg or (),
         overlay=overlay,
+        calorimeter=None if calorimeter is None else Geometry.from_dict(load_calorimeter(calorimeter).to_dict()),
         outside=outside.value,
         overwrite=overwrite,
         workers=workers,

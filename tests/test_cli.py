@@ -20,6 +20,7 @@ from calogan.errors import BundleError, StoreError, TrainingInterrupted
 from calogan.export import Parity
 from calogan.registry import Registration
 from calogan.stages.export import Exported
+from calogan.stages.generate import Generation
 from calogan.stages.models import Models
 from calogan.stages.register import Decision
 from calogan.validation.criteria import Outcome, Verdict
@@ -423,3 +424,17 @@ def test_the_installed_program_refuses_in_one_line(tmp_path):
     assert done.stderr.startswith("error: absent.yaml: cannot read the configuration")
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_generate_reads_the_calorimeter_of_a_file(stage, tmp_path):
+    generate = stage("calogan.stages.generate.generate", Generation(Path("o.root"), 3, 0, None, None, 1.5))
+    wall = tmp_path / "wall.yaml"
+    wall.write_text("layers: [{x: {cells: 4, low: -40, high: 40}, y: [-10, 0, 10], depth: 122}]")
+    arguments = ["--bundle", "b", "--input", "i.root", "--output", "o.root", "--seed", "7", "--calorimeter"]
+    assert calogan_says("generate", *arguments, str(wall)).exit_code == 0
+    (layer,) = generate.named["calorimeter"].layers
+    assert (layer.rows, layer.columns, layer.depth) == (4, 2, 122.0)
+    wall.write_text("layers: [{x: {cells: 4, low: -40, high: 40}, y: [-10, 0, 10], deep: 122}]")
+    done = calogan_says("generate", *arguments, str(wall))
+    assert done.exit_code == 2
+    assert "layers.0.deep: unknown key; did you mean 'depth'?" in done.stderr

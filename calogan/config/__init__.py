@@ -13,7 +13,7 @@ from calogan.config.data import (
     Source,
     Units,
 )
-from calogan.config.load import load_config
+from calogan.config.load import load_calorimeter, load_config
 from calogan.config.study import ConditionName, Config, TrackingConfig
 from calogan.config.training import ModelConfig, TrainingConfig
 from calogan.config.validation import CriteriaConfig, ValidationConfig
@@ -35,5 +35,6 @@ __all__ = [
     "TrainingConfig",
     "Units",
     "ValidationConfig",
+    "load_calorimeter",
     "load_config",
 ]

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from calogan.config.data import LIST_OF_EDGES
+from calogan.config.data import LIST_OF_EDGES, GeometryConfig
 from calogan.config.study import Config
 from calogan.errors import ConfigError, near_miss
 
-__all__ = ["load_config"]
+__all__ = ["load_calorimeter", "load_config"]
 
 # What pydantic names between a field and its key, to tell the forms of the field apart.
 _FORMS = {"dense", "hits", "positions", "AxisConfig", LIST_OF_EDGES}
@@ -30,6 +30,32 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: The file is unreadable, or a key or value is wrong; says where.
     """
     path = Path(path)
+    values = _read(path)
+    for override in overrides:
+        _apply_override(values, override)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_describe(path, error, Config)) from error
+
+
+def load_calorimeter(path: str | Path) -> GeometryConfig:
+    """Read the cells of a calorimeter from a YAML file with the `layers` of a configuration's geometry, and no more.
+
+    Args:
+        path: YAML file.
+
+    Raises:
+        ConfigError: The file is unreadable, or a key or value is wrong; says where.
+    """
+    path = Path(path)
+    try:
+        return GeometryConfig.model_validate(_read(path))
+    except ValidationError as error:
+        raise ConfigError(_describe(path, error, GeometryConfig)) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -41,12 +67,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not isinstance(values, dict):
         msg = f"{path}: expected a mapping of sections, got {type(values).__name__}"
         raise ConfigError(msg)
-    for override in overrides:
-        _apply_override(values, override)
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_describe(path, error)) from error
+    return values
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:
@@ -84,12 +105,12 @@ def _child(node: Any, key: str, override: str) -> Any:
     raise ConfigError(msg)
 
 
-def _describe(path: Path, error: ValidationError) -> str:
+def _describe(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
     parts = []
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"] if part not in _FORMS) or "config"
         if problem["type"] == "extra_forbidden":
-            known = _known_keys(problem["loc"][:-1])
+            known = _known_keys(problem["loc"][:-1], model)
             parts.append(f"{where}: unknown key; {near_miss(str(problem['loc'][-1]), known)}")
         else:
             text = problem["msg"].removeprefix("Value error, ")
@@ -98,8 +119,8 @@ def _describe(path: Path, error: ValidationError) -> str:
     return f"{path}: " + "; ".join(parts)
 
 
-def _known_keys(location: Sequence[int | str]) -> list[str]:
-    schema: Any = Config.model_json_schema()
+def _known_keys(location: Sequence[int | str], model: type[BaseModel]) -> list[str]:
+    schema: Any = model.model_json_schema()
     definitions = schema.get("$defs", {})
     node: Any = schema
     for part in location:

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from calogan.data.schema import Layout
 
-__all__ = ["CellPlacement", "Edge", "PlacedShowers", "Placement", "Placing", "WindowPlacement", "make_placement"]
+__all__ = [
+    "DENSE_CELLS",
+    "CellPlacement",
+    "Edge",
+    "PlacedShowers",
+    "Placement",
+    "Placing",
+    "WindowPlacement",
+    "make_placement",
+]
 
 Placing = Literal["window", "cell"]
 Edge = Literal["cut", "raise"]
@@ -35,7 +44,7 @@ _MOST_CELLS = 1000
 """Of the largest cells in a step."""
 _FURTHEST = 2**31
 """Steps beyond which it does not matter how far a particle is from the calorimeter."""
-_DENSE_CELLS = 50_000
+DENSE_CELLS = 50_000
 """Cells of a calorimeter up to which files may hold them all: a thousand showers then take 200 MB."""
 
 
@@ -134,7 +143,7 @@ class PlacedShowers(GeneratedShowers):
         from calogan.data.root import ShowerWriter
 
         chosen = layout or ("hits" if self.schema.layout == "dense" else self.schema.layout)
-        if chosen == "dense" and self.calorimeter.n_cells > _DENSE_CELLS:
+        if chosen == "dense" and self.calorimeter.n_cells > DENSE_CELLS:
             msg = f"{path}: {self.calorimeter.n_cells} cells a shower are too many for a dense file; pass layout='hits'"
             raise SchemaError(msg)
         provenance = {**self.provenance, "seed": str(self.seed)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -99,14 +100,14 @@ class WorkFolder:
         """Write down that a part is whole."""
         files = [path for path in (self.part(part), self.outside_list(part)) if path.exists()]
         sums = {path.name: checksum(str(path)) for path in files}
-        write_json(self._marker(part), {"showers": tally.showers, "outside": tally.outside, "checksums": sums})
+        write_json(self._marker(part), {"tally": asdict(tally), "checksums": sums})
 
     def finished(self, part: Part) -> Tally | None:
         """What is in a part of an earlier run; None if it is not there or not whole."""
         found = _read(self._marker(part))
         try:
             whole = all(checksum(str(self.path / name)) == known for name, known in found["checksums"].items())
-            return Tally(found["showers"], found["outside"]) if whole else None
+            return Tally(**found["tally"]) if whole else None
         except (KeyError, AttributeError, TypeError, DataError):
             return None
 
@@ -120,7 +121,7 @@ class WorkFolder:
         lists = [path for path in map(self.outside_list, parts) if path.exists()]
         if lists:
             join_lists(lists, self.path / _LIST)
-        self._write_record({"showers": tally.showers, "outside": tally.outside}, listed=bool(lists))
+        self._write_record(asdict(tally), listed=bool(lists))
 
     def place(self) -> Path | None:
         """Move list and output to where they belong, the output last; does only what is not done yet.
@@ -159,7 +160,7 @@ class WorkFolder:
     def _record(self) -> dict[str, Any]:
         return _read(self.path / _RECORD)
 
-    def _write_record(self, result: Mapping[str, int] | None, *, listed: bool) -> None:
+    def _write_record(self, result: Mapping[str, float] | None, *, listed: bool) -> None:
         write_json(self.path / _RECORD, {"settings": self._settings, "result": result, "listed": listed})
 
     def _remove(self, *patterns: str) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 from calogan.data.files import InputFile, expand_files
 from calogan.data.schema import Layout
 from calogan.errors import ConfigError, DataError
+from calogan.geometry import Geometry
 from calogan.progress import Reporter, SilentReporter
 from calogan.sampler import load_sampler
 from calogan.sampler.request import choose_seed
@@ -35,6 +36,7 @@ class Generation:
         outside: Particles outside the domain or of another type, which no shower was made for.
         outside_list: Where those are listed, None if there are none or if events were overlaid.
         events: Events in it, each with the sum of its showers, None if they were not overlaid.
+        lost_energy: Energy in cells beyond the calorimeter's edges [GeV], which is not in the file.
     """
 
     output: Path
@@ -42,6 +44,7 @@ class Generation:
     outside: int
     outside_list: Path | None
     events: int | None = None
+    lost_energy: float = 0.0
 
 
 def generate(
@@ -57,6 +60,7 @@ def generate(
     key: Key = "event",
     pdg: Sequence[int] = (),
     overlay: bool = False,
+    calorimeter: Geometry | None = None,
     outside: Outside = "list",
     overwrite: bool = False,
     workers: int = 1,
@@ -101,6 +105,9 @@ def generate(
             overlay the index of the particle in its event is part of the key.
         pdg: PDG ids of the particles to make showers for, instead of those of the training data.
         overlay: Sum the showers of each event.
+        calorimeter: Larger calorimeter of the same cells: particles enter anywhere on it, and their showers are made in
+            the trained window and moved by whole cells, as by ``placement="cell"`` of `ShowerSampler.sample`. Energy
+            beyond its edges is cut; the sum is in the result.
         outside: Leave out particles outside the domain and list them in ``OUTPUT.outside.csv``, or refuse them before
             anything is made.
         overwrite: Replace an output that exists.
@@ -116,7 +123,8 @@ def generate(
         DataError: An input that is missing or damaged, event ids that are not unique, or an output that exists.
         SchemaError: An input that lacks the tree or a branch, or whose numbers do not fit the types of the first input.
         DomainError: Particles outside the domain, where they are to be refused.
-        ConfigError: An option out of range.
+        ConfigError: An option out of range, or a calorimeter for a model whose showers cannot be placed.
+        GeometryError: A calorimeter whose cells are not those of the model.
         BundleError: The bundle is missing or damaged.
         StoreError: ``OUTPUT.parts`` holds parts of another job, or another process works on them.
         WorkerError: One of several processes died.
@@ -144,6 +152,7 @@ def generate(
         key=key,
         pdg=pdg,
         overlay=overlay,
+        calorimeter=calorimeter,
         part_showers=part_showers,
         chunk_showers=chunk_showers,
     )
@@ -154,7 +163,8 @@ def generate(
                 require_inside(job)
             _fill(job, folder, workers, reporter)
         listed, made = folder.place(), folder.result or Tally()
-    generation = Generation(output, made.showers, made.outside, listed, job.entries if overlay else None)
+    events = job.entries if overlay else None
+    generation = Generation(output, made.showers, made.outside, listed, events, made.lost_energy)
     _warn(job, generation, reporter)
     return generation
 
@@ -220,6 +230,8 @@ def _check_absent(output: Path, *, overwrite: bool) -> None:
 
 
 def _warn(job: Job, made: Generation, reporter: Reporter) -> None:
+    if made.lost_energy:
+        reporter.warning(f"{made.lost_energy:.6g} GeV are in cells beyond the edges of the calorimeter and were cut")
     if made.outside and made.outside_list is not None:
         reporter.warning(
             f"{made.outside} of {job.entries} particles are outside the domain ({job.selection.describe()}) and were "

@@ -17,10 +17,11 @@ from calogan.data.files import InputFile
 from calogan.data.schema import Schema
 from calogan.data.trees import ShowerTrees
 from calogan.data.writer import TreeSpec
-from calogan.sampler import ShowerSampler
+from calogan.sampler import GeneratedShowers, PlacedShowers, ShowerSampler
+from calogan.sampler.placement import Placement, WindowPlacement
 from calogan.stages.generate.selection import Reason, Selection
 
-__all__ = ["Input", "Job", "Key", "Part", "Piece"]
+__all__ = ["Input", "Job", "Key", "Made", "Part", "Piece"]
 
 Key = Literal["event", "entry"]
 
@@ -57,11 +58,20 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Made:
+    """Showers where they belong, and the energy in cells beyond the calorimeter's edges [GeV]."""
+
+    showers: GeneratedShowers
+    lost_energy: float
+
+
+@dataclass(frozen=True)
 class Job:
     """All that a worker has to know.
 
     Attributes:
         sampler: Makes the showers.
+        place: Where the showers are put.
         selection: Particles that it makes them for.
         seed: Seed of the noise.
         key: What a shower's noise is keyed by, besides the seed.
@@ -76,6 +86,7 @@ class Job:
     """
 
     sampler: ShowerSampler
+    place: Placement
     selection: Selection
     seed: int
     key: Key
@@ -92,6 +103,11 @@ class Job:
     def entries(self) -> int:
         """Entries of all inputs."""
         return sum(one.entries for one in self.inputs)
+
+    @property
+    def moved(self) -> bool:
+        """Whether showers are moved to other cells than those that they are made in."""
+        return not isinstance(self.place, WindowPlacement)
 
     @property
     def unit(self) -> str:
@@ -122,6 +138,8 @@ class Job:
             "inputs": ", ".join(one.file.path for one in self.inputs),
             "command": shlex.join(sys.argv),
         }
+        if self.moved:
+            told["placement"] = "cell"
         return told if self.left is None else told | {"reason": Reason.legend()}
 
     def settings(self) -> dict[str, Any]:
@@ -133,6 +151,7 @@ class Job:
             "key": self.key,
             "overlay": self.left is not None,
             "pdg": list(self.selection.pdg),
+            "cells": self.trees.geometry.to_dict(),
             "inputs": [[one.file.path, one.file.tree, one.entries, one.fingerprint] for one in self.inputs],
             "input_branches": self.source.digest,
             "trees": [[spec.name, dict(spec.types)] for spec in self.specs],
@@ -149,10 +168,40 @@ class Job:
                 yield Piece(one.file, before, start, stop)
             before += one.entries
 
-    def cell_energy(
-        self, incident: NDArray[np.float32], shower_id: NDArray[np.int64], particle: NDArray[np.int64] | None = None
-    ) -> NDArray[np.float32]:
-        """As `ShowerSampler.cell_energy`, with rows added and taken off again so that it does not matter how many."""
+    def make(
+        self,
+        event: NDArray[np.int64],
+        incident: NDArray[np.float32],
+        pdg: NDArray[np.int32],
+        shower_id: NDArray[np.int64],
+        particle: NDArray[np.int64] | None = None,
+    ) -> Made:
+        """Showers for particles that the selection keeps.
+
+        Args:
+            event: Event ids, shape ``(showers,)``.
+            incident: px, py, pz [GeV], x, y [mm] as by `Selection.seen`, shape ``(showers, 5)``.
+            pdg: PDG ids, shape ``(showers,)``.
+            shower_id: Key of the noise, shape ``(showers,)``.
+            particle: Index in the event, shape ``(showers,)``; none stands for 0.
+        """
+        # Rows are added and taken off again, so that it does not matter how many there are.
         rows = np.arange(-(-len(incident) // _ROWS) * _ROWS).clip(max=len(incident) - 1)
-        particles = None if particle is None else particle[rows]
-        return self.sampler.cell_energy(incident[rows], self.seed, shower_id[rows], particles)[: len(incident)]
+        asked, particles = self.place.to_window(incident)[rows], None if particle is None else particle[rows]
+        cells = self.sampler.cell_energy(asked, self.seed, shower_id[rows], particles)[: len(incident)]
+        showers = self.place.place(
+            GeneratedShowers(
+                geometry=self.sampler.geometry,
+                event=event,
+                incident=incident,
+                cell_energy=cells,
+                pdg=pdg,
+                seed=self.seed,
+                particle=particle,
+                counts=None,
+                schema=self.sampler.bundle.info.schema,
+                provenance={},
+            )
+        )
+        lost = float(showers.lost_energy.sum()) if isinstance(showers, PlacedShowers) else 0.0
+        return Made(showers, lost)

@@ -10,7 +10,6 @@ import numpy as np
 
 from calogan.data.events import Events, iterate_events
 from calogan.data.particles import Particles, iterate_particles
-from calogan.data.showers import Showers
 from calogan.data.writer import BLOCK, RootWriter
 from calogan.stages.generate.job import Job, Part, Piece
 from calogan.stages.generate.outside import OutsideList
@@ -24,13 +23,14 @@ Advance = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Tally:
-    """Showers that were made, and particles that were left out."""
+    """Showers that were made, particles that were left out, and energy beyond the calorimeter's edges [GeV]."""
 
     showers: int = 0
     outside: int = 0
+    lost_energy: float = 0.0
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(self.showers + other.showers, self.outside + other.outside)
+        return Tally(self.showers + other.showers, self.outside + other.outside, self.lost_energy + other.lost_energy)
 
 
 def make_part(job: Job, part: Part, path: Path, listed: Path, advance: Advance) -> Tally:
@@ -76,16 +76,12 @@ def _make_showers(job: Job, piece: Piece, particles: Particles, writer: RootWrit
     listed.add(particles, reasons)
     kept = np.flatnonzero(reasons == 0)
     pdg = particles.pdg if typed else np.full(len(particles), job.selection.only_pdg, dtype=np.int32)
-    cells = job.cell_energy(incident[kept], shower_id[kept])
+    made = job.make(event[kept], incident[kept], pdg[kept], shower_id[kept])
     for start in range(0, len(kept), BLOCK):
-        some = slice(start, start + BLOCK)
-        rows = kept[some]
-        job.trees.write(
-            writer,
-            Showers(job.trees.geometry, event[rows], particles.incident[rows], cells[some], pdg[rows]),
-            {written: particles.columns[read][rows] for written, read in job.copied.items()},
-        )
-    return Tally(len(kept), len(particles) - len(kept))
+        some, rows = made.showers[start : start + BLOCK], kept[start : start + BLOCK]
+        copied = {written: particles.columns[read][rows] for written, read in job.copied.items()}
+        job.trees.write(writer, some, copied, some.hits() if job.moved else None)
+    return Tally(len(kept), len(particles) - len(kept), made.lost_energy)
 
 
 def _make_events(job: Job, piece: Piece, events: Events, writer: RootWriter) -> Tally:
@@ -95,9 +91,9 @@ def _make_events(job: Job, piece: Piece, events: Events, writer: RootWriter) -> 
     reasons = job.selection.reasons(job.selection.seen(events.incident), None if job.source.pdg is None else events.pdg)
     ids = running if job.source.event is None else events.columns[job.source.event]
     branch = job.trees.schemas[0].event
-    hits = overlay(job, events, reasons == 0, shower_id)
+    hits, lost_energy = overlay(job, events, reasons == 0, shower_id)
     job.trees.write(writer, hits, {} if branch is None else {branch: ids})
     if job.left is not None:
         writer.extend(job.left.name, left_particles(job.source, events, ids, reasons))
     showers = int(np.count_nonzero(reasons == 0))
-    return Tally(showers, len(reasons) - showers)
+    return Tally(showers, len(reasons) - showers, lost_energy)

@@ -15,7 +15,9 @@ from calogan.data.root import fingerprint, read_types
 from calogan.data.schema import Layout, Schema
 from calogan.data.trees import ShowerTrees
 from calogan.errors import ConfigError, DataError, DomainError, SchemaError, near_miss
+from calogan.geometry import Geometry
 from calogan.sampler import ShowerSampler
+from calogan.sampler.placement import DENSE_CELLS, make_placement
 from calogan.stages.generate.job import Input, Job, Key
 from calogan.stages.generate.overlay import left_tree
 from calogan.stages.generate.selection import Reason, Selection
@@ -39,11 +41,13 @@ def open_job(
     key: Key,
     pdg: Sequence[int],
     overlay: bool,
+    calorimeter: Geometry | None,
     part_showers: int,
     chunk_showers: int,
 ) -> Job:
     """Look at the inputs and put together what is to be made; for the arguments see `generate`."""
     schema = sampler.bundle.info.schema
+    place = make_placement("window" if calorimeter is None else "cell", calorimeter, "cut", sampler.bundle.info)
     source = _input_schema(schema, tree, input_branches)
     inputs = tuple(Input(file, count_particles(file, source), fingerprint(file)) for file in files)
     types = _require_one_type(files, source, overlay=overlay)
@@ -54,15 +58,17 @@ def open_job(
     copied = {written: read for written, read in copied.items() if not overlay or written == schema.event}
     trees = ShowerTrees.of(
         schema,
-        sampler.geometry,
+        calorimeter or sampler.geometry,
         layouts,
         tree=tree,
         types={written: types[read] for written, read in copied.items()},
         particles=not overlay,
     )
+    _require_writable(trees)
     return Job(
         sampler=sampler,
-        selection=Selection.of(sampler, pdg),
+        place=place,
+        selection=Selection.of(sampler, place.domain, pdg),
         seed=seed,
         key=key,
         inputs=inputs,
@@ -74,6 +80,12 @@ def open_job(
         part_showers=part_showers,
         chunk=min(chunk_showers, max(_CELLS // (4 * sampler.geometry.n_cells), 1)),
     )
+
+
+def _require_writable(trees: ShowerTrees) -> None:
+    if any(schema.layout == "dense" for schema in trees.schemas) and trees.geometry.n_cells > DENSE_CELLS:
+        msg = f"{trees.geometry.n_cells} cells a shower are too many for a dense tree; choose the layout hits"
+        raise SchemaError(msg)
 
 
 def require_inside(job: Job) -> None:

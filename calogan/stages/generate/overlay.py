@@ -12,7 +12,6 @@ from calogan.data.decode import Jagged
 from calogan.data.events import Events
 from calogan.data.hits import Hits
 from calogan.data.schema import Schema
-from calogan.data.showers import Showers
 from calogan.data.writer import Columns, TreeSpec
 from calogan.errors import SchemaError
 from calogan.stages.generate.job import Job
@@ -22,7 +21,7 @@ __all__ = ["left_particles", "left_tree", "overlay"]
 _INDEX, _REASON = "particle_index", "reason"
 
 
-def overlay(job: Job, events: Events, kept: NDArray[np.bool_], shower_id: NDArray[np.int64]) -> Hits:
+def overlay(job: Job, events: Events, kept: NDArray[np.bool_], shower_id: NDArray[np.int64]) -> tuple[Hits, float]:
     """Energy in each cell of each event, summed over the showers of its particles in double precision.
 
     Each shower is cut at the read-out threshold before it is added: a cell that several showers leave below the
@@ -35,14 +34,16 @@ def overlay(job: Job, events: Events, kept: NDArray[np.bool_], shower_id: NDArra
         shower_id: Key of the noise of each event, shape ``(events,)``.
 
     Returns:
-        Hits of the events, those without a shower included.
+        Hits of the events, those without a shower included, and the energy beyond the calorimeter's edges [GeV].
     """
     counts = np.bincount(events.row[kept], minlength=len(events))
-    found = []
+    found, lost_energy = [], 0.0
     for start, stop in _spans(counts, job.chunk):
         rows = np.flatnonzero(kept & (events.row >= start) & (events.row < stop))
-        found.append(_shower_hits(job, events, rows, shower_id).summed(events.row[rows], len(events)))
-    return _join(job, found, len(events))
+        hits, lost = _shower_hits(job, events, rows, shower_id)
+        found.append(hits.summed(events.row[rows], len(events)))
+        lost_energy += lost
+    return _join(job, found, len(events)), lost_energy
 
 
 def left_tree(source: Schema, tree: str, types: Mapping[str, str]) -> TreeSpec:
@@ -94,16 +95,17 @@ def _spans(counts: NDArray[np.int64], limit: int) -> Iterator[tuple[int, int]]:
     yield start, len(counts)
 
 
-def _shower_hits(job: Job, events: Events, rows: NDArray[np.int64], shower_id: NDArray[np.int64]) -> Hits:
+def _shower_hits(job: Job, events: Events, rows: NDArray[np.int64], shower_id: NDArray[np.int64]) -> tuple[Hits, float]:
     """Hits of the showers of some particles, in their order; memory holds the cells of `Job.chunk` showers."""
-    found, geometry = [], job.sampler.geometry
+    found, lost_energy = [], 0.0
     for start in range(0, len(rows), job.chunk):
         some = rows[start : start + job.chunk]
         ids, incident = shower_id[events.row[some]], job.selection.seen(events.incident[some])
-        cells = job.cell_energy(incident, ids, events.particle[some])
-        hits = Hits.of(Showers(geometry, ids, incident, cells, events.pdg[some]))
-        found.append(Hits(geometry, len(rows), hits.shower + start, hits.cell, hits.energy))
-    return _join(job, found, len(rows))
+        made = job.make(ids, incident, events.pdg[some], ids, events.particle[some])
+        hits = made.showers.hits()
+        found.append(Hits(hits.geometry, len(rows), hits.shower + start, hits.cell, hits.energy))
+        lost_energy += made.lost_energy
+    return _join(job, found, len(rows)), lost_energy
 
 
 def _join(job: Job, pieces: list[Hits], count: int) -> Hits:

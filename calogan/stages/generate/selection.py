@@ -46,7 +46,7 @@ class Selection:
     """Particle types and domain of a surrogate.
 
     Attributes:
-        domain: Incident particles that it was trained for.
+        domain: Incident particles that showers can be made for.
         pdg: PDG ids that it is used for; none stands for all.
         entry_point: Whether it is told the entry point.
     """
@@ -56,9 +56,15 @@ class Selection:
     entry_point: bool
 
     @classmethod
-    def of(cls, sampler: ShowerSampler, pdg: Sequence[int]) -> Self:
-        """Selection of a sampler, for other particle types than those of its training if any are given."""
-        return cls(sampler.domain, tuple(pdg) or sampler.pdg, "entry_point" in sampler.condition)
+    def of(cls, sampler: ShowerSampler, domain: Domain, pdg: Sequence[int]) -> Self:
+        """Selection of a sampler.
+
+        Args:
+            sampler: Makes the showers.
+            domain: Particles that they are wanted for, which it may move into its own domain.
+            pdg: Other particle types than those of its training, if any.
+        """
+        return cls(domain, tuple(pdg) or sampler.pdg, "entry_point" in sampler.condition)
 
     @property
     def only_pdg(self) -> int:
