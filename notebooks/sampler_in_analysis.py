@@ -17,7 +17,7 @@
 # A trained surrogate is called as if it were the full simulation: incident particles in, showers out.
 # Here it makes the same electrons that Geant4 simulated, which it has not seen in training, and both are compared.
 #
-# `CALOGAN_BUNDLE` names the bundle; without it the notebook takes the one that `make demo` trained.
+# `CALOGAN_BUNDLE` names another surrogate than the one that is shipped.
 
 # %%
 import os
@@ -32,7 +32,7 @@ import uproot
 import calogan
 from calogan.data.split import SPLITS, assign_splits
 
-sampler = calogan.load_sampler(os.environ.get("CALOGAN_BUNDLE", "../runs/demo/bundle"))
+sampler = calogan.load_sampler(os.environ.get("CALOGAN_BUNDLE", "ecal30-electron"))
 print(sampler)
 print("condition:", ", ".join(sampler.condition))
 
@@ -133,41 +133,6 @@ records = sampler.sample(pairs.px, pairs.py, pairs.pz, pairs.x, pairs.y, seed=7)
 print(records.type.content)
 print("energy of each event [GeV]:", ak.sum(records.total_energy, axis=1).tolist())
 print("hottest cell of each particle [GeV]:", ak.max(records.hits.energy, axis=-1).tolist())
-
-# %% [markdown]
-# ## Particles anywhere on a larger calorimeter
-#
-# The surrogate knows entry points within its window. On a calorimeter of the same cells `placement="cell"` moves a
-# particle into the window by whole cells, and its shower back. Here electrons come from a vertex 12.6 m in front of a
-# calorimeter of 200 x 200 cells, and `enter` follows straight lines to the front face.
-
-# %%
-from calogan.geometry import Geometry, Layer
-from calogan.physics.front_face import FrontFace, enter
-
-pitch = sampler.geometry.pitch[0]
-edges = [tuple(low + size * np.arange(-85, 116)) for low, size in zip((layer.x_edges[0], layer.y_edges[0]), pitch)]
-calorimeter = Geometry((Layer(*edges, layer.depth),))
-
-rng = np.random.default_rng(4)
-directions = np.stack([rng.uniform(-0.12, 0.12, 12), rng.uniform(-0.12, 0.12, 12), np.ones(12)], axis=1)
-particles = rng.uniform(5, 50, 12)[:, None] * directions / np.linalg.norm(directions, axis=1, keepdims=True)
-entry = enter(np.tile([0.2, -0.1, 30.0], (12, 1)), particles, FrontFace((0.0, 0.0, 12_620.0)))
-px, py, pz, x, y = entry.incident[entry.reaches].T
-event = sampler.sample(px, py, pz, x, y, seed=7, placement="cell", calorimeter=calorimeter)
-
-hits = event.hits()
-image = np.zeros(calorimeter.n_cells)
-np.add.at(image, hits.cell, hits.energy)
-print(f"{event.total_energy.sum():.2f} GeV in {np.count_nonzero(image)} cells, {event.lost_energy.sum():.2f} GeV lost")
-
-figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
-mesh = axes.pcolormesh(*edges, np.log10(np.maximum(image, 1e-4)).reshape(200, 200).T, cmap="magma")
-axes.plot(x, y, "o", mfc="none", color="tab:cyan", label="entry points")
-axes.set(xlabel="x [mm]", ylabel="y [mm]", aspect="equal")
-axes.legend(frameon=False, labelcolor="white")
-figure.colorbar(mesh, label=r"$\log_{10}$ of the energy [GeV]")
-plt.show()
 
 # %% [markdown]
 # ## A ROOT file that downstream code reads like one of the full simulation

@@ -21,8 +21,9 @@ def test_there_are_notebooks():
 @pytest.mark.multiprocess
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tiny_bundle, monkeypatch):
-    monkeypatch.setenv("CALOGAN_BUNDLE", str(tiny_bundle.path))
+def test_notebook_runs(path, tmp_path, monkeypatch):
+    monkeypatch.delenv("CALOGAN_BUNDLE", raising=False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
     notebook = jupytext.read(path)
     client = nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}})
