@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from calogan.bundle import DESCRIPTION, GRAPH, WEIGHTS, Bundle
+from calogan.bundle import DESCRIPTION, GRAPH, WEIGHER, WEIGHTS, Bundle
 from calogan.errors import BundleError, CaloganError, near_miss
 from calogan.registry import Registry, open_registry, run_place, version_place
 
@@ -110,7 +110,7 @@ def _fetched(registry: Registry, source: str, place: str) -> Bundle:
         kept = bundles / hashlib.sha256(description).hexdigest()[:32]
         if (bundle := _kept(kept, description)) is not None:
             return bundle
-        for name in (WEIGHTS, GRAPH):
+        for name in (WEIGHTS, GRAPH, WEIGHER):
             if name in names:
                 _download(registry, source, place, name, folder)
         try:
