@@ -61,12 +61,13 @@ def files(ecal30_config):
 @pytest.fixture(scope="module")
 def dask_client(tmp_path_factory):
     """A client of two processes on this machine."""
+    import dask
     from distributed import Client, LocalCluster
 
-    scratch = str(tmp_path_factory.mktemp("dask"))
     with (
-        LocalCluster(2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, local_directory=scratch) as two,
-        Client(two) as client,
+        dask.config.set({"temporary-directory": str(tmp_path_factory.mktemp("dask"))}),
+        LocalCluster(2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
+        Client(cluster) as client,
     ):
         yield client
 
