@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calogan.bundle import GRAPH, Bundle
 from calogan.errors import BundleError, ConfigError, MissingDependencyError
+from calogan.noise import standard_normal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Backend", "Network", "OnnxNetwork", "TorchNetwork", "load_network"]
 
@@ -34,12 +38,17 @@ class Network(Protocol):
     device: str
     threads: int | None
 
-    def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+    def noise(
+        self, seed: int, shower_id: NDArray[np.int64], size: int, particle: NDArray[np.int64] | None = None
+    ) -> Any:
+        """The numbers of `calogan.noise.standard_normal`, drawn where the network is."""
+
+    def __call__(self, incident: NDArray[np.float32], noise: Any) -> NDArray[np.float32]:
         """Energies [GeV], shape ``(showers, cells)``.
 
         Args:
             incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
-            noise: Standard normal numbers, shape ``(showers, noise_size)``.
+            noise: Standard normal numbers, shape ``(showers, noise_size)``: an array, or what `noise` gave.
         """
 
 
@@ -60,6 +69,12 @@ class OnnxNetwork:
         self._session = onnxruntime.InferenceSession(
             str(bundle.onnx_path), sess_options=options, providers=["CPUExecutionProvider"]
         )
+
+    def noise(
+        self, seed: int, shower_id: NDArray[np.int64], size: int, particle: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """See `Network`."""
+        return standard_normal(seed, shower_id, size, particle)
 
     def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Network`."""
@@ -103,11 +118,25 @@ class TorchNetwork:
         self.device = chosen if chosen == "cpu" else f"{chosen} ({torch.cuda.get_device_name(self._device)})"
         self._generator = bundle.load_generator().to(self._device)
 
-    def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+    def noise(
+        self, seed: int, shower_id: NDArray[np.int64], size: int, particle: NDArray[np.int64] | None = None
+    ) -> Tensor:
+        """See `Network`."""
+        if self._device.type == "cpu":
+            return self._torch.from_numpy(standard_normal(seed, shower_id, size, particle))
+        from calogan.models.noise import standard_normal_on
+
+        with self._torch.inference_mode():
+            return standard_normal_on(self._device, seed, shower_id, size, particle)
+
+    def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32] | Tensor) -> NDArray[np.float32]:
         """See `Network`."""
         with self._torch.inference_mode():
-            inputs = (self._torch.from_numpy(array).to(self._device) for array in (incident, noise))
-            cells: NDArray[np.float32] = self._generator(*inputs).cpu().numpy()
+            inputs = (self._torch.as_tensor(values).to(self._device) for values in (incident, noise))
+            made: Tensor = self._generator(*inputs)
+            if made.is_cuda:  # into pinned memory, which the card writes to by itself
+                made = self._torch.empty(made.shape, dtype=made.dtype, pin_memory=True).copy_(made)
+            cells: NDArray[np.float32] = made.cpu().numpy()
         return cells
 
 

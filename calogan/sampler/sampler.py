@@ -14,7 +14,6 @@ import calogan
 from calogan.bundle import Bundle
 from calogan.errors import BundleError, ConfigError, ShapeError
 from calogan.geometry import Geometry
-from calogan.noise import standard_normal
 from calogan.physics.kinematics import Domain
 from calogan.sampler.generated import GeneratedShowers
 from calogan.sampler.network import Backend, Network, load_network
@@ -248,7 +247,7 @@ class ShowerSampler:
         for start in range(0, len(incident), self._batch_size):
             batch = slice(start, start + self._batch_size)
             particles = None if particle is None else particle[batch]
-            noise = standard_normal(seed, shower_id[batch], self.bundle.info.noise_size, particles)
+            noise = self.network.noise(seed, shower_id[batch], self.bundle.info.noise_size, particles)
             cells[batch] = self.network(incident[batch], noise)
         return cells
 
