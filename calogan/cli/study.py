@@ -1,4 +1,4 @@
-"""The command line: parse, call one stage, print what came of it."""
+"""Commands of a study: from the files of the full simulation to a registered bundle."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import calogan
-from calogan.endings import OrderlyGroup
+from calogan.cli.application import FAILED, Overrides, Quiet, Study, app
 from calogan.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     from calogan.progress import Reporter
     from calogan.stages.validate import Verdicts
 
-__all__ = ["app", "main"]
-
-_FAILED = 1
+__all__ = ["compare", "prepare", "register", "run", "train", "validate", "weigh"]
 
 
 class Split(StrEnum):
@@ -38,69 +35,12 @@ class Protocol(StrEnum):
     calochallenge = "calochallenge"
 
 
-class Layout(StrEnum):
-    """Layouts that are written."""
-
-    dense = "dense"
-    hits = "hits"
-    positions = "positions"
-
-
-class Key(StrEnum):
-    """What the noise of a shower is keyed by, besides the seed."""
-
-    event = "event"
-    entry = "entry"
-
-
-class Outside(StrEnum):
-    """What becomes of particles outside the domain."""
-
-    list = "list"
-    refuse = "raise"
-
-
-app = typer.Typer(
-    cls=OrderlyGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="Calorimeter showers from a conditional WGAN-GP instead of Geant4.",
-)
-
-Study = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML configuration of the study.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Replace a value of the configuration; may be repeated."),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors only.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 unless every criterion passes.")]
 Full = Annotated[bool, typer.Option("--full", help="More blocks and curves, all showers searched for copies; slow.")]
 Weights = Annotated[bool, typer.Option("--weights", help="Also weight showers by their density ratio.")]
 Classifiers = Annotated[
     Protocol | None, typer.Option("--protocol", help="Classifiers: of this package, or of the CaloChallenge (slow).")
 ]
-
-
-def main() -> None:
-    """Run the command line."""
-    app(prog_name="calogan")
-
-
-def _print_version(value: bool) -> None:
-    if value:
-        print(f"calogan {calogan.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    pass
 
 
 @app.command()
@@ -282,126 +222,8 @@ def register(
         print(f"not registered: criteria that stand in the way: {len(decision.in_the_way)}")
         for row in decision.in_the_way:
             print(f"  {row.outcome.value}: {row.group}, {row.criterion}{row.note and f' ({row.note})'}")
-        raise typer.Exit(_FAILED)
+        raise typer.Exit(FAILED)
     print(decision.registration)
-
-
-@app.command()
-def models(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Registered model; all by default.")] = None,
-) -> None:
-    """List the registered bundles: versions, aliases, verdicts and key figures.
-
-    Reads the MLflow store of `MLFLOW_TRACKING_URI`, by default `sqlite:///mlflow.db`.
-
-    Exit code: 0 listed, also if nothing is registered, 2 there is no such model or store.
-
-    Example: `calogan models calogan-demo`
-    """
-    from calogan.stages.models import list_models
-    from calogan.terminal import print_table
-
-    found = list_models(name)
-    if found.rows:
-        print_table(found.header, found.rows, found.left)
-    if found.note:
-        print(found.note)
-
-
-@app.command()
-def generate(
-    bundle: Annotated[str, typer.Option(help="Folder of a bundle, name of a shipped one, or models:/NAME@ALIAS.")],
-    input: Annotated[list[str], typer.Option(help="ROOT file (or file.root:tree) of particles; may be repeated.")],
-    output: Annotated[Path, typer.Option(help="ROOT file to write.")],
-    seed: Annotated[int, typer.Option(min=0, help="A shower depends on the seed and its key alone.")],
-    tree: Annotated[str | None, typer.Option(help="Tree to read and to write; by default the training data's.")] = None,
-    layout: Annotated[
-        list[Layout] | None,
-        typer.Option(help="Layout to write; by default the training data's. Repeated: a tree for each."),
-    ] = None,
-    rntuple: Annotated[bool, typer.Option("--rntuple", help="Write an RNTuple instead of a TTree.")] = False,
-    branch: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=BRANCH", help="The input's branch of event, pdg, px, py, pz, x or y."),
-    ] = None,
-    key: Annotated[Key, typer.Option(help="What tells the showers apart: event id, or entry.")] = Key.event,
-    pdg: Annotated[
-        list[int] | None, typer.Option(help="Particle type to make showers for; by default the training data's.")
-    ] = None,
-    overlay: Annotated[
-        bool, typer.Option("--overlay", help="An entry is an event: sum the showers of its lists of particles.")
-    ] = False,
-    calorimeter: Annotated[
-        Path | None, typer.Option(help="YAML with the layers of a larger calorimeter, to place showers anywhere on.")
-    ] = None,
-    outside: Annotated[Outside, typer.Option(help="List particles outside the domain, or refuse them.")] = Outside.list,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each if several.")] = 1,
-    part_showers: Annotated[int, typer.Option(min=1, help="Entries in a part; finished parts are kept.")] = 100_000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Showers made at a time.")] = 1000,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it is there.")] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Generate showers for the incident particles of a file, in the schema of the training data.
-
-    Stop it at any instant; the same command goes on from the finished parts in OUTPUT.parts.
-
-    Example: `calogan generate --bundle runs/demo/bundle --input in.root --output out.root --seed 7`
-    """
-    from calogan.config import load_calorimeter
-    from calogan.geometry import Geometry
-    from calogan.progress import make_reporter
-    from calogan.stages.generate import generate as generate_showers
-
-    generation = generate_showers(
-        bundle,
-        input,
-        output,
-        seed=seed,
-        tree=tree,
-        layout=[one.value for one in layout or ()],
-        rntuple=rntuple,
-        input_branches=_branches(branch or []),
-        key=key.value,
-        pdg=pdg or (),
-        overlay=overlay,
-        calorimeter=None if calorimeter is None else Geometry.from_dict(load_calorimeter(calorimeter).to_dict()),
-        outside=outside.value,
-        overwrite=overwrite,
-        workers=workers,
-        part_showers=part_showers,
-        batch_size=batch_size,
-        device=device,
-        threads=threads,
-        reporter=make_reporter(quiet=quiet),
-    )
-    if generation.events is None:
-        print(f"{generation.showers} showers, {generation.outside} particles outside the domain")
-    else:
-        print(f"{generation.events} events, {generation.showers} showers, {generation.outside} particles left")
-    print(generation.output)
-
-
-@app.command()
-def export(
-    bundle: Annotated[str, typer.Option(help="Folder of a bundle, or the name of a shipped one.")],
-    onnx: Annotated[Path | None, typer.Option(help="ONNX graph to write, for ONNX Runtime.")] = None,
-    pt2: Annotated[Path | None, typer.Option(help="Archive of torch.export to write.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Write a bundle's generator as one file for other programs, compared with the generator before it appears.
-
-    Load an archive of torch.export only if you trust who made it: `torch.export.load` may run code that is in it.
-
-    Example: `calogan export --bundle ecal30-electron --onnx ecal30.onnx`
-    """
-    from calogan.progress import make_reporter
-    from calogan.stages.export import export as export_generator
-    from calogan.terminal import print_parity
-
-    print_parity(export_generator(bundle, onnx, pt2, overwrite=overwrite, reporter=make_reporter(quiet=quiet)))
 
 
 def _overrides(set_: list[str] | None, full: bool, protocol: Protocol | None, weights: bool) -> list[str]:
@@ -416,18 +238,6 @@ def _study(path: Path, overrides: list[str]) -> Config:
     if path.is_dir():
         return load_config(path / "config.yaml", [f"run_dir={path}", *overrides])
     return load_config(path, overrides)
-
-
-def _branches(options: list[str]) -> dict[str, str | None]:
-    """Names of the input's branches; `event=` says that there is none."""
-    named: dict[str, str | None] = {}
-    for option in options:
-        name, sign, branch = option.partition("=")
-        if not sign or not name:
-            msg = f"--branch {option}: expected NAME=BRANCH"
-            raise ConfigError(msg)
-        named[name] = branch or None
-    return named
 
 
 def _validate_study(
@@ -486,4 +296,4 @@ def _conclude(verdicts: Verdicts, *, strict: bool) -> None:
 
 def _fail_unless_passed(verdicts: Verdicts, *, strict: bool) -> None:
     if strict and not verdicts.passed:
-        raise typer.Exit(_FAILED)
+        raise typer.Exit(FAILED)

@@ -1,0 +1,8 @@
+"""The command line: parse, call one stage, print what came of it."""
+
+from __future__ import annotations
+
+from calogan.cli import study, surrogate
+from calogan.cli.application import app, main
+
+__all__ = ["app", "main", "study", "surrogate"]
