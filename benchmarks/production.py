@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import multiprocessing
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -32,13 +31,13 @@ def particles(bundle: str, count: int, seed: int = 1) -> dict[str, np.ndarray]:
     """Electrons all over the domain: log-uniform momenta, directions uniform in solid angle."""
     domain, rng = load_sampler(bundle).domain, np.random.default_rng(seed)
     low, high = np.log(domain.momentum)
-    size = np.exp(low + (high - low) * rng.random(count, dtype=np.float32))
-    cosine = 1 - (1 - np.cos(domain.max_angle)) * rng.random(count, dtype=np.float32)
-    azimuth, sine = 2 * np.pi * rng.random(count, dtype=np.float32), np.sqrt(1 - cosine**2)
+    size = np.exp(np.float32(low) + np.float32(high - low) * rng.random(count, dtype=np.float32))
+    cosine = 1 - np.float32(1 - np.cos(domain.max_angle)) * rng.random(count, dtype=np.float32)
+    azimuth, sine = np.float32(2 * np.pi) * rng.random(count, dtype=np.float32), np.sqrt(1 - cosine**2)
     columns = {"px": size * sine * np.cos(azimuth), "py": size * sine * np.sin(azimuth), "pz": size * cosine}
-    for name, window in (("x", domain.entry_x), ("y", domain.entry_y)):
-        columns[name] = rng.uniform(*window, count)
-    return {name: values.astype(np.float32) for name, values in columns.items()}
+    for name, (lowest, highest) in (("x", domain.entry_x), ("y", domain.entry_y)):
+        columns[name] = np.float32(lowest) + np.float32(highest - lowest) * rng.random(count, dtype=np.float32)
+    return columns
 
 
 def iterate(bundle: str, count: int) -> None:
@@ -74,12 +73,11 @@ def digest(path: Path) -> str:
 
 
 def measured(label: str, count: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait for a process and print what it took; the peak is that of all children so far."""
+    """Wait for a process and print what it took."""
     start = time.perf_counter()
-    code = process.wait()
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    assert code == 0, f"{label}: exit code {code}"
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds, peak = time.perf_counter() - start, usage.ru_maxrss / 1024
+    assert status == 0, f"{label}: status {status}"
     print(f"{label:34} {count:>10} {seconds:>9.0f} {count / seconds:>11.0f} {peak:>9.0f}", flush=True)
 
 
