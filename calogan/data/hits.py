@@ -42,8 +42,15 @@ class Hits:
         return cls(showers.geometry, len(showers), shower, cell, showers.cell_energy[shower, cell])
 
     def __getitem__(self, showers: slice) -> Hits:
-        """Hits of neighbouring showers, numbered from 0."""
-        start, stop, _ = showers.indices(self.n_showers)
+        """Hits of neighbouring showers, numbered from 0.
+
+        Raises:
+            TypeError: Something else than a slice of neighbours.
+        """
+        start, stop, step = showers.indices(self.n_showers) if isinstance(showers, slice) else (0, 0, 0)
+        if step != 1:
+            msg = f"hits are selected by slices of neighbouring showers, such as hits[10:20], not by {showers!r}"
+            raise TypeError(msg)
         first, last = np.searchsorted(self.shower, [start, stop])
         rows = slice(first, last)
         return Hits(self.geometry, max(stop - start, 0), self.shower[rows] - start, self.cell[rows], self.energy[rows])

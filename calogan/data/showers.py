@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from calogan.errors import ShapeError
 from calogan.geometry import Geometry
 
-__all__ = ["Showers"]
+__all__ = ["Index", "Showers"]
+
+Index = int | np.integer[Any] | slice | NDArray[np.int64] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,27 @@ class Showers:
     def __len__(self) -> int:
         return len(self.event)
 
-    def __getitem__(self, index: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Showers:
+    def __getitem__(self, index: Index) -> Showers:
+        """Some of the showers; a number gives the one."""
+        rows = self.rows(index)
         return replace(
             self,
-            event=self.event[index],
-            incident=self.incident[index],
-            cell_energy=self.cell_energy[index],
-            pdg=self.pdg[index],
+            event=self.event[rows],
+            incident=self.incident[rows],
+            cell_energy=self.cell_energy[rows],
+            pdg=self.pdg[rows],
         )
+
+    def rows(self, index: Index) -> slice | NDArray[np.int64] | NDArray[np.bool_]:
+        """What selects rows of arrays, from the same or the number of one shower.
+
+        Raises:
+            IndexError: There is no shower of that number.
+        """
+        if not isinstance(index, int | np.integer):
+            return index
+        number = range(len(self))[index]
+        return slice(number, number + 1)
 
     @property
     def momentum(self) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ import uproot
 from numpy.typing import NDArray
 
 from calogan.data.decode import Jagged
-from calogan.errors import SchemaError
+from calogan.errors import DataError, SchemaError
 
 __all__ = ["BLOCK", "PROVENANCE", "Columns", "RootWriter", "TreeSpec"]
 
@@ -82,6 +82,9 @@ class RootWriter:
         self._trees: dict[str, _Waiting] = {}
 
     def __enter__(self) -> Self:
+        if self._path.is_dir():
+            msg = f"{self._path}: is a folder; name a file in it"
+            raise DataError(msg)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         self._file = uproot.recreate(self._temporary, compression=_COMPRESSION)

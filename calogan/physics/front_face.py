@@ -41,7 +41,11 @@ class FrontFace:
 
     def __post_init__(self) -> None:
         """Refuse what is not a point and a rotation."""
-        origin, axes = np.asarray(self.origin, dtype=np.float64), np.asarray(self.axes, dtype=np.float64)
+        try:
+            origin, axes = np.asarray(self.origin, dtype=np.float64), np.asarray(self.axes, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            msg = f"a front face needs numbers for origin and axes, got {self.origin!r} and {self.axes!r}"
+            raise GeometryError(msg) from error
         if origin.shape != (3,) or axes.shape != (3, 3):
             msg = f"a front face needs an origin (3,) and axes (3, 3), got {origin.shape} and {axes.shape}"
             raise GeometryError(msg)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.hits import Hits
-from calogan.data.showers import Showers
+from calogan.data.showers import Index, Showers
 from calogan.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -43,18 +43,18 @@ class GeneratedShowers(Showers):
     provenance: Mapping[str, str]
     weight: NDArray[np.float32] | None = None
 
-    def __getitem__(self, index: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Self:
+    def __getitem__(self, index: Index) -> Self:
         """Some of the showers; which event they belong to is kept in `shower_id`, the ragged structure is not."""
-        particle = None if self.particle is None else self.particle[index]
+        rows = self.rows(index)
         return replace(
             self,
-            event=self.event[index],
-            incident=self.incident[index],
-            cell_energy=self.cell_energy[index],
-            pdg=self.pdg[index],
-            particle=particle,
+            event=self.event[rows],
+            incident=self.incident[rows],
+            cell_energy=self.cell_energy[rows],
+            pdg=self.pdg[rows],
+            particle=None if self.particle is None else self.particle[rows],
             counts=None,
-            weight=None if self.weight is None else self.weight[index],
+            weight=None if self.weight is None else self.weight[rows],
         )
 
     @property

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from calogan.bundle import BundleInfo
 from calogan.data.hits import Hits
+from calogan.data.showers import Index
 from calogan.errors import ConfigError, DomainError, SchemaError
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain
@@ -40,6 +41,8 @@ Edge = Literal["cut", "raise"]
 
 _WHOLE = 1e-5
 """Of a cell: by how much a step may miss whole cells of a layer."""
+_ON_SEAM = 1e-4
+"""Of a step: by how much the seam between two steps lies beside the middle between them."""
 _MOST_CELLS = 1000
 """Of the largest cells in a step."""
 _FURTHEST = 2**31
@@ -93,23 +96,36 @@ class PlacedShowers(GeneratedShowers):
 
     `incident` is the caller's, in the calorimeter, and so are `hits()`, `to_awkward()` and `to_root()`; so is
     ``hits().to_cells()``, for all that needs arrays of all cells. `cell_energy` is not: it has the cells of the trained
-    grid about each shower, which `geometry` numbers and `first` places. Cells beyond the calorimeter are 0 in it, and
-    `total_energy` and `layer_energy` are without them.
+    grid about each shower, which `geometry` numbers and `first` places; `in_window` has the particles that go with it.
+    Cells beyond the calorimeter are 0 in it, and `total_energy` and `layer_energy` are without them.
 
     Attributes:
         calorimeter: Cells of the calorimeter.
         first: Row and column of the calorimeter where the grid's row 0 and column 0 are, int64, shape
             ``(showers, layers, 2)``; negative, or past the last, where the grid reaches beyond the calorimeter.
         lost_energy: Energy in cells that were cut since they are beyond the calorimeter [GeV], shape ``(showers,)``.
+        window_incident: Incident particles as they were moved into the trained window, shape ``(showers, 5)``.
     """
 
     calorimeter: Geometry
     first: NDArray[np.int64]
     lost_energy: NDArray[np.float64]
+    window_incident: NDArray[np.float32]
 
-    def __getitem__(self, index: slice | NDArray[np.int64] | NDArray[np.bool_]) -> Self:
+    def __getitem__(self, index: Index) -> Self:
         """Some of the showers, as of `GeneratedShowers`."""
-        return replace(super().__getitem__(index), first=self.first[index], lost_energy=self.lost_energy[index])
+        rows = self.rows(index)
+        return replace(
+            super().__getitem__(rows),
+            first=self.first[rows],
+            lost_energy=self.lost_energy[rows],
+            window_incident=self.window_incident[rows],
+        )
+
+    def in_window(self) -> GeneratedShowers:
+        """The showers where they were made, with their particles there: what observables about the track need."""
+        values = {field.name: getattr(self, field.name) for field in fields(GeneratedShowers)}
+        return GeneratedShowers(**values | {"incident": self.window_incident})
 
     def hits(self) -> Hits:
         """Cells of the calorimeter that saw energy, one a row."""
@@ -245,13 +261,21 @@ class CellPlacement:
             cells[over] *= seen
         values: dict[str, Any] = {field.name: getattr(showers, field.name) for field in fields(showers)}
         values |= {"cell_energy": cells, "provenance": {**showers.provenance, "placement": "cell"}}
-        return PlacedShowers(**values, calorimeter=self.calorimeter, first=first, lost_energy=lost)
+        return PlacedShowers(
+            **values,
+            calorimeter=self.calorimeter,
+            first=first,
+            lost_energy=lost,
+            window_incident=self.to_window(showers.incident),
+        )
 
     def _split(self, incident: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Entry points in the window [mm], and steps from there to the caller's, both of shape ``(showers, 2)``."""
         point = incident[:, 3:].astype(np.float64)
         lowest = np.array(self.trained.entry_centre) - self.step / 2
-        near = lowest + np.remainder(point - lowest, self.step)
+        # Without the shift rounding would choose for points in the middle of a cell, where steps often end.
+        shifted = point - lowest + _ON_SEAM * self.step
+        near = lowest + np.remainder(shifted, self.step) - _ON_SEAM * self.step
         steps = np.rint((point - near) / self.step)
         return near, np.clip(steps, -_FURTHEST, _FURTHEST).astype(np.int64)
 
@@ -277,7 +301,7 @@ class CellPlacement:
         return np.asarray(((place >= 0) & (place < shape)).all(axis=2))
 
 
-def make_placement(choice: Placing, calorimeter: Geometry | None, edge: Edge, info: BundleInfo) -> Placement:
+def make_placement(choice: Placing, calorimeter: Any, edge: Edge, info: BundleInfo) -> Placement:
     """What the sampler's arguments ask for.
 
     Args:
@@ -295,6 +319,12 @@ def make_placement(choice: Placing, calorimeter: Geometry | None, edge: Edge, in
         if value not in known:
             msg = f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}"
             raise ConfigError(msg)
+    if calorimeter is not None and not isinstance(calorimeter, Geometry):
+        msg = (
+            f"calorimeter must be a Geometry, got {type(calorimeter).__name__}; of a YAML file, "
+            "Geometry.from_dict(calogan.config.load_calorimeter(path).to_dict())"
+        )
+        raise ConfigError(msg)
     if choice == "window":
         if calorimeter is not None or edge != "cut":
             msg = "calorimeter and edge go with placement='cell'; pass that, too, or leave them out"

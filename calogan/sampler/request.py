@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import secrets
 import sys
@@ -22,6 +23,7 @@ __all__ = [
     "OutsideDomainWarning",
     "Request",
     "admit",
+    "at_least_one",
     "check",
     "choose_seed",
     "read_arguments",
@@ -213,19 +215,39 @@ def admit(request: Request, domain: Domain, outside: Outside) -> Request:
     return replace(request, incident=domain.clip(request.incident)) if outside == "clip" else request
 
 
+def at_least_one(name: str, value: Any) -> int:
+    """A setting that counts something.
+
+    Raises:
+        ConfigError: Not a whole number, or less than 1.
+    """
+    try:
+        count = operator.index(value)
+    except TypeError as error:
+        msg = f"{name} must be a whole number of at least 1, got {value!r}"
+        raise ConfigError(msg) from error
+    if count < 1:
+        msg = f"{name} must be at least 1, got {count}"
+        raise ConfigError(msg)
+    return count
+
+
 def choose_seed(seed: Any) -> int:
     """The caller's seed, or fresh entropy where it is None.
 
     Raises:
-        ConfigError: Not a whole number.
+        ConfigError: Not a whole number of 64 bits.
     """
     if seed is None:
         return secrets.randbits(63)
     try:
-        return operator.index(seed)
-    except TypeError as error:
+        chosen = operator.index(seed)
+    except TypeError:
+        chosen = -1
+    if not 0 <= chosen < 2**64:
         msg = f"the seed must be a whole number from 0 to 2**64 - 1, got {seed!r}"
-        raise ConfigError(msg) from error
+        raise ConfigError(msg)
+    return chosen
 
 
 def _check_types(request: Request, known: Sequence[int], outside: Outside) -> None:
@@ -249,7 +271,11 @@ def _pdg(values: Any) -> NDArray[np.int32]:
     if len(values) and values.dtype.kind not in "iu":
         msg = f"pdg must be whole numbers, got {values.dtype}"
         raise ShapeError(msg)
-    return np.asarray(values).astype(np.int32)
+    ids = np.asarray(values)
+    if len(ids) and (ids.min() < -(2**31) or ids.max() >= 2**31):
+        msg = f"pdg must be ids of 32 bits, got {ids.min()} to {ids.max()}"
+        raise ShapeError(msg)
+    return ids.astype(np.int32)
 
 
 def _column(name: str, values: Any) -> Any:
@@ -275,7 +301,12 @@ def _as_array(values: Any) -> Any:
     import awkward as ak
 
     array = ak.Array(list(values) if isinstance(values, list | tuple) else values)
-    return ak.from_regular(array, axis=1) if array.ndim == 2 else ak.to_numpy(array, allow_missing=False)
+    if array.ndim < 2:
+        return ak.to_numpy(array, allow_missing=False)
+    for axis in range(2 if array.ndim == 2 else 0):  # lists of Arrow and Parquet could miss values, if they do not
+        if not ak.any(ak.is_none(array, axis=axis), axis=None):
+            array = ak.drop_none(array, axis=axis)
+    return ak.from_regular(array, axis=1)
 
 
 def _plain(values: Any) -> Any:
@@ -313,6 +344,8 @@ def _is_numbers(array: Any) -> bool:
 def _shape(values: Any) -> str:
     if _is_awkward(values):
         return str(values.type)
+    if hasattr(values, "detach"):
+        return f"a tensor of {values.dtype} and shape {tuple(values.shape)}"
     array = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else np.asarray(values)
     return f"{array.dtype} of shape {array.shape}"
 
@@ -335,10 +368,13 @@ def _disagreement(names: tuple[str, ...], values: list[Any]) -> str:
 
 
 def _shower_ids(shower_id: Any, count: int) -> NDArray[np.int64]:
-    ids = np.atleast_1d(np.asarray(shower_id))
-    if ids.shape != (count,) or ids.dtype.kind not in "iu" or _is_masked(shower_id):
-        found = f"{ids.dtype} of shape {ids.shape}{', some of them masked' if _is_masked(shower_id) else ''}"
-        msg = f"shower_id must be {count} integers, one for each entry, got {found}"
+    ids = None
+    with contextlib.suppress(TypeError, ValueError):
+        ids = None if _is_masked(shower_id) else _as_array(shower_id)
+    ids = ids if ids is None or _is_awkward(ids) else np.atleast_1d(ids)
+    if ids is None or _is_awkward(ids) or ids.shape != (count,) or (ids.dtype.kind not in "iu" and count):
+        masked = ", some of them masked" if _is_masked(shower_id) else ""
+        msg = f"shower_id must be {count} integers, one for each entry, got {_shape(shower_id)}{masked}"
         raise ShapeError(msg)
     unique, first = np.unique(ids, return_index=True)
     if len(unique) != count:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -18,11 +17,13 @@ from calogan.physics.kinematics import Domain
 from calogan.sampler.generated import GeneratedShowers
 from calogan.sampler.network import Backend, Network, load_network
 from calogan.sampler.placement import Edge, Placement, Placing, make_placement
+from calogan.sampler.process import OncePerProcess
 from calogan.sampler.request import (
     Arguments,
     Outside,
     Request,
     admit,
+    at_least_one,
     check,
     choose_seed,
     read_arguments,
@@ -60,14 +61,12 @@ class ShowerSampler:
         if backend not in get_args(Backend):
             msg = f"backend must be one of {', '.join(map(repr, get_args(Backend)))}, got {backend!r}"
             raise ConfigError(msg)
-        for name, value in (("threads", threads), ("batch_size", batch_size)):
-            if value is not None and value < 1:
-                msg = f"{name} must be at least 1, got {value}"
-                raise ConfigError(msg)
+        threads = None if threads is None else at_least_one("threads", threads)
+        batch_size = at_least_one("batch_size", batch_size)
         self.bundle = bundle
         self._device, self._backend, self._threads, self._batch_size = device, backend, threads, batch_size
-        self._loaded: tuple[int, Network] | None = None
-        self._weighing: tuple[int, OnnxWeigher] | None = None
+        self._network = OncePerProcess(lambda: load_network(bundle, device, backend, threads))
+        self._weigher = OncePerProcess(lambda: load_weigher(bundle, threads))
 
     @property
     def domain(self) -> Domain:
@@ -146,7 +145,8 @@ class ShowerSampler:
                 numbers; by default 0, 1, 2, ...
             outside: What to do with particles outside `domain`: ``"raise"``, ``"warn"`` and go on, or ``"clip"`` to
                 its edge (the result's `incident` is what was used); those with pz <= 0 are refused always, those of
-                another type unless ``"warn"``.
+                another type unless ``"warn"``. Under that, of a shower far from the entry window what would leave the
+                grid at one side comes in at the other: ``placement="cell"`` is for entry points elsewhere.
             placement: ``"window"``, or ``"cell"`` for entry points anywhere on a calorimeter of the same cells: each
                 particle is moved into the trained window by whole cells, and its shower back (see `PlacedShowers` and
                 `CellPlacement`). For `outside`, the calorimeter's front face then is the entry window.
@@ -213,9 +213,7 @@ class ShowerSampler:
         Returns:
             The same showers as from `sample`, one piece after the other.
         """
-        if chunk < 1:
-            msg = f"chunk must be at least 1, got {chunk}"
-            raise ConfigError(msg)
+        chunk = at_least_one("chunk", chunk)
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
         arguments = self._arguments(px, py, pz, x, y, pdg, shower_id)
         for request in arguments.chunks(chunk):
@@ -254,10 +252,7 @@ class ShowerSampler:
     @property
     def network(self) -> Network:
         """The network of this process, started when it is first asked for."""
-        # the threads of a session do not survive a fork
-        if self._loaded is None or self._loaded[0] != os.getpid():
-            self._loaded = os.getpid(), load_network(self.bundle, self._device, self._backend, self._threads)
-        return self._loaded[1]
+        return self._network.get()
 
     @property
     def weigher(self) -> OnnxWeigher:
@@ -266,9 +261,7 @@ class ShowerSampler:
         Raises:
             BundleError: The bundle has none, or it is damaged or for other cells.
         """
-        if self._weighing is None or self._weighing[0] != os.getpid():
-            self._weighing = os.getpid(), load_weigher(self.bundle, self._threads)
-        return self._weighing[1]
+        return self._weigher.get()
 
     def _arguments(self, px: Any, py: Any, pz: Any, x: Any, y: Any, pdg: Any, shower_id: Any) -> Arguments:
         momentum = split_momentum(px, py, pz)

@@ -1,5 +1,6 @@
 import awkward as ak
 import numpy as np
+import pytest
 
 from calogan.data.hits import Hits
 from calogan.data.showers import Showers
@@ -58,3 +59,9 @@ def test_showers_of_an_event_are_summed_in_double_precision():
     assert events.cell.tolist() == [3, 3, 0, 3]
     assert events.energy.tolist() == [1 + 2.0**-23, 5.0, 2.0, 7.0]
     assert events.energy.dtype == np.float32
+
+
+@pytest.mark.parametrize("index", [0, slice(None, None, 2), slice(None, None, -1)])
+def test_hits_are_selected_by_neighbours_alone(index):
+    with pytest.raises(TypeError, match="slices of neighbouring showers"):
+        Hits.of(showers())[index]

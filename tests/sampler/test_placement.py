@@ -312,3 +312,35 @@ def test_the_surrogate_s_showers_are_geant4_s_in_a_cell_that_it_was_not_asked_fo
     assert smallest_p(reference, generated) > 1 / ONE_IN
     for rows in (1, 2, -1):  # off by one, and moved to the wrong side
         assert smallest_p(reference, moved_rows(generated, rows)) < 1e-30
+
+
+def test_rounding_does_not_choose_between_two_steps(make_bundle):
+    """In the middle of a cell, where one step ends and the next begins, all places are alike."""
+    edges = tuple(20.2 * np.arange(-60, 61))
+    sampler = ShowerSampler(make_bundle(), threads=1)
+    x = 10.1 + 20.2 * np.arange(-40, 40)
+    showers = sampler.sample(
+        0.0,
+        0.0,
+        np.full(80, 20.0),
+        x,
+        3.0,
+        seed=3,
+        placement="cell",
+        calorimeter=Geometry((Layer(edges, edges, 122.0),)),
+    )
+    assert len(set((showers.first[:, 0, 0] - np.arange(80)).tolist())) == 1
+
+
+def test_in_the_window_particles_go_with_the_cells(make_bundle, electrons):
+    sampler = ShowerSampler(make_bundle.three_layers(domain=WINDOW), threads=1)
+    showers = placed(sampler, electrons)
+    inside = showers.in_window()
+    assert not sampler.domain.outside(inside.incident).any()
+    assert np.array_equal(inside.cell_energy, showers.cell_energy)
+    assert np.array_equal(showers[3:5].in_window().incident, inside.incident[3:5])
+
+
+def test_a_calorimeter_is_a_geometry(make_bundle):
+    with pytest.raises(ConfigError, match="calorimeter must be a Geometry, got str; of a YAML file"):
+        ShowerSampler(make_bundle()).sample(0, 0, 20.0, 0, 0, placement="cell", calorimeter="wall.yaml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import awkward as ak
 import numpy as np
 import pytest
+import torch
 
 from calogan.errors import ConfigError, DomainError, ShapeError
 from calogan.physics.kinematics import Domain
@@ -207,3 +208,33 @@ def test_inside_says_nothing():
 def test_unknown_choice_is_refused():
     with pytest.raises(ConfigError, match="'raise', 'warn', 'clip', got 'drop'"):
         checked(make_request((0.0, 0.0, 10.0), None), DOMAIN, "drop")
+
+
+def test_lists_that_could_miss_values_and_do_not_are_taken():
+    """As they come from Arrow and Parquet."""
+    pz = ak.Array([[10.0, None, 20.0], None, [30.0]])
+    whole = ak.drop_none(ak.drop_none(pz, axis=1), axis=0)
+    could = ak.mask(whole, [True, True], valid_when=True)
+    could = ak.mask(could, ak.ones_like(could) > 0, valid_when=True)
+    assert "?" in str(could.type)
+    assert make_request((0.0, 0.0, could), None).incident[:, 2].tolist() == [10.0, 20.0, 30.0]
+
+
+@pytest.mark.parametrize("ids", [[[1], [2]], ak.Array([1, None]), ak.Array([[1], [2, 3]]), ["a", "b"], torch.ones(2)])
+def test_ids_of_odd_kinds_are_one_line(ids):
+    with pytest.raises(ShapeError, match="shower_id must be 2 integers, one for each entry, got "):
+        make_request((0.0, 0.0, [10.0, 20.0]), None, ids)
+
+
+def test_no_particles_have_no_ids():
+    assert len(make_request(([], [], []), None, [])) == 0
+
+
+def test_pdg_ids_of_more_than_32_bits_are_refused():
+    with pytest.raises(ShapeError, match="pdg must be ids of 32 bits, got 11 to 4294967307"):
+        make_request((0.0, 0.0, [10.0, 20.0]), None, pdg=[11, 2**32 + 11])
+
+
+def test_tensors_that_numpy_does_not_know_are_refused():
+    with pytest.raises(ShapeError, match=r"got a tensor of torch.bfloat16 and shape \(2,\)"):
+        make_request((0.0, 0.0, torch.ones(2, dtype=torch.bfloat16)), None)

@@ -18,7 +18,7 @@ import uproot
 import vector
 
 from calogan.data.root import read_provenance, read_showers
-from calogan.errors import BundleError, ConfigError, DomainError, MissingDependencyError, ShapeError
+from calogan.errors import BundleError, ConfigError, DataError, DomainError, MissingDependencyError, ShapeError
 from calogan.noise import standard_normal
 from calogan.physics.kinematics import Domain
 from calogan.sampler import GeneratedShowers, OutsideDomainWarning, ShowerSampler, load_sampler
@@ -419,3 +419,61 @@ def test_sampling_with_the_graph_takes_neither_torch_nor_awkward_nor_mlflow(make
     )
     result = subprocess.run([sys.executable, "-c", code, make_bundle().path], capture_output=True, text=True)
     assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr
+
+
+def _energy_in_a_fork(queue):
+    queue.put(float(_INHERITED[0].sample(0.0, 0.0, 20.0, 0.0, 0.0, seed=1).total_energy[0]))
+
+
+_INHERITED = []
+
+
+@pytest.mark.multiprocess
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_sampler_that_has_run_goes_through_a_fork(make_bundle):
+    """Threads of ONNX Runtime do not come along, and nothing waits for them."""
+    sampler = ShowerSampler(make_bundle(), threads=2)
+    expected = sampler.sample(0.0, 0.0, 20.0, 0.0, 0.0, seed=1).total_energy[0]
+    _INHERITED[:] = [sampler]
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_energy_in_a_fork, args=(queue,))
+    child.start()
+    try:
+        assert queue.get(timeout=60) == pytest.approx(expected, rel=1e-5)
+        child.join(60)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        _INHERITED.clear()
+
+
+def test_one_shower_is_a_sample_of_one(sampler, electrons):
+    showers = sampler.sample(**electrons, seed=3)
+    assert np.array_equal(showers[-1].cell_energy, showers.cell_energy[-1:])
+    assert [len(shower) for shower in showers] == [1] * 37
+    with pytest.raises(IndexError):
+        showers[37]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"threads": "2"}, "threads must be a whole number of at least 1, got '2'"),
+        ({"batch_size": 1.5}, "batch_size must be a whole number of at least 1, got 1.5"),
+    ],
+)
+def test_settings_are_whole_numbers(make_bundle, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        ShowerSampler(make_bundle(), **arguments)
+
+
+def test_a_seed_out_of_range_is_seen_before_the_first_piece(sampler):
+    with pytest.raises(ConfigError, match=r"from 0 to 2\*\*64 - 1, got -3"):
+        sampler.sample_iter(0.0, 0.0, 20.0, 0.0, 0.0, seed=-3)
+
+
+def test_a_folder_is_no_file_to_write(sampler, tmp_path):
+    with pytest.raises(DataError, match="is a folder; name a file in it"):
+        sampler.sample(0.0, 0.0, 20.0, 0.0, 0.0).to_root(tmp_path)
