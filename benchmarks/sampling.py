@@ -87,7 +87,9 @@ def measure(sampler: ShowerSampler, batch: int) -> tuple[float, float, float]:
     ids = np.arange(batch)
     size = sampler.bundle.info.noise_size
     network = sampler.network
-    noise = network.noise(7, ids, size)
+    step = network.block or batch
+    blocks = [slice(start, start + step) for start in range(0, batch, step)]
+    noise = [network.noise(7, ids[block], size) for block in blocks]
     columns = incident.T if "entry_point" in sampler.condition else incident.T[:3]
 
     def timed(call: Callable[[], object]) -> float:
@@ -95,8 +97,8 @@ def measure(sampler: ShowerSampler, batch: int) -> tuple[float, float, float]:
         return best_time(lambda: [call() for _ in range(calls)]) / (calls * batch) * 1e6
 
     return (
-        timed(lambda: network.noise(7, ids, size)),
-        timed(lambda: network(incident, noise)),
+        timed(lambda: [network.noise(7, ids[block], size) for block in blocks]),
+        timed(lambda: [network(incident[block], part) for block, part in zip(blocks, noise, strict=True)]),
         timed(lambda: sampler.sample(*columns, seed=7)),
     )
 

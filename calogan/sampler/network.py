@@ -32,11 +32,13 @@ class Network(Protocol):
         program: Library that runs it, with its version.
         device: Device that it runs on.
         threads: CPU threads; None where the library chooses.
+        block: Showers that are best made at once; None where it does not matter.
     """
 
     program: str
     device: str
     threads: int | None
+    block: int | None
 
     def noise(
         self, seed: int, shower_id: NDArray[np.int64], size: int, particle: NDArray[np.int64] | None = None
@@ -60,8 +62,8 @@ class OnnxNetwork:
 
         self.program, self.device, self.threads = f"ONNX Runtime {onnxruntime.__version__}", "cpu", threads
         workers = threads or _available_processors()
-        self._cells = bundle.info.geometry.n_cells
-        self._block = max(_LEAST_BLOCK, workers * _CACHED // self._cells)
+        cells = bundle.info.geometry.n_cells
+        self.block: int | None = max(_LEAST_BLOCK, workers * _CACHED // cells)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.inter_op_num_threads = 1
@@ -78,12 +80,8 @@ class OnnxNetwork:
 
     def __call__(self, incident: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Network`."""
-        cells = np.empty((len(incident), self._cells), dtype=np.float32)
-        for start in range(0, len(incident), self._block):
-            block = slice(start, start + self._block)
-            feeds = {"incident": incident[block], "noise": noise[block]}
-            cells[block] = self._session.run(["cell_energy"], feeds)[0]
-        return cells
+        made: NDArray[np.float32] = self._session.run(["cell_energy"], {"incident": incident, "noise": noise})[0]
+        return made
 
 
 class TorchNetwork:
@@ -115,6 +113,7 @@ class TorchNetwork:
             raise ConfigError(msg) from error
         self.program = f"torch {torch.__version__}"
         self.threads: int | None = torch.get_num_threads()
+        self.block: int | None = None
         self.device = chosen if chosen == "cpu" else f"{chosen} ({torch.cuda.get_device_name(self._device)})"
         self._generator = bundle.load_generator().to(self._device)
 

@@ -241,12 +241,13 @@ class ShowerSampler:
         Returns:
             Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
+        network, size = self.network, self.bundle.info.noise_size
         cells = np.empty((len(incident), self.geometry.n_cells), dtype=np.float32)
-        for start in range(0, len(incident), self._batch_size):
-            batch = slice(start, start + self._batch_size)
-            particles = None if particle is None else particle[batch]
-            noise = self.network.noise(seed, shower_id[batch], self.bundle.info.noise_size, particles)
-            cells[batch] = self.network(incident[batch], noise)
+        step = min(self._batch_size, network.block or self._batch_size)
+        for start in range(0, len(incident), step):
+            batch = slice(start, start + step)
+            noise = network.noise(seed, shower_id[batch], size, None if particle is None else particle[batch])
+            cells[batch] = network(incident[batch], noise)
         return cells
 
     @property
