@@ -99,11 +99,12 @@ def test_order_and_company_change_nothing(sampler, electrons):
 
 @pytest.mark.parametrize("count", [0, 16, 17, 40])
 def test_blocks_that_fit_the_cache_change_nothing(sampler, monkeypatch, count):
-    incident = np.tile(np.float32([0.1, -0.2, 20.0, 1.0, 2.0]), (count, 1))
-    noise = standard_normal(3, np.arange(count), sampler.bundle.info.noise_size)
-    whole = OnnxNetwork(sampler.bundle, threads=1)(incident, noise)
+    incident, ids = np.tile(np.float32([0.1, -0.2, 20.0, 1.0, 2.0]), (count, 1)), np.arange(count)
+    whole = sampler.cell_energy(incident, 3, ids)
     monkeypatch.setattr("calogan.sampler.network._CACHED", 1)  # blocks of 16 showers, the least
-    pieces = OnnxNetwork(sampler.bundle, threads=1)(incident, noise)
+    small = ShowerSampler(sampler.bundle, threads=1)
+    assert small.network.block == 16 < sampler.network.block
+    pieces = small.cell_energy(incident, 3, ids)
     assert pieces.shape == (count, sampler.geometry.n_cells)
     np.testing.assert_allclose(pieces, whole, rtol=1e-5, atol=1e-9)
 
