@@ -30,6 +30,7 @@ __all__ = [
 
 ALIAS = "champion"
 _BUNDLE = "calogan.bundle"  # tag of a version: id of its bundle
+_CONTENTS = "calogan.contents"  # tag of a version: hash of what was registered
 
 
 @dataclass(frozen=True)
@@ -196,35 +197,36 @@ def open_record(config: Config) -> Record:
 
 
 def register_bundle(
-    record: Record, save: Callable[[Path], object], bundle: str, name: str, tags: Mapping[str, str]
+    record: Record, save: Callable[[Path], object], bundle: str, contents: str, name: str, tags: Mapping[str, str]
 ) -> Registration:
     """Make a bundle a version of a registered model and give it the alias ``champion``.
 
-    The files are copied to ``models/<bundle>`` of the run, so that a version stays what it is when the study is
-    trained on. A bundle that is a version already gets no second one. The alias moves last: whatever fails before,
-    the champion stays.
+    The files are copied to ``models/<bundle>-<contents>`` of the run, so that a version stays what it is when the
+    study goes on. What is a version already gets no second one; a bundle with other contents, such as new weights of
+    its showers, does. The alias moves last: whatever fails before, the champion stays.
 
     Args:
         record: Run that the bundle comes from.
         save: Writes the bundle as an MLflow model into a folder that it makes.
         bundle: Its id.
+        contents: Hash of all that is registered, in hexadecimal digits.
         name: Registered model; made if missing.
         tags: What to remember of the version.
 
     Raises:
         CaloganError: The store fails or refuses the name.
     """
-    client, place = record.client, f"models/{bundle}"
+    client, place = record.client, f"models/{bundle}-{contents[:12]}"
     with record.reporting(f"did not register {name!r}"):
         model = record.found(client.get_registered_model, name) or client.create_registered_model(name)
         former = model.aliases.get(ALIAS)
-        version = _known_version(record, name, bundle, place)
+        version = _known_version(record, name, contents)
         if version is None:
             with tempfile.TemporaryDirectory() as folder:
                 save(Path(folder) / "model")
                 client.log_artifacts(record.run_id, str(Path(folder) / "model"), place)
             source = f"{client.get_run(record.run_id).info.artifact_uri}/{place}"
-            every = {**tags, _BUNDLE: bundle}
+            every = {**tags, _BUNDLE: bundle, _CONTENTS: contents}
             version = str(client.create_model_version(name, source, record.run_id, tags=every).version)
         client.set_registered_model_alias(name, ALIAS, version)
     return Registration(name, version, None if former is None else str(former))
@@ -319,9 +321,9 @@ def _no_model(registry: Registry, name: str, models: list[Any]) -> str:
     return f"MLflow at {registry.uri} has no registered model {name!r}; {near_miss(name, [one.name for one in models])}"
 
 
-def _known_version(registry: Registry, name: str, bundle: str, place: str) -> str | None:
-    """The version that a bundle is already; one that is not an MLflow model, of an older calogan, does not count."""
+def _known_version(registry: Registry, name: str, contents: str) -> str | None:
+    """The version that has these contents; those of an older calogan do not say what they have, and do not count."""
     for one in registry.versions(name):
-        if one.tags.get(_BUNDLE) == bundle and str(one.source).endswith(f"/{place}"):
+        if one.tags.get(_CONTENTS) == contents:
             return str(one.version)
     return None

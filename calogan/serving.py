@@ -63,15 +63,17 @@ class ShowerModel(PythonModel):  # type: ignore[misc]
 
         Args:
             model_input: px, py, pz [GeV], and x, y [mm] for a model whose `condition` has the entry point; optionally
-                shower_id, by default 0, 1, 2, ..., and pdg, which must be one that the model knows.
+                shower_id, by default 0, 1, 2, ..., and pdg, which must be one that the model knows unless `outside` is
+                "warn".
             params: `seed`, by default fresh entropy, and `outside`, as for `ShowerSampler.sample`.
 
         Returns:
-            A row a shower: shower_id, seed (the one that was used), in_domain (false for particles outside the domain
-            that `outside` lets in), total_energy [GeV], and lists of its hits: layer, row, column, energy [GeV].
+            A row a shower: shower_id, seed (the one that was used), in_domain (false for particles outside the domain,
+            or of an unknown type, that `outside` lets in), total_energy [GeV], and lists of its hits: layer, row,
+            column, energy [GeV].
 
         Raises:
-            MlflowException: What `ShowerSampler.sample` refuses, or an unknown pdg; HTTP status 400 with its text.
+            MlflowException: What `ShowerSampler.sample` refuses; HTTP status 400 with its text.
         """
         chosen = params or {}
         names = [*_MOMENTUM, *(_ENTRY_POINT if _has_entry_point(self._sampler.bundle) else ())]
@@ -86,7 +88,10 @@ class ShowerModel(PythonModel):  # type: ignore[misc]
         incident = np.zeros((len(model_input), 5), dtype=np.float32)
         incident[:, 3:] = self._sampler.domain.entry_centre
         incident[:, : len(columns)] = np.stack(columns, axis=1)
-        return _table(showers, ~self._sampler.domain.outside(incident))
+        in_domain = ~self._sampler.domain.outside(incident)
+        if self._sampler.pdg:
+            in_domain &= np.isin(showers.pdg, self._sampler.pdg)
+        return _table(showers, in_domain)
 
 
 def save_model(bundle: Bundle, folder: Path, report: Path | None = None) -> None:

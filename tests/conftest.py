@@ -240,5 +240,6 @@ def registered_bundle(tmp_path_factory, empty_mlflow, tiny_bundle):
             tracker.log_artifact(tiny_bundle.path)
         record = open_record(config)
         tags = {"calogan.verdict": "pass", "calogan.verdict.tally": "3 pass, 0 fail, 0 undecided"}
-        register_bundle(record, lambda place: save_model(tiny_bundle, place), tiny_bundle.info.id, "calogan-tiny", tags)
+        bundle = tiny_bundle.info.id
+        register_bundle(record, lambda place: save_model(tiny_bundle, place), bundle, "0123abcd", "calogan-tiny", tags)
     return RegisteredBundle(uri, record.run_id, tiny_bundle)

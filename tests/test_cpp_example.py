@@ -21,6 +21,35 @@ from calogan.sampler import load_sampler
 EXAMPLE = Path(__file__).parents[1] / "examples" / "cpp"
 COMPILER = shutil.which("c++")
 LIBRARIES = sorted(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*"))
+PLACING = """
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include "calogan.hpp"
+int main(int count, char** given) try {
+  const calogan::Sampler sampler(given[1]);
+  const calogan::CellPlacement placement(sampler.model());
+  for (int at = 2; at + 5 < count; at += 6) {
+    const auto number = [&](int index) { return std::strtof(given[at + index], nullptr); };
+    const auto id = static_cast<std::uint64_t>(std::atoll(given[at]));
+    const calogan::Placed placed = placement({id, 0, number(1), number(2), number(3), number(4), number(5)});
+    for (const calogan::Hit& hit : sampler.hits(sampler.sample(7, {placed.particle}).data()))
+      std::printf("%s,0,%d,%lld,%lld,%.9g\\n", given[at], hit.layer, static_cast<long long>(hit.row + placed.rows),
+                  static_cast<long long>(hit.column + placed.columns), static_cast<double>(hit.energy));
+  }
+} catch (const calogan::Error& error) {
+  std::fprintf(stderr, "%s\\n", error.what());
+  return 2;
+}
+"""
+PROJECT = """
+cmake_minimum_required(VERSION 3.16)
+project(placing LANGUAGES CXX)
+add_subdirectory({example} calogan)
+add_executable(placing placing.cpp)
+target_compile_options(placing PRIVATE -Wall -Wextra -Wpedantic -Wconversion)
+target_link_libraries(placing PRIVATE calogan)
+"""
 NOT_FOUND = ("ONNX Runtime's C++ headers or library were not found", "nlohmann_json was not found")
 
 pytestmark = [
@@ -32,11 +61,13 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    """The example, built."""
+    """The example, built within a project that uses its header, too."""
     if shutil.which("cmake") is None or not LIBRARIES:
         pytest.skip("the C++ example needs cmake and the shared library of onnxruntime's wheel")
-    build = tmp_path_factory.mktemp("cpp")
-    configure = ["cmake", "-S", EXAMPLE, "-B", build, f"-DONNXRUNTIME_LIBRARY={LIBRARIES[0]}"]
+    build, source = tmp_path_factory.mktemp("cpp"), tmp_path_factory.mktemp("placing")
+    (source / "CMakeLists.txt").write_text(PROJECT.format(example=EXAMPLE))
+    (source / "placing.cpp").write_text(PLACING)
+    configure = ["cmake", "-S", source, "-B", build, f"-DONNXRUNTIME_LIBRARY={LIBRARIES[0]}"]
     done = subprocess.run(configure, capture_output=True, text=True)
     missing = [text for text in NOT_FOUND if text in " ".join(done.stderr.split())]
     if missing:
@@ -45,7 +76,7 @@ def program(tmp_path_factory):
     done = subprocess.run(["cmake", "--build", build], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "warning" not in done.stdout + done.stderr
-    return build / "calogan_showers"
+    return build / "calogan" / "calogan_showers"
 
 
 @dataclass(frozen=True)
@@ -61,6 +92,15 @@ class Example:
         table.write_text("\n".join([columns, *(",".join(str(value) for value in row) for row in rows)]) + "\n")
         command = [self.program, self.graph, table, self.folder / "hits.csv", "7", *options]
         return subprocess.run(command, capture_output=True, text=True)
+
+    def place(self, rows):
+        """Hits, as of `hits`, of showers placed by cells: rows and columns count from the trained grid's first cell."""
+        words = [str(value) for row in rows for value in row]
+        done = subprocess.run(
+            [self.program.parent.parent / "placing", self.graph, *words], capture_output=True, text=True
+        )
+        (self.folder / "hits.csv").write_text(f"id,particle,layer,row,column,energy\n{done.stdout}")
+        return done
 
     def hits(self):
         """Columns of the hits: id, particle, layer, row, column, energy [GeV]."""
@@ -175,12 +215,15 @@ def test_particles_outside_the_domain_are_left_out_and_listed(example, sampler):
         [4, 9, 0, 9, 0, far + 1, 11],
         [5, 0, 0, -10, 0, 0, 11],
         [6, "nan", 0, 10, 0, 0, 11],
+        [9, 0, 0, "nan", 0, 0, 11],
+        [10, 0, "nan", 10, 0, 0, 11],
+        [11, 0, 0, 10, 0, "nan", 11],
         [7, 0, 0, 10, 0, 0, 22],
         [8, 0, 0, high, far, -far, 11],
     ]
     done = example.run(rows, "id,px,py,pz,x,y,pdg")
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "2 showers, 6 particles outside the domain")
-    assert done.stderr.startswith("warning: 6 particles are outside the domain and were left out; ")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "2 showers, 9 particles outside the domain")
+    assert done.stderr.startswith("warning: 9 particles are outside the domain and were left out; ")
     listed = (example.folder / "hits.csv.outside.csv").read_text().splitlines()
     found = {line.split('"')[1].split(",")[0]: line.split(",")[0] for line in listed[1:]}
     assert found == {
@@ -190,10 +233,13 @@ def test_particles_outside_the_domain_are_left_out_and_listed(example, sampler):
         "5": "angle",
         "6": "not a number",
         "7": "particle type",
+        "9": "not a number",
+        "10": "not a number",
+        "11": "not a number",
     }
     assert set(example.hits()[0]) == {1, 8}
     outside = sampler.domain.outside(np.array([row[1:6] for row in rows], dtype=np.float32))
-    assert [row[0] for row, out in zip(rows, outside, strict=True) if out] == [2, 3, 4, 5, 6]
+    assert [row[0] for row, out in zip(rows, outside, strict=True) if out] == [2, 3, 4, 5, 6, 9, 10, 11]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +249,8 @@ def test_particles_outside_the_domain_are_left_out_and_listed(example, sampler):
         ("id,px,py,pz,x,y,energy", [], "particles.csv:1: unknown column 'energy'; this model needs id, px, py"),
         ("id,px,py,pz,x,y", [1, 0, 0, 10, 0], "particles.csv:2: has 5 values, the first line names 6"),
         ("id,px,py,pz,x,y", [1, 0, 0, "ten", 0, 0], "particles.csv:2: pz is 'ten', which is not a number"),
+        ("id,px,py,pz,x,y", [1, 0, 0, "1e60", 0, 0], "particles.csv:2: pz is '1e60', which is not a number of its"),
+        ("id,px,py,pz,x,y", [1, 0, 0, "+-9", 0, 0], "particles.csv:2: pz is '+-9', which is not a number of its"),
         ("id,px,py,pz,x,y", [1.5, 0, 0, 10, 0, 0], "particles.csv:2: id is '1.5', which is not a number of its kind"),
     ],
 )
@@ -212,6 +260,67 @@ def test_a_wrong_table_is_one_line_and_leaves_nothing(example, columns, row, tex
     assert text in done.stderr
     assert done.stderr.count("\n") == 1
     assert {path.name for path in example.folder.iterdir()} == {"graph.onnx", "particles.csv"}
+
+
+def test_signs_and_tiny_numbers_are_numbers(example, sampler):
+    done = example.run([["+1", "+0", "1e-60", "+1e1", "-0", "-1e-300"]])
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = sampler.cell_energy(np.array([[0, 0, 10, 0, 0]], dtype=np.float32), 7, np.array([1]))
+    assert_the_same(cells_of(example.hits(), np.array([1]), sampler.geometry), expected, sampler.threshold)
+
+
+@pytest.mark.parametrize("threads", ["0", "-2"])
+def test_no_threads_are_refused(example, threads):
+    done = example.run([[1, 0, 0, 10, 0, 0]], "id,px,py,pz,x,y", threads)
+    assert (done.returncode, done.stderr) == (2, f"error: THREADS is '{threads}', expected 1 or more\n")
+
+
+def test_showers_are_placed_by_cells_as_by_the_sampler(example, sampler):
+    grid = sampler.geometry.layers[0]
+    pitch = sampler.geometry.pitch[0]
+    edges = [tuple(pitch[axis] * np.arange(-first, 40)) for axis, first in ((0, 25), (1, 30))]
+    calorimeter = Geometry((Layer(*edges, depth=grid.depth, z_range=grid.z_range),))
+    incident = particles(sampler.domain, 60)
+    rng = np.random.default_rng(1)
+    incident[:, 3:] = np.stack([rng.uniform(pair[0], pair[-1], 60) for pair in edges], axis=1)
+    ids = np.arange(60)
+    expected = sampler.sample(*incident.T, seed=7, shower_id=ids, placement="cell", calorimeter=calorimeter)
+    assert np.ptp(expected.first[:, 0], axis=0).min() > 50
+    done = example.place(rows_of(ids, incident))
+    assert (done.returncode, done.stderr) == (0, "")
+    shower, _, layer, row, column, energy = example.hits()
+    row, column = np.array([row, column]) + sampler.geometry.cells_from(calorimeter).T
+    seen = (row >= 0) & (row < len(edges[0]) - 1) & (column >= 0) & (column < len(edges[1]) - 1)
+    hits = (shower[seen], None, layer[seen], row[seen], column[seen], energy[seen])
+    wanted = np.zeros((60, calorimeter.n_cells), dtype=np.float32)
+    found = expected.hits()
+    wanted[found.shower, found.cell] = found.energy
+    assert_the_same(cells_of(hits, ids, calorimeter), wanted, sampler.threshold)
+
+
+@pytest.mark.parametrize(
+    ("change", "x", "text"),
+    [
+        ({"calogan.condition": '["momentum"]'}, "0", "the model knows no entry point"),
+        ({}, "nan", "the entry point nan mm is nowhere near the calorimeter"),
+        ({}, "1e9", "mm is nowhere near the calorimeter"),
+        ({"entry_x": [-1.0, 1.0]}, "0", "the entry window of the model is smaller than a cell"),
+        ({"x_edges": 1.0}, "0", "the cells of all layers are of one size only"),
+    ],
+)
+def test_what_cannot_be_placed_is_refused(example, sampler, change, x, text):
+    said = describe(sampler.bundle.info)
+    if "entry_x" in change:
+        change = {"calogan.domain": json.dumps(sampler.domain.to_dict() | change)}
+    elif "x_edges" in change:
+        geometry = sampler.geometry.to_dict()
+        edges = geometry["layers"][0]["x_edges"]
+        geometry["layers"][0]["x_edges"] = [*edges[:-1], edges[-1] + change["x_edges"]]
+        change = {"calogan.geometry": json.dumps(geometry)}
+    with_metadata(example.graph, example.graph, said | change)
+    done = example.place([[1, 0, 0, 10, x, 0]])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert text in done.stderr
 
 
 def test_two_particles_with_the_same_key_are_refused(example):

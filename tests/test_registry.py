@@ -53,11 +53,11 @@ def _champion():
     return str(_client().get_model_version_by_alias("calogan-tiny", "champion").version)
 
 
-def _register(study, bundle="abc", name="calogan-tiny", tags=None):
+def _register(study, bundle="abc", name="calogan-tiny", tags=None, contents="f00d"):
     def save(folder):
         shutil.copytree(study.run_dir / "bundle", folder)
 
-    return register_bundle(open_record(study), save, bundle, name, tags or {})
+    return register_bundle(open_record(study), save, bundle, f"{bundle}{contents}", name, tags or {})
 
 
 def test_a_bundle_becomes_the_champion_and_keeps_its_files(study):
@@ -68,8 +68,9 @@ def test_a_bundle_becomes_the_champion_and_keeps_its_files(study):
     assert (done.version, done.former, done.uri) == ("1", None, "models:/calogan-tiny@champion")
     assert str(version.version) == done.version
     assert version.run_id == record.run_id
-    assert version.tags == {"calogan.verdict": "pass", "calogan.bundle": "abc"}
-    assert [item.path for item in _client().list_artifacts(record.run_id, "models/abc")] == ["models/abc/bundle.json"]
+    assert version.tags == {"calogan.verdict": "pass", "calogan.bundle": "abc", "calogan.contents": "abcf00d"}
+    files = [item.path for item in _client().list_artifacts(record.run_id, "models/abc-abcf00d")]
+    assert files == ["models/abc-abcf00d/bundle.json"]
     assert Path(version.source.removeprefix("file://"), "bundle.json").read_text() == "{}"
     assert _client().get_run(record.run_id).info.status == "FINISHED"
 
@@ -80,6 +81,15 @@ def test_the_alias_moves_and_its_former_version_is_named(study):
         assert (done.version, done.former) == (version, former)
         assert _champion() == version
     assert len(_client().search_model_versions("name='calogan-tiny'")) == 2
+
+
+def test_a_bundle_with_other_contents_is_a_new_version_and_leaves_the_former_as_it_is(study):
+    _register(study)
+    (study.run_dir / "bundle" / "bundle.json").write_text('{"weigher": {}}')
+    assert [_register(study, contents=contents).version for contents in ("beef", "beef", "f00d")] == ["2", "2", "1"]
+    sources = [_client().get_model_version("calogan-tiny", number).source for number in ("1", "2")]
+    texts = [Path(source.removeprefix("file://"), "bundle.json").read_text() for source in sources]
+    assert texts == ["{}", '{"weigher": {}}']
 
 
 def test_a_version_that_is_a_bare_bundle_gives_way_to_an_mlflow_model(study):
@@ -104,7 +114,7 @@ def test_a_champion_stays_if_the_files_cannot_be_copied(study):
 
     _register(study)
     with pytest.raises(CaloganError, match=r"did not register 'calogan-tiny': .*No space left"):
-        register_bundle(open_record(study), fail, "def", "calogan-tiny", {})
+        register_bundle(open_record(study), fail, "def", "def", "calogan-tiny", {})
     assert _champion() == "1"
     assert len(_client().search_model_versions("name='calogan-tiny'")) == 1
 
@@ -149,9 +159,9 @@ def test_places_of_versions_and_runs(study):
     _register(study, "def")
     registry, run_id = open_registry(), open_record(study).run_id
     root = run_place(registry, run_id)
-    assert version_place(registry, "calogan-tiny", alias="champion") == f"{root}/models/def"
-    assert version_place(registry, "calogan-tiny", number="1") == f"{root}/models/abc"
-    assert version_place(registry, "calogan-tiny", number="latest") == f"{root}/models/def"
+    assert version_place(registry, "calogan-tiny", alias="champion") == f"{root}/models/def-deff00d"
+    assert version_place(registry, "calogan-tiny", number="1") == f"{root}/models/abc-abcf00d"
+    assert version_place(registry, "calogan-tiny", number="latest") == f"{root}/models/def-deff00d"
 
 
 def test_what_is_not_there_comes_with_what_is(study):

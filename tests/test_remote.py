@@ -55,8 +55,8 @@ def _kept():
         "runs:/{run}",
         "runs:/{run}/",
         "runs:/{run}/bundle",
-        "runs:/{run}/models/{id}",
-        "runs:/{run}/models/{id}/artifacts/bundle",
+        "runs:/{run}/models/{id}-0123abcd",
+        "runs:/{run}/models/{id}-0123abcd/artifacts/bundle",
     ],
 )
 def test_a_bundle_is_found_by_each_of_its_names(store, source):

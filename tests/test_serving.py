@@ -145,14 +145,19 @@ def test_what_is_refused_is_an_invalid_value_of_mlflow(model, changed, params, m
     assert refused.value.get_http_status_code() == 400
 
 
-def test_an_unknown_particle_type_is_refused(tmp_path):
+def test_an_unknown_particle_type_is_refused_or_marked(tmp_path):
     from mlflow.pyfunc import load_model
 
     save_model(load_sampler("ecal30-electron").bundle, tmp_path / "model")
     model = load_model(str(tmp_path / "model"))
     assert len(model.predict(pd.DataFrame({**PARTICLES, "pdg": 11}))) == 3
-    with pytest.raises(MlflowException, match="number 1 with pdg 22; give it to"):
-        model.predict(pd.DataFrame({**PARTICLES, "pdg": [11, 22, 11]}))
+    mixed = pd.DataFrame({**PARTICLES, "pdg": [11, 22, 11]})
+    for outside in ("raise", "clip"):
+        with pytest.raises(MlflowException, match="number 1 with pdg 22; give it to"):
+            model.predict(mixed, params={"outside": outside})
+    with pytest.warns(OutsideDomainWarning, match="number 1 with pdg 22"):
+        table = model.predict(mixed, params={"outside": "warn"})
+    assert table["in_domain"].tolist() == [True, False, True]
 
 
 def test_a_model_is_made_of_plain_files(store, tmp_path):

@@ -135,7 +135,9 @@ def generate(
 
 @app.command()
 def export(
-    bundle: Annotated[str, typer.Option(help="Folder of a bundle, or the name of a shipped one.")],
+    bundle: Annotated[
+        str, typer.Option(help="Folder of a bundle, name of a shipped one, models:/NAME@ALIAS or runs:/RUN_ID.")
+    ],
     onnx: Annotated[Path | None, typer.Option(help="ONNX graph to write, for ONNX Runtime.")] = None,
     pt2: Annotated[Path | None, typer.Option(help="Archive of torch.export to write.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,

@@ -52,7 +52,7 @@ def export(
     Each is made from the weights, run and compared with the generator before its file appears.
 
     Args:
-        bundle: A bundle's folder, or the name of a shipped bundle.
+        bundle: A bundle's folder, the name of a shipped bundle, or one that MLflow holds, as for `load_sampler`.
         onnx: ONNX file to write.
         pt2: torch.export archive to write.
         overwrite: Replace files that exist.
@@ -62,7 +62,8 @@ def export(
         ConfigError: No file is asked for, or one twice.
         DataError: A file that exists or cannot be written.
         BundleError: The bundle is missing or damaged, or what was exported differs from the generator.
-        MissingDependencyError: torch, onnx or onnxscript is not installed.
+        MissingDependencyError: torch, onnx or onnxscript is not installed, or MLflow for a bundle that it holds.
+        CaloganError: MLflow fails, or what it holds cannot be kept here.
     """
     wanted = {name: path for name, path in (("onnx", onnx), ("pt2", pt2)) if path is not None}
     source = find_bundle(bundle)

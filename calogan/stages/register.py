@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from calogan.bundle import Bundle
+from calogan.bundle import DESCRIPTION, Bundle
 from calogan.config import Config
 from calogan.data.store import Store
 from calogan.errors import StoreError
@@ -14,7 +15,7 @@ from calogan.registry import Registration, open_record, register_bundle
 from calogan.stages.run import run_folder
 from calogan.stages.validate import report_inputs
 from calogan.validation.criteria import Outcome, Verdict
-from calogan.validation.document import Document, read_document, short
+from calogan.validation.document import NUMBERS, Document, read_document, short
 from calogan.validation.summary import tally
 
 __all__ = ["FIGURE", "KEY_FIGURES", "Decision", "register_run"]
@@ -40,6 +41,7 @@ def register_run(config: Config, reporter: Reporter, name: str | None = None) ->
     """Register the bundle of a run folder as champion if its report on the test showers passes; else do nothing.
 
     The version is an MLflow model that holds the bundle and the report; verdict and key figures are among its tags.
+    The same bundle with the same report stays the version that it is; new weights or a new report make a new one.
 
     Args:
         config: Study whose run folder holds bundle and report.
@@ -65,7 +67,8 @@ def register_run(config: Config, reporter: Reporter, name: str | None = None) ->
             save_model(bundle, folder, _report_folder(config))
 
         tags = _tags(config, bundle, document)
-        return Decision(register_bundle(record, save, bundle.info.id, name or f"calogan-{config.name}", tags))
+        contents = _contents(config, bundle)
+        return Decision(register_bundle(record, save, bundle.info.id, contents, name or f"calogan-{config.name}", tags))
 
 
 def _tags(config: Config, bundle: Bundle, document: Document) -> dict[str, str]:
@@ -78,6 +81,14 @@ def _tags(config: Config, bundle: Bundle, document: Document) -> dict[str, str]:
         "calogan.version": bundle.info.calogan_version,
         **{f"{FIGURE}{name}": f"{document.figures[name]:.6g}" for name in KEY_FIGURES if name in document.figures},
     }
+
+
+def _contents(config: Config, bundle: Bundle) -> str:
+    """SHA-256 of the bundle's description, which has the hashes of its files, and of the report's numbers."""
+    digest = hashlib.sha256()
+    for path in (bundle.path / DESCRIPTION, _report_folder(config) / NUMBERS):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _report_folder(config: Config) -> Path:

@@ -21,6 +21,7 @@ from calogan.export import can_export, export_weigher
 from calogan.metrics.labelled import LabelledFeatures
 from calogan.metrics.metric import Estimate, Metric
 from calogan.progress import Reporter
+from calogan.remote import cache_folder, is_remote
 from calogan.sampler import ShowerSampler, builtin_bundles
 from calogan.sampler.weigher import OnnxWeigher
 from calogan.stages.partners import generate_partners, partners
@@ -40,6 +41,7 @@ FITTED = 10_000
 """Reference showers, at most, that the features are standardised by, spread evenly."""
 TOLERANCE = 1e-3
 """Largest relative difference of a weight between torch and ONNX Runtime."""
+_SHIPPED = (Path(calogan.__file__).parent / "resources" / "bundles").resolve()
 _AREAS = ("high_level_auc", "own_auc")
 
 
@@ -60,7 +62,7 @@ def weigh(config: Config, reporter: Reporter, *, bundle: str | None = None, forc
 
     Raises:
         MissingDependencyError: onnx or onnxscript is not installed.
-        ConfigError: The bundle is for other cells or particles, or belongs to the installed package.
+        ConfigError: The bundle is for other cells or particles, is in MLflow or its cache, or is shipped.
         DataError: There are too few showers.
         BundleError: The bundle cannot be written, or its graph cannot be exported.
         CaloganError: Nothing is prepared or trained, or another process works in the run folder.
@@ -68,9 +70,7 @@ def weigh(config: Config, reporter: Reporter, *, bundle: str | None = None, forc
     if not can_export():
         msg = "weights are exported with onnx and onnxscript: pip install 'calogan[train]'"
         raise MissingDependencyError(msg)
-    if bundle in builtin_bundles() and not Path(bundle).is_dir():
-        msg = f"bundle {bundle} is shipped with calogan; copy its folder and give the copy"
-        raise ConfigError(msg)
+    _require_own(bundle or str(config.run_dir / "bundle"))
     with run_folder(config, reporter):
         store = Store.open(config.run_dir / "prepared")
         sampler = trained_sampler(config) if bundle is None else require_bundle(config, bundle)
@@ -92,6 +92,21 @@ def summary(weigher: Mapping[str, Any]) -> tuple[str, ...]:
         f"AUC of the score that the weights come from: {before[1]} without, {after[1]} with weights",
         f"mean separation power above its floor: {separation} with weights",
     )
+
+
+def _require_own(bundle: str) -> None:
+    """Refuse bundles that others rely on as they are, by name or by path."""
+    folder = Path(bundle).resolve()
+    if is_remote(bundle):
+        place = "in MLflow"
+    elif cache_folder().resolve() in folder.parents:
+        place = f"in the cache of bundles from MLflow, {cache_folder()}"
+    elif (bundle in builtin_bundles() and not folder.is_dir()) or _SHIPPED in folder.parents:
+        place = "shipped with calogan"
+    else:
+        return
+    msg = f"bundle {bundle} is {place} and stays as it is; copy the bundle and give the copy"
+    raise ConfigError(msg)
 
 
 def _learn(config: Config, store: Store, sampler: ShowerSampler, made: dict[str, Any], reporter: Reporter) -> Bundle:

@@ -1,7 +1,7 @@
 // Showers from a surrogate that `calogan export --onnx` wrote: all that is needed is in the file.
 //
 //   calogan::Sampler sampler("ecal30.onnx");
-//   const calogan::Particle electron{event, 0, px, py, pz, x, y};       // [GeV], [mm]
+//   const calogan::Particle electron{event, 0, px, py, pz, x, y};       // std::uint64_t; float, [GeV] and [mm]
 //   if (sampler.outside(electron).empty()) {
 //     const std::vector<float> cells = sampler.sample(seed, {electron});  // [GeV]
 //     for (const calogan::Hit& hit : sampler.hits(cells.data())) ...
@@ -65,10 +65,12 @@ struct Domain {
   // Why a particle is outside: empty if it is inside.
   std::string outside(const Particle& particle) const {
     const double px = particle.px, py = particle.py, pz = particle.pz;
-    const double across = std::hypot(px, py), size = std::hypot(px, py, pz);
-    if (!std::isfinite(size + particle.x + particle.y)) {
-      return "not a number";
+    for (const float value : {particle.px, particle.py, particle.pz, particle.x, particle.y}) {
+      if (!std::isfinite(value)) {  // each by itself: std::hypot may lose one
+        return "not a number";
+      }
     }
+    const double across = std::hypot(px, py), size = std::hypot(px, py, pz);
     std::string reasons;
     const auto refuse = [&reasons](const char* reason) {
       reasons += (reasons.empty() ? "" : "; ") + std::string(reason);
@@ -108,6 +110,70 @@ struct Model {
   bool knows(const std::string& name) const {
     return std::find(condition.begin(), condition.end(), name) != condition.end();
   }
+};
+
+// A particle moved into the entry window, and by how much its hits are to be moved back.
+struct Placed {
+  Particle particle;
+  std::int64_t rows, columns;  // to be added to those of each hit: they then count from the trained grid's first cell
+};
+
+// Showers anywhere on a calorimeter that is larger than the trained grid, where all layers have cells of one size:
+// Python's `sample(..., placement="cell")`, from calogan/sampler/placement.py.
+// Of all points that are whole cells from the particle's, the one within half a cell of the window's middle is taken.
+// The caller leaves out particles beside the calorimeter, and hits whose row or column is beyond its edge.
+class CellPlacement {
+ public:
+  // Throws Error: cells of several sizes, an entry window smaller than a cell, or a model that knows no entry point.
+  explicit CellPlacement(const Model& model)
+      : x_(axis(model, model.domain.entry_x, &Layer::x_edges)), y_(axis(model, model.domain.entry_y, &Layer::y_edges)) {
+    if (!model.knows("entry_point")) {
+      throw Error("the model knows no entry point: where in a cell its showers start is not known");
+    }
+  }
+
+  // Throws Error: an entry point that is not a number, or is more than a million cells away.
+  Placed operator()(Particle particle) const {
+    const std::int64_t rows = x_.move(particle.x), columns = y_.move(particle.y);
+    return {particle, rows, columns};
+  }
+
+ private:
+  struct Axis {
+    double lowest, step;           // of the points that are taken; size of a cell [mm]
+    std::array<double, 2> window;  // the trained one [mm]
+
+    // Moves a point into the window; says by how many cells.
+    std::int64_t move(float& point) const {
+      const double offset = static_cast<double>(point) - lowest;
+      if (!(std::abs(offset) < 1e6 * step)) {
+        throw Error("the entry point " + std::to_string(point) + " mm is nowhere near the calorimeter");
+      }
+      const double cells = std::floor(offset / step + kRounding);  // a border's float may be on either side of it
+      point = static_cast<float>(std::clamp(lowest + (offset - cells * step), window[0], window[1]));
+      return static_cast<std::int64_t>(cells);
+    }
+  };
+
+  static constexpr double kRounding = 1e-4;
+
+  static Axis axis(const Model& model, const std::array<double, 2>& window, std::vector<double> Layer::*edges) {
+    const std::vector<double>& first = model.layers.at(0).*edges;
+    const double step = (first.back() - first.front()) / static_cast<double>(first.size() - 1);
+    for (const Layer& layer : model.layers) {
+      for (std::size_t cell = 1; cell < (layer.*edges).size(); ++cell) {
+        if (std::abs((layer.*edges)[cell] - (layer.*edges)[cell - 1] - step) > 1e-5 * step) {
+          throw Error("showers can be placed where the cells of all layers are of one size only");
+        }
+      }
+    }
+    if (step > (window[1] - window[0]) * (1 + model.domain.tolerance)) {
+      throw Error("the entry window of the model is smaller than a cell: its showers cannot be placed");
+    }
+    return {(window[0] + window[1] - step) / 2, step, window};
+  }
+
+  Axis x_, y_;
 };
 
 // Makes showers. `sample` and the rest may be called by several threads at once.

@@ -1,11 +1,13 @@
 // Showers for the particles of a table, as a table of hits.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <map>
 #include <set>
 #include <sstream>
@@ -26,7 +28,8 @@ constexpr const char* kUsage =
     "             or blanks stand between columns\n"
     "  OUTPUT     the hits: id, particle, layer, row, column, energy [GeV]; particles outside the domain are left out\n"
     "             and listed in OUTPUT.outside.csv\n"
-    "  SEED       from 0 to 2**64 - 1; a shower depends on the seed, its id and its particle alone\n";
+    "  SEED       from 0 to 2**64 - 1; a shower depends on the seed, its id and its particle alone\n"
+    "  THREADS    of ONNX Runtime, 1 or more; by default 1\n";
 constexpr std::size_t kChunk = 1000;
 
 struct Row {
@@ -47,14 +50,37 @@ std::vector<std::string> split(std::string line) {
   return found;
 }
 
+[[noreturn]] void refuse(const std::string& text, const std::string& what) {
+  throw calogan::Error(what + " is '" + text + "', which is not a number of its kind");
+}
+
 template <typename Number>
 Number parse(const std::string& text, const std::string& what) {
+  const bool plus = text.size() > 1 && text[0] == '+' && text[1] != '-';  // std::from_chars takes none
+  const char *begin = text.data() + (plus ? 1 : 0), *stop = text.data() + text.size();
   Number number{};
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (fault != std::errc{} || end != text.data() + text.size()) {
-    throw calogan::Error(what + " is '" + text + "', which is not a number of its kind");
+  const auto [end, fault] = std::from_chars(begin, stop, number);
+  if (fault != std::errc{} || end != stop) {
+    refuse(text, what);
   }
   return number;
+}
+
+// As a double first: a float's std::from_chars refuses numbers that are too small for one, which are 0.
+float parse_real(const std::string& text, const std::string& what) {
+  const double number = parse<double>(text, what);
+  if (std::isfinite(number) && std::abs(number) > static_cast<double>(std::numeric_limits<float>::max())) {
+    refuse(text, what);
+  }
+  return static_cast<float>(number);
+}
+
+int parse_threads(const std::string& text) {
+  const int threads = parse<int>(text, "THREADS");
+  if (threads < 1) {
+    throw calogan::Error("THREADS is '" + text + "', expected 1 or more");
+  }
+  return threads;
 }
 
 // Ids are 64-bit integers; a negative one counts as its two's complement, as in calogan/noise.py.
@@ -106,7 +132,7 @@ std::vector<Row> read_particles(const std::string& path, bool entry_point) {
                            std::to_string(columns.size()));
     }
     const auto word = [&](const char* name) { return words[columns.at(name)]; };
-    const auto real = [&](const char* name) { return parse<float>(word(name), place + name); };
+    const auto real = [&](const char* name) { return parse_real(word(name), place + name); };
     Row row{{parse_id(word("id"), place + "id"), 0, real("px"), real("py"), real("pz")}, 0, word("id"), line};
     if (columns.count("particle") != 0) {
       row.particle.particle = parse<std::uint64_t>(word("particle"), place + "particle");
@@ -230,7 +256,7 @@ int main(int count, char** arguments) {
   }
   try {
     const auto seed = parse<std::uint64_t>(given[3], "SEED");
-    const int threads = given.size() > 4 ? parse<int>(given[4], "THREADS") : 1;
+    const int threads = given.size() > 4 ? parse_threads(given[4]) : 1;
     make_showers(given[0], given[1], given[2], seed, threads);
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';

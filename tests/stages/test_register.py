@@ -101,6 +101,7 @@ def test_a_version_is_a_model_with_its_report_and_tags(study, report):
     client = mlflow.MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
     version = client.get_model_version("calogan-toy", "1")
     bundle = Bundle.load(study.run_dir / "bundle")
+    assert len(version.tags.pop("calogan.contents")) == 64
     assert version.tags == {
         "calogan.study": "toy",
         "calogan.bundle": bundle.info.id,
@@ -115,6 +116,24 @@ def test_a_version_is_a_model_with_its_report_and_tags(study, report):
     assert (folder / "MLmodel").is_file()
     assert Bundle.load(folder / "artifacts" / "bundle").info == bundle.info
     assert sorted(path.name for path in (folder / "validation").iterdir()) == ["report.html", "report.json"]
+
+
+def test_new_weights_and_a_new_report_make_a_new_version_of_the_same_bundle(study, report):
+    def version():
+        return register_run(study, SilentReporter()).registration.version
+
+    report("pass")
+    assert (version(), version()) == ("1", "1")
+    bundle = Bundle.load(study.run_dir / "bundle").with_weigher(b"graph", {"limit": 2.0})
+    report("pass")
+    assert (version(), version()) == ("2", "2")
+    bundle.with_validation({"passed": True})
+    assert (version(), version()) == ("3", "3")
+    report("pass", "pass")
+    assert (version(), version()) == ("4", "4")
+    client = mlflow.MlflowClient(f"sqlite:///{Path('mlflow.db').absolute()}")
+    folders = [Path(client.get_model_version("calogan-toy", str(n)).source.removeprefix("file://")) for n in (1, 2)]
+    assert [(folder / "artifacts" / "bundle" / "weigher.onnx").exists() for folder in folders] == [False, True]
 
 
 def test_the_name_can_be_chosen(study, report):

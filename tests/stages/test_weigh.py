@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from calogan.metrics.weighting import weighted_mean
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
 from calogan.sampler import ShowerSampler
+from calogan.sampler.source import find_bundle
 from calogan.stages import weigh as stage
 from calogan.stages.prepare import prepare
 from calogan.stages.weigh import summary, weigh
@@ -204,9 +206,25 @@ def test_too_few_showers_are_refused(copied, monkeypatch):
         weigh(copied, SilentReporter(), force=True)
 
 
-def test_a_shipped_bundle_is_not_changed(copied):
-    with pytest.raises(ConfigError, match=r"^bundle ecal30-electron is shipped with calogan; copy its folder"):
-        weigh(copied, SilentReporter(), bundle="ecal30-electron")
+@pytest.mark.parametrize(
+    ("bundle", "place"),
+    [
+        ("ecal30-electron", "shipped with calogan"),
+        (str(find_bundle("ecal30-electron").path), "shipped with calogan"),
+        ("models:/calogan-kept@champion", "in MLflow"),
+        ("runs:/0123", "in MLflow"),
+        ("cache/bundles/0123", "in the cache of bundles from MLflow, cache"),
+        ("link", "in the cache of bundles from MLflow, cache"),
+    ],
+)
+def test_a_bundle_that_others_rely_on_is_not_changed(copied, tmp_path, monkeypatch, bundle, place):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CALOGAN_CACHE", "cache")
+    shutil.copytree(copied.run_dir / "bundle", tmp_path / "cache" / "bundles" / "0123")
+    (tmp_path / "link").symlink_to(tmp_path / "cache" / "bundles" / "0123")
+    text = f"bundle {bundle} is {place} and stays as it is; copy the bundle and give the copy"
+    with pytest.raises(ConfigError, match=f"^{re.escape(text)}$"):
+        weigh(copied, SilentReporter(), bundle=bundle, force=True)
 
 
 def test_without_a_bundle_or_onnx_it_says_so(copied, monkeypatch):
