@@ -276,6 +276,8 @@ class CellPlacement:
         # Without the shift rounding would choose for points in the middle of a cell, where steps often end.
         shifted = point - lowest + _ON_SEAM * self.step
         near = lowest + np.remainder(shifted, self.step) - _ON_SEAM * self.step
+        lowest_allowed, highest_allowed = np.array([self.trained.entry_x, self.trained.entry_y]).T
+        near = np.clip(near, lowest_allowed, highest_allowed)
         steps = np.rint((point - near) / self.step)
         return near, np.clip(steps, -_FURTHEST, _FURTHEST).astype(np.int64)
 

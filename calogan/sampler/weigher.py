@@ -23,8 +23,8 @@ def load_weigher(bundle: Bundle, threads: int | None = None) -> OnnxWeigher:
     """
     if bundle.weigher_path is None:
         msg = (
-            f"{bundle.path}: this bundle has no weights for its showers; learn them with `calogan weigh CONFIG`, on a "
-            "copy of the bundle where it is not a study's own, or sample without weights"
+            f"{bundle.path}: this bundle has no weights for its showers; learn them with `calogan weigh CONFIG "
+            "--bundle FOLDER` (this bundle, or a copy where it is shipped or from MLflow), or sample without weights"
         )
         raise BundleError(msg)
     return OnnxWeigher(

@@ -332,6 +332,17 @@ def test_rounding_does_not_choose_between_two_steps(make_bundle):
     assert len(set((showers.first[:, 0, 0] - np.arange(80)).tolist())) == 1
 
 
+def test_a_window_of_one_step_is_not_left(make_bundle):
+    edges = tuple(20.2 * np.arange(-60, 61))
+    domain = Domain((1.0, 64.0), 0.35, (0.0, 20.2), (0.0, 20.2))
+    bundle = make_bundle()
+    sampler = ShowerSampler(replace(bundle, info=replace(bundle.info, domain=domain)), threads=1)
+    x = 20.2 * np.arange(-40, 40) + np.tile([0.0, 1e-3, -1e-3, 20.1999], 20)
+    wall = Geometry((Layer(edges, edges, 122.0),))
+    showers = sampler.sample(0.0, 0.0, 20.0, x, 3.0, seed=3, placement="cell", calorimeter=wall)
+    assert not domain.outside(showers.window_incident).any()
+
+
 def test_in_the_window_particles_go_with_the_cells(make_bundle, electrons):
     sampler = ShowerSampler(make_bundle.three_layers(domain=WINDOW), threads=1)
     showers = placed(sampler, electrons)

@@ -108,7 +108,7 @@ def test_weights_are_not_left_out_of_a_file_in_silence(sampler, electrons, tmp_p
 def test_a_bundle_without_weights_says_what_to_run(make_bundle, electrons):
     bundle = make_bundle()
     sampler = ShowerSampler(bundle)
-    message = rf"^{bundle.path}: this bundle has no weights [^\n]*`calogan weigh CONFIG`[^\n]*$"
+    message = rf"^{bundle.path}: this bundle has no weights [^\n]*`calogan weigh CONFIG --bundle[^\n]*$"
     with pytest.raises(BundleError, match=message):
         sampler.sample(**electrons, weights=True)
     with pytest.raises(BundleError, match="has no weights"):
