@@ -91,7 +91,7 @@ def generate(
     Args:
         bundle: As `load_sampler`.
         inputs: Files as for `expand_files`; they need no energies.
-        output: ROOT file to write; it appears when it is complete.
+        output: ROOT file to write; it appears when it is complete. Of a link it is the file that the link names.
         seed: Seed of the noise, from 0 to 2**64 - 1.
         tree: Name of the tree, in the inputs and the output, instead of the training data's; ``file.root:tree`` goes
             before it in an input.
@@ -110,7 +110,7 @@ def generate(
             beyond its edges is cut; the sum is in the result.
         outside: Leave out particles outside the domain and list them in ``OUTPUT.outside.csv``, or refuse them before
             anything is made.
-        overwrite: Replace an output that exists.
+        overwrite: Replace an output, or a list of particles outside, that exists.
         workers: Processes. A script that asks for several must guard its main part by ``__name__ == "__main__"``.
         part_showers: Entries in a part.
         batch_size: Showers made at a time; the showers do not depend on it.
@@ -126,21 +126,22 @@ def generate(
         ConfigError: An option out of range, or a calorimeter for a model whose showers cannot be placed.
         GeometryError: A calorimeter whose cells are not those of the model.
         BundleError: The bundle is missing or damaged.
-        StoreError: ``OUTPUT.parts`` holds parts of another job, or another process works on them.
+        StoreError: ``OUTPUT.parts`` holds parts of another job or other files, another process works on them, or
+            nothing can be written there.
         WorkerError: One of several processes died.
     """
     _check_options(workers=workers, part_showers=part_showers, chunk_showers=chunk_showers)
     if overlay and outside == "raise":
         msg = "an overlay writes the particles outside the domain to a tree; it cannot refuse them"
         raise ConfigError(msg)
-    seed, reporter, output = choose_seed(seed), reporter or SilentReporter(), Path(output)
+    seed, reporter, output = choose_seed(seed), reporter or SilentReporter(), _without_link(Path(output))
     threads = 1 if threads is None and workers > 1 else threads
     sampler = load_sampler(bundle, device=device, threads=threads, batch_size=batch_size)
-    files = expand_files(inputs)
+    files = _expand(inputs, WorkFolder.path_of(output), reporter)
     outside_list = output.with_name(f"{output.name}.outside.csv")
     _check_place(output, files)
     if not WorkFolder.path_of(output).exists():
-        _check_absent(output, overwrite=overwrite)
+        _check_absent(output, outside_list, overwrite=overwrite)
     job = open_job(
         sampler,
         files,
@@ -158,7 +159,7 @@ def generate(
     )
     with WorkFolder(output, outside_list, job.settings(), reporter) as folder:
         if not folder.placed:
-            _check_absent(output, overwrite=overwrite)
+            _check_absent(output, *(() if folder.list_placed else (outside_list,)), overwrite=overwrite)
             if outside == "raise":
                 require_inside(job)
             _fill(job, folder, workers, reporter)
@@ -213,6 +214,26 @@ def _check_options(**options: int) -> None:
             raise ConfigError(msg)
 
 
+def _without_link(output: Path) -> Path:
+    """The file that an output stands for, which a link to it must go on naming."""
+    return output.resolve() if output.is_symlink() else output
+
+
+def _expand(inputs: Sequence[str], folder: Path, reporter: Reporter) -> list[InputFile]:
+    """Files of the inputs, without parts of this output that a pattern happens to match."""
+    files: list[InputFile] = []
+    for pattern in inputs:
+        found = expand_files([pattern])
+        kept = [file for file in found if not (file.is_local and folder.resolve() in Path(file.path).resolve().parents)]
+        if found and not kept:
+            msg = f"{pattern}: lies in {folder}, which is for parts of the output; move it, or give another output"
+            raise DataError(msg)
+        if len(kept) < len(found):
+            reporter.warning(f"{pattern}: {len(found) - len(kept)} files in {folder} are parts of the output: left out")
+        files += kept
+    return list(dict.fromkeys(files))
+
+
 def _check_place(output: Path, files: Sequence[InputFile]) -> None:
     for file in files:
         if file.is_local and Path(file.path).resolve() == output.resolve():
@@ -223,10 +244,11 @@ def _check_place(output: Path, files: Sequence[InputFile]) -> None:
         raise DataError(msg)
 
 
-def _check_absent(output: Path, *, overwrite: bool) -> None:
-    if output.exists() and not overwrite:
-        msg = f"{output}: exists already; give another name, or ask to overwrite it"
-        raise DataError(msg)
+def _check_absent(*outputs: Path, overwrite: bool) -> None:
+    for output in outputs:
+        if output.exists() and not overwrite:
+            msg = f"{output}: exists already; give another name, or ask to overwrite it"
+            raise DataError(msg)
 
 
 def _warn(job: Job, made: Generation, reporter: Reporter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -151,6 +151,9 @@ class Job:
             "key": self.key,
             "overlay": self.left is not None,
             "pdg": list(self.selection.pdg),
+            "domain": asdict(self.selection.domain),
+            "threshold": self.sampler.bundle.info.threshold,
+            "moved": self.moved,
             "cells": self.trees.geometry.to_dict(),
             "inputs": [[one.file.path, one.file.tree, one.entries, one.fingerprint] for one in self.inputs],
             "input_branches": self.source.digest,

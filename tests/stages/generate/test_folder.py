@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import multiprocessing
+import shutil
 import signal
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,14 +17,19 @@ import pytest
 from calogan.data.root import read_provenance
 from calogan.errors import DataError, DomainError, StoreError
 from calogan.progress import SilentReporter
+from calogan.sampler import load_sampler
 from calogan.stages.generate import generate, workers
+from calogan.stages.generate import generation as generation_module
 
 
 class Watcher(SilentReporter):
     """Calls a function with the number of entries that are done."""
 
     def __init__(self, watch):
-        self.watch, self.done, self.notes = watch, 0, []
+        self.watch, self.done, self.notes, self.warnings = watch, 0, [], []
+
+    def warning(self, text):
+        self.warnings.append(text)
 
     @contextmanager
     def task(self, description, total, unit, completed=0):
@@ -138,6 +146,21 @@ def test_parts_of_another_job_are_refused(production, changed, name):
     assert production(source, part_showers=20).showers == 58
 
 
+def test_parts_of_another_placement_or_domain_are_refused(production):
+    source = production.particles()
+    with pytest.raises(KeyboardInterrupt):
+        production(source, part_showers=20, reporter=stop_at(50))
+    cells = load_sampler(production.bundle).geometry  # the very same, but showers are moved
+    with pytest.raises(StoreError, match=r"other settings \((domain, )?moved\)"):
+        production(source, part_showers=20, calorimeter=cells)
+    copy = replace(production, bundle=shutil.copytree(production.bundle, production.folder / "bundle"))
+    described = json.loads((copy.bundle / "bundle.json").read_text())
+    described["domain"]["momentum"] = [2.0, 3.0]
+    (copy.bundle / "bundle.json").write_text(json.dumps(described))
+    with pytest.raises(StoreError, match=r"other settings \((bundle, )?domain\)"):
+        copy(source, part_showers=20)
+
+
 def test_parts_of_changed_inputs_are_refused(production):
     source = production.particles()
     with pytest.raises(KeyboardInterrupt):
@@ -191,6 +214,48 @@ def test_a_run_stopped_while_the_output_is_placed_goes_on(production, monkeypatc
     assert "out.root.parts" not in production.names
 
 
+@pytest.fixture
+def placed(production, monkeypatch):
+    """A job of 60 particles that was killed with its output in its place."""
+    source, unlink = production.particles(), Path.unlink
+
+    def stop(path, missing_ok=False):
+        if path.name.startswith("part-00001."):
+            raise KeyboardInterrupt
+        unlink(path, missing_ok)
+
+    production(source, part_showers=60)
+    (production.folder / "out.root").unlink()
+    (production.folder / "out.root.outside.csv").unlink()
+    place = generation_module.WorkFolder.place
+
+    def place_and_die(folder):
+        place(folder)
+        monkeypatch.setattr(Path, "unlink", stop)
+
+    monkeypatch.setattr(generation_module.WorkFolder, "place", place_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        production(source, part_showers=30)
+    monkeypatch.undo()
+    assert (production.folder / "out.root.parts" / "job.json").exists()
+    return source
+
+
+def test_a_placed_output_that_went_away_is_made_again(production, placed):
+    (production.folder / "out.root").unlink()
+    (production.folder / "out.root.outside.csv").unlink()
+    assert production(placed, part_showers=30).showers == 58
+    assert len(production.read()["event"]) == 58
+    assert "out.root.parts" not in production.names
+
+
+def test_another_job_may_follow_one_that_is_placed(production, placed):
+    with pytest.raises(DataError, match="exists already"):
+        production(placed, part_showers=30, seed=8)
+    assert production(placed, part_showers=30, seed=8, overwrite=True).showers == 58
+    assert read_provenance(production.folder / "out.root")["seed"] == "8"
+
+
 def test_an_output_that_appeared_meanwhile_is_kept(production):
     source = production.particles()
     with pytest.raises(KeyboardInterrupt):
@@ -202,11 +267,66 @@ def test_an_output_that_appeared_meanwhile_is_kept(production):
     assert production(source, part_showers=20, overwrite=True).showers == 58
 
 
+@pytest.mark.parametrize("name", ["mine.txt", "part-00000.root", "part-a.root", "merged.root", "outside.csv"])
+def test_a_folder_of_other_files_is_refused(production, name):
+    parts = production.folder / "out.root.parts"
+    parts.mkdir()
+    (parts / name).write_text("precious")
+    with pytest.raises(StoreError, match=rf"out\.root\.parts: holds '{name}' and is no work folder of calogan"):
+        production(production.particles())
+    assert [path.name for path in parts.iterdir()] == [name]
+    assert (parts / name).read_text() == "precious"
+
+
 def test_files_of_others_stay_in_the_folder(production):
-    (production.folder / "out.root.parts").mkdir()
-    (production.folder / "out.root.parts" / "mine.txt").write_text("precious")
-    production(production.particles())
-    assert (production.folder / "out.root.parts" / "mine.txt").read_text() == "precious"
+    source, parts = production.particles(), production.folder / "out.root.parts"
+    with pytest.raises(KeyboardInterrupt):
+        production(source, part_showers=20, reporter=stop_at(50))
+    for name in ("mine.txt", "part-mine.root"):
+        (parts / name).write_text("precious")
+    production(source, part_showers=20)
+    assert sorted(path.name for path in parts.iterdir()) == ["mine.txt", "part-mine.root"]
+
+
+def test_a_damaged_record_is_told(production):
+    source = production.particles()
+    with pytest.raises(KeyboardInterrupt):
+        production(source, part_showers=20, reporter=stop_at(50))
+    (production.folder / "out.root.parts" / "job.json").write_text("{")
+    with pytest.raises(StoreError, match=r"job\.json: is damaged; remove the folder"):
+        production(source, part_showers=20)
+
+
+def test_inputs_in_the_work_folder(production):
+    source = production.particles()
+    with pytest.raises(KeyboardInterrupt):
+        production(source, part_showers=20, reporter=stop_at(50))
+    part = production.folder / "out.root.parts" / "part-00000.root"
+    with pytest.raises(DataError, match=r"part-00000\.root: lies in .*out\.root\.parts"):
+        production([source, str(part)], part_showers=20)
+    assert part.exists()
+    watcher = Watcher(lambda done: None)
+    assert production(str(production.folder / "**" / "*.root"), part_showers=20, reporter=watcher).showers == 58
+    assert "2 files in" in watcher.warnings[0]
+
+
+def test_a_link_stays_and_names_the_output(production):
+    (production.folder / "disk").mkdir()
+    (production.folder / "out.root").symlink_to(production.folder / "disk" / "real.root")
+    result = production(production.particles())
+    assert (production.folder / "out.root").is_symlink()
+    assert result.output == production.folder / "disk" / "real.root"
+    assert production.read()["event"].tolist()[:2] == [100, 101]
+
+
+def test_a_list_that_is_there_is_kept(production):
+    listed = production.folder / "out.root.outside.csv"
+    listed.write_text("precious")
+    with pytest.raises(DataError, match=r"out\.root\.outside\.csv: exists already"):
+        production(production.particles())
+    assert listed.read_text() == "precious"
+    assert production(production.particles(), overwrite=True).outside == 2
+    assert listed.read_text() != "precious"
 
 
 def test_one_process_at_a_time(production):
