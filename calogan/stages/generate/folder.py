@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -18,11 +18,10 @@ from calogan.progress import Reporter
 from calogan.stages.generate.job import Part
 from calogan.stages.generate.making import Tally
 from calogan.stages.generate.outside import join_lists
+from calogan.stages.generate.writing import writing
 from calogan.stages.lock import LOCK, locked
 
-__all__ = ["GOES_ON", "WorkFolder", "writing"]
-
-GOES_ON = "; the same command goes on from the finished parts"
+__all__ = ["WorkFolder"]
 
 _RECORD, _MERGED, _LIST = "job.json", "merged.root", "outside.csv"
 _PART = r"part-\d{5,}\.(root|csv|json)"
@@ -31,20 +30,6 @@ _TEMPORARY = re.compile(rf"\.({_PART}|merged\.root|outside\.csv|job\.json)(\.\d+
 _OWN = re.compile(rf"{_PART}|merged\.root|outside\.csv|{_TEMPORARY.pattern}")
 _NEW = {LOCK, f".{_RECORD}.tmp"}
 """What is in a folder before its record."""
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Tell of a file that cannot be written in one line.
-
-    Raises:
-        StoreError: The disk is full, or the folder cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        msg = f"{path}: cannot be written: {error.strerror or error}{GOES_ON}"
-        raise StoreError(msg) from error
 
 
 class WorkFolder:

@@ -195,11 +195,13 @@ def _fill(job: Job, folder: WorkFolder, workers: int, reporter: Reporter) -> Non
 
         make_parts(job, missing, folder, workers, advance, finish)
     made = sum(done.values(), Tally())
-    with reporter.task("merge", made.showers if job.left is None else job.entries, job.unit) as task:
+    entries = made.showers if job.left is None else job.entries
+    with reporter.task("merge", entries, job.unit) as task:
         merge_files(
             [folder.part(part) for part in parts],
             folder.merged,
             job.specs,
+            entries,
             rntuple=job.rntuple,
             provenance=job.provenance,
             advance=task.advance,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import multiprocessing
+import resource
 import shutil
 import signal
 import threading
@@ -69,7 +70,7 @@ def test_the_size_of_the_parts_changes_nothing(production, part_showers, rntuple
     inputs = [production.particles("a.root"), production.particles("b.root", 17 + 20, 1000)]
     whole = production(inputs, "whole.root", rntuple=rntuple)
     cut = production(inputs, "cut.root", rntuple=rntuple, part_showers=part_showers)
-    production.assert_same("whole.root", "cut.root")
+    production.assert_close("whole.root", "cut.root")
     assert (whole.showers, whole.outside) == (cut.showers, cut.outside) == (93, 4)
     assert whole.outside_list.read_bytes() == cut.outside_list.read_bytes()
     records = [read_provenance(path) for path in (whole.output, cut.output)]
@@ -81,12 +82,12 @@ def test_the_key_counts_entries_over_parts_and_files(production):
     inputs = [production.particles("a.root"), production.particles("b.root")]
     production(inputs, "whole.root", key="entry")
     production(inputs, "cut.root", key="entry", part_showers=11)
-    production.assert_same("whole.root", "cut.root")
+    production.assert_close("whole.root", "cut.root")
 
 
 def test_a_stopped_run_goes_on_from_its_parts(production, made):
     source = production.particles()
-    production(source, "whole.root")
+    production(source, "whole.root", part_showers=10, chunk_showers=4)
     made.clear()
     with pytest.raises(KeyboardInterrupt):
         production(source, part_showers=10, chunk_showers=4, reporter=stop_at(24))
@@ -94,7 +95,7 @@ def test_a_stopped_run_goes_on_from_its_parts(production, made):
     assert not (production.folder / "out.root").exists()
     assert not list((production.folder / "out.root.parts").glob("*00002*"))
     made.clear()
-    production(source, part_showers=10)
+    production(source, part_showers=10, chunk_showers=4)
     assert made == [2, 3, 4, 5]
     production.assert_same("whole.root", "out.root")
     assert "out.root.parts" not in production.names
@@ -114,7 +115,7 @@ def test_progress_goes_on_where_it_was(production):
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-9] + b"123456789")])
 def test_a_damaged_part_is_made_anew(production, made, name, damage):
     source = production.particles()
-    production(source, "whole.root")
+    production(source, "whole.root", part_showers=20)
     with pytest.raises(KeyboardInterrupt):
         production(source, part_showers=20, reporter=stop_at(60))
     damage(production.folder / "out.root.parts" / name)
@@ -188,7 +189,7 @@ def test_a_refused_particle_stops_the_job_before_its_first_part(production, made
 @pytest.mark.parametrize("moved", ["outside.csv", "merged.root", "nothing"])
 def test_a_run_stopped_while_the_output_is_placed_goes_on(production, monkeypatch, moved, made):
     source, move = production.particles(), Path.replace
-    production(source, "whole.root")
+    production(source, "whole.root", part_showers=30)
 
     def replace(path, to):
         done = move(path, to)
@@ -310,6 +311,49 @@ def test_inputs_in_the_work_folder(production):
     assert "2 files in" in watcher.warnings[0]
 
 
+@contextmanager
+def full_disk(size):
+    """Files cannot grow beyond a size [bytes]."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize("workers_asked", [1, pytest.param(2, marks=pytest.mark.multiprocess)])
+def test_a_full_disk_is_told(production, workers_asked):
+    source = production.particles()
+    message = r"part-0000\d\.root: cannot be written: File too large; the same command goes on"
+    with full_disk(12_000), pytest.raises(DataError, match=message):
+        production(source, part_showers=30, workers=workers_asked)
+    assert "out.root" not in production.names
+    assert production(source, part_showers=30).showers == 58
+
+
+def test_a_full_disk_at_the_list_or_the_record_is_told(production):
+    source = production.particles()
+    with full_disk(100), pytest.raises(StoreError, match=r"job\.json: cannot be written: File too large"):
+        production(source)
+
+
+@pytest.mark.parametrize("blocked", ["out.root.parts", "file"])
+def test_a_place_that_cannot_be_written_is_told(production, blocked):
+    source = production.particles()
+    (production.folder / blocked).write_text("")
+    with pytest.raises(
+        StoreError, match=r"out\.root\.parts: the work folder cannot be written: (File exists|Not a dir)"
+    ):
+        production(source, "file/out.root" if blocked == "file" else "out.root", overwrite=True)
+
+
+def test_the_merge_of_one_part_is_counted(production):
+    watcher = Watcher(lambda done: None)
+    production(production.particles(), reporter=watcher)
+    assert watcher.done == 58  # of the merge, the last task
+
+
 def test_a_link_stays_and_names_the_output(production):
     (production.folder / "disk").mkdir()
     (production.folder / "out.root").symlink_to(production.folder / "disk" / "real.root")
@@ -364,8 +408,8 @@ def test_a_killed_run_goes_on_from_its_parts(production, made):
     assert process.exitcode == -signal.SIGKILL
     assert (parts / "part-00000.json").exists()
     assert not output.exists()
-    production(source, part_showers=20)
+    production(source, part_showers=20, chunk_showers=5)
     assert made == [1, 2]
-    production(source, "whole.root")
+    production(source, "whole.root", part_showers=20, chunk_showers=5)
     production.assert_same("whole.root", "out.root")
     assert not parts.exists()

@@ -235,6 +235,13 @@ def test_without_event_ids_the_entry_is_the_key(tmp_path, make_bundle):
     assert not np.allclose(cells[:40], cells[40:])
 
 
+def test_without_event_ids_the_list_counts_entries_over_files(tmp_path, make_bundle):
+    files = [write_input(tmp_path / f"{name}.root", particles(6) | {"pz": np.full(6, 99.0)}) for name in ("a", "b")]
+    result = generate(make_bundle("anonymous"), files, tmp_path / "out.root", seed=7)
+    assert [int(row["event"]) for row in listed(result.outside_list)] == list(range(12))
+    assert [int(row["entry"]) for row in listed(result.outside_list)] == [*range(6), *range(6)]
+
+
 def test_repeated_event_ids(tmp_path, make_bundle):
     bundle = make_bundle()
     files = [write_input(tmp_path / f"{name}.root", particles(6)) for name in ("a", "b")]
@@ -265,6 +272,7 @@ def test_outside_is_left_out_and_listed(tmp_path, make_bundle):
     assert "momentum" in reasons[4]
     assert {row["file"] for row in rows} == {f"{source}:hits"}
     assert float(rows[0]["pz [GeV]"]) == 80
+    assert {row["pdg"] for row in rows} == {"11"}
     found, _ = read(result.output)
     kept = np.delete(np.arange(40), [3, 5, 7, 9, 11])
     np.testing.assert_array_equal(found["event"], inputs["event"][kept])
