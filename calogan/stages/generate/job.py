@@ -181,7 +181,9 @@ class Job:
         shower_id: NDArray[np.int64],
         particle: NDArray[np.int64] | None = None,
     ) -> Made:
-        """Showers for particles that the selection keeps, the same within 1e-5 however many are asked for at a time.
+        """Showers for particles that the selection keeps.
+
+        However many are asked for at a time, energies are the same within 1e-5, but for cells at the threshold.
 
         Args:
             event: Event ids, shape ``(showers,)``.
