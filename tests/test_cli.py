@@ -417,7 +417,7 @@ def test_generate_passes_its_options_on_and_says_what_was_written(stage):
     assert (done.exit_code, done.stdout) == (0, "9 showers, 1 particles outside the domain\no.root\n")
     assert generate.arguments == ("b", ["i.root"], Path("o.root"))
     chosen = {"seed": 7, "layout": ["hits", "dense"], "rntuple": True, "outside": "raise", "key": "event"}
-    chosen |= {"batch_size": 1000, "pdg": [-11], "workers": 3, "part_showers": 100_000, "overlay": False}
+    chosen |= {"batch_size": 1000, "pdg": [-11], "workers": 3, "part_showers": None, "overlay": False}
     assert {name: generate.named[name] for name in chosen} == chosen
     assert generate.named["input_branches"] == {"px": "p_x", "event": None}
 

@@ -72,7 +72,7 @@ def generate(
     rntuple: Annotated[bool, typer.Option("--rntuple", help="Write an RNTuple instead of a TTree.")] = False,
     branch: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=BRANCH", help="The input's branch of event, pdg, px, py, pz, x or y."),
+        typer.Option(metavar="NAME=BRANCH", help="The input's branch of event, pdg, px, py, pz, x or y; `pdg=`: none."),
     ] = None,
     key: Annotated[Key, typer.Option(help="What tells the showers apart: event id, or entry.")] = Key.event,
     pdg: Annotated[
@@ -86,11 +86,14 @@ def generate(
     ] = None,
     outside: Annotated[Outside, typer.Option(help="List particles outside the domain, or refuse them.")] = Outside.list,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each if several.")] = 1,
-    part_showers: Annotated[int, typer.Option(min=1, help="Entries in a part; finished parts are kept.")] = 100_000,
+    part_showers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Entries in a part; by default 100000, or fewer, so that each worker has a part."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Showers made at a time.")] = 1000,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all by default.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace output and list if they are there.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Generate showers for the incident particles of a file, in the schema of the training data.
@@ -157,7 +160,7 @@ def export(
 
 
 def _branches(options: list[str]) -> dict[str, str | None]:
-    """Names of the input's branches; `event=` says that there is none."""
+    """Names of the input's branches; `event=` or `pdg=` says that there is none."""
     named: dict[str, str | None] = {}
     for option in options:
         name, sign, branch = option.partition("=")

@@ -161,15 +161,29 @@ def read_event(chunk: Chunk, branch: str) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def read_pdg(chunk: Chunk, branch: str | None) -> NDArray[np.int32]:
+def read_pdg(chunk: Chunk, branch: str | None, entry: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
     """PDG ids, shape ``(showers,)``; 0 without a branch.
+
+    Args:
+        chunk: Branches.
+        branch: Name of the branch.
+        entry: Entry of each value for messages, shape ``(showers,)``; by default the chunk has one an entry.
 
     Raises:
         SchemaError: The branch has another type or shape.
+        DataError: An id does not fit 32 bits.
     """
     if branch is None:
         return np.zeros(chunk.size, dtype=np.int32)
-    return chunk.flat(branch, _WHOLE, {()}).astype(np.int32)
+    values = chunk.flat(branch, _WHOLE, {()})
+    known = np.iinfo(np.int32)
+    wrong = np.flatnonzero((values < known.min) | (values > known.max))
+    if wrong.size:
+        first = int(wrong[0])
+        index = first if entry is None else int(entry[first]) - chunk.start
+        msg = f"{chunk.where(branch, index)}: the PDG id {values[first]} does not fit 32 bits"
+        raise DataError(msg)
+    return values.astype(np.int32)
 
 
 def _split(values: NDArray[Any], size: int) -> list[NDArray[Any]]:

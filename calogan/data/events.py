@@ -67,8 +67,8 @@ def iterate_events(
         stop: Entry to stop before; the end of the file by default.
 
     Raises:
-        DataError: The file is missing or damaged, an event id does not fit 63 bits, or the lists of an entry have
-            different lengths.
+        DataError: The file is missing or damaged, an event id does not fit 63 bits or a PDG id 32 bits, or the
+            lists of an entry have different lengths.
         SchemaError: It lacks the tree or a branch, or has one of another type.
     """
     tree, branches = file.tree or schema.tree, particle_branches(schema)
@@ -89,7 +89,8 @@ def _events(found: Chunk, schema: Schema) -> Events:
     if schema.event is not None:
         event = read_event(found, schema.event)
         columns[schema.event] = found.flat(schema.event, "iu", {()})
-    return Events(found.start, event, counts, read_pdg(flat, schema.pdg), convert_incident(flat, schema), columns)
+    pdg = read_pdg(flat, schema.pdg, np.repeat(np.arange(found.start, found.start + found.size), counts))
+    return Events(found.start, event, counts, pdg, convert_incident(flat, schema), columns)
 
 
 def _require_counts(found: Chunk, first: str, counts: NDArray[np.int64], branch: str, values: Jagged) -> None:

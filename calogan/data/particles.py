@@ -66,7 +66,7 @@ def iterate_particles(
         stop: Entry to stop before; the end of the file by default.
 
     Raises:
-        DataError: The file is missing or damaged, or an event id does not fit 63 bits.
+        DataError: The file is missing or damaged, or an event id does not fit 63 bits or a PDG id 32 bits.
         SchemaError: It lacks the tree or a branch, or has one of another type.
     """
     tree, branches = file.tree or schema.tree, particle_branches(schema)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +22,8 @@ from calogan.errors import DataError, SchemaError
 
 __all__ = ["BLOCK", "PROVENANCE", "Columns", "RootWriter", "TreeSpec"]
 
-BLOCK = 1000  # entries written at a time, so that a list branch stays well below the limits of a basket
+BLOCK = 1000  # entries written at a time at most, so that a list branch stays well below the limits of a basket
+_BLOCK_BYTES = 1 << 25  # of branches of a fixed size, likewise
 PROVENANCE = "calogan_provenance"
 # Smaller files than by uproot's default (zlib) in less than half of the time; ROOT reads it since 6.20 (2020).
 _COMPRESSION = uproot.ZSTD(1)
@@ -47,6 +50,17 @@ class TreeSpec:
         """Whether a branch has lists of different lengths."""
         return any(kind.startswith("var") for kind in self.types.values())
 
+    @property
+    def block(self) -> int:
+        """Entries written at a time: at most `BLOCK`, and about 32 MB of branches of a fixed size.
+
+        Example:
+            >>> TreeSpec("showers", {"energy": "200 * 200 * float32"}).block
+            209
+        """
+        size = sum(_entry_bytes(kind) for kind in self.types.values())
+        return min(BLOCK, max(_BLOCK_BYTES // max(size, 1), 1))
+
 
 @dataclass
 class _Waiting:
@@ -67,6 +81,10 @@ class RootWriter:
         trees: The trees of the file.
         rntuple: Write RNTuples instead of TTrees.
         provenance: What made the file; `calogan.data.root.read_provenance` reads it back.
+        hint: What to do where the file cannot be written, at the end of the message.
+
+    Raises:
+        DataError: The file cannot be written, as on a full disk.
     """
 
     def __init__(
@@ -76,8 +94,10 @@ class RootWriter:
         *,
         rntuple: bool = False,
         provenance: Mapping[str, str] | None = None,
+        hint: str = "",
     ) -> None:
         self._path, self._rntuple, self._provenance = Path(path), rntuple, dict(provenance or {})
+        self._hint = hint
         self._specs = {spec.name: spec for spec in trees}
         self._trees: dict[str, _Waiting] = {}
 
@@ -85,25 +105,27 @@ class RootWriter:
         if self._path.is_dir():
             msg = f"{self._path}: is a folder; name a file in it"
             raise DataError(msg)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        self._file = uproot.recreate(self._temporary, compression=_COMPRESSION)
-        self._trees = {name: _Waiting(self._make_tree(spec)) for name, spec in self._specs.items()}
+        with self._writing():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = uproot.recreate(self._temporary, compression=_COMPRESSION)
+            self._trees = {name: _Waiting(self._make_tree(spec)) for name, spec in self._specs.items()}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            with self._file:
+            with self._writing():
+                with self._file:
+                    if kind is None:
+                        for name in self._specs:
+                            self._flush(name)
+                        self._file[PROVENANCE] = json.dumps(self._provenance, sort_keys=True)
                 if kind is None:
-                    for name in self._specs:
-                        self._flush(name)
-                    self._file[PROVENANCE] = json.dumps(self._provenance, sort_keys=True)
-            if kind is None:
-                with self._temporary.open("rb") as stream:
-                    os.fsync(stream.fileno())
-                self._temporary.replace(self._path)
+                    with self._temporary.open("rb") as stream:
+                        os.fsync(stream.fileno())
+                    self._temporary.replace(self._path)
         finally:
             self._temporary.unlink(missing_ok=True)
 
@@ -112,17 +134,27 @@ class RootWriter:
 
         Args:
             tree: Its name.
-            columns: Values of all of its branches, best at most `BLOCK` entries of them.
+            columns: Values of all of its branches, best at most `TreeSpec.block` entries of them.
 
         Raises:
+            DataError: The file cannot be written.
             SchemaError: Values of a type that the branch cannot hold exactly.
         """
         waiting = self._trees[tree]
         types = self._specs[tree].types
         waiting.pieces.append({branch: self._fit(branch, columns[branch], kind) for branch, kind in types.items()})
         waiting.entries += len(next(iter(columns.values())))
-        if waiting.entries >= BLOCK:
-            self._flush(tree)
+        if waiting.entries >= self._specs[tree].block:
+            with self._writing():
+                self._flush(tree)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            msg = f"{self._path}: cannot be written: {error.strerror or error}{self._hint}"
+            raise DataError(msg) from error
 
     def _make_tree(self, spec: TreeSpec) -> Any:
         if self._rntuple:
@@ -147,6 +179,12 @@ class RootWriter:
             waiting.tree.extend({branch: ak.concatenate(pieces) for branch, pieces in columns.items()})
             waiting.pieces.clear()
             waiting.entries = 0
+
+
+def _entry_bytes(kind: str) -> int:
+    """Bytes of an entry of a type in Awkward's notation; 0 for a list."""
+    *lengths, number = kind.split(" * ")
+    return 0 if "var" in lengths else math.prod(map(int, lengths)) * np.dtype(number).itemsize
 
 
 def _to_array(values: NDArray[Any] | Jagged) -> Any:

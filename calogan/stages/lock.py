@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from calogan.errors import StoreError
 from calogan.progress import Reporter
@@ -15,32 +16,75 @@ from calogan.progress import Reporter
 __all__ = ["LOCK", "locked"]
 
 LOCK = ".lock"
+_ATTEMPTS = 100  # while others come and go
 
 
 @contextmanager
 def locked(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> Iterator[None]:
     """Keep other processes out of a folder; the lock ends with the process, however it ends.
 
+    Who holds it may remove lock and folder: a process that waits at the door sees that, and begins again.
+
     Args:
-        folder: Folder to work in.
+        folder: Folder to work in; made if it is not there.
         kind: What the folder is, for the message.
         otherwise: What to do instead of waiting, likewise.
         reporter: Warned where the file system cannot lock.
 
     Raises:
-        StoreError: Another process works in the folder.
+        StoreError: Another process works in the folder, or nothing can be written there.
     """
-    with (folder / LOCK).open("a+", encoding="utf-8") as lock:
+    with _take(folder, kind, otherwise, reporter) as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "another process"
-            msg = f"{folder}: {holder} works in this {kind}; wait for it to end or {otherwise}"
-            raise StoreError(msg) from None
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            lock.flush()
         except OSError as error:
-            reporter.warning(f"{folder}: the file system cannot lock ({error}); run one command on it at a time")
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        lock.flush()
+            raise _unwritable(folder, kind, error) from error
         yield
+
+
+def _take(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> TextIO:
+    """The locked file that is at the lock's path."""
+    for _ in range(_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / LOCK).open("a+", encoding="utf-8")
+        except FileNotFoundError:
+            continue  # the folder went away in between
+        except OSError as error:
+            raise _unwritable(folder, kind, error) from error
+        try:
+            _lock(lock, folder, kind, otherwise, reporter)
+            if _is_at(lock, folder / LOCK):
+                return lock
+        except BaseException:
+            lock.close()
+            raise
+        lock.close()
+    msg = f"{folder}: the lock in this {kind} does not stay; {otherwise}"
+    raise StoreError(msg)
+
+
+def _lock(lock: TextIO, folder: Path, kind: str, otherwise: str, reporter: Reporter) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "another process"
+        msg = f"{folder}: {holder} works in this {kind}; wait for it to end or {otherwise}"
+        raise StoreError(msg) from None
+    except OSError as error:
+        reporter.warning(f"{folder}: the file system cannot lock ({error}); run one command on it at a time")
+
+
+def _is_at(lock: TextIO, path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _unwritable(folder: Path, kind: str, error: OSError) -> StoreError:
+    return StoreError(f"{folder}: the {kind} cannot be written: {error.strerror or error}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from calogan.data.files import InputFile, expand_files
 from calogan.data.schema import Layout
-from calogan.errors import ConfigError, DataError
+from calogan.errors import ConfigError, DataError, near_miss
 from calogan.geometry import Geometry
 from calogan.progress import Reporter, SilentReporter
 from calogan.sampler import load_sampler
@@ -49,7 +49,7 @@ class Generation:
 
 def generate(
     bundle: str | Path,
-    inputs: Sequence[str],
+    inputs: str | Sequence[str],
     output: str | Path,
     *,
     seed: int,
@@ -64,7 +64,7 @@ def generate(
     outside: Outside = "list",
     overwrite: bool = False,
     workers: int = 1,
-    part_showers: int = 100_000,
+    part_showers: int | None = None,
     batch_size: int = 1000,
     chunk_showers: int = 5000,
     device: str = "auto",
@@ -84,14 +84,14 @@ def generate(
     particles, and ``reason``, a sum of numbers that the provenance explains.
 
     The work is cut into parts, which lie in ``OUTPUT.parts`` until all are there and are merged: a run that was killed
-    goes on from them when it is called again with the same arguments. Neither the parts nor the number of processes
-    change the showers. Memory holds a few chunks of showers, and 8 bytes for each entry while event ids are compared;
-    the disk holds the parts and the output for a while.
+    goes on from them when it is called again with the same arguments, and makes the very same showers. Parts of another
+    size give the same within 1e-5, but for cells at the read-out threshold. Memory holds a few chunks of showers, and 8
+    bytes for each entry while event ids are compared; the disk holds the parts and the output for a while.
 
     Args:
         bundle: As `load_sampler`.
-        inputs: Files as for `expand_files`; they need no energies.
-        output: ROOT file to write; it appears when it is complete.
+        inputs: Files as for `expand_files`, one or several; they need no energies.
+        output: ROOT file to write; it appears when it is complete. Of a link it is the file that the link names.
         seed: Seed of the noise, from 0 to 2**64 - 1.
         tree: Name of the tree, in the inputs and the output, instead of the training data's; ``file.root:tree`` goes
             before it in an input.
@@ -110,9 +110,10 @@ def generate(
             beyond its edges is cut; the sum is in the result.
         outside: Leave out particles outside the domain and list them in ``OUTPUT.outside.csv``, or refuse them before
             anything is made.
-        overwrite: Replace an output that exists.
+        overwrite: Replace an output, or a list of particles outside, that exists.
         workers: Processes. A script that asks for several must guard its main part by ``__name__ == "__main__"``.
-        part_showers: Entries in a part.
+        part_showers: Entries in a part; by default 100,000, or fewer, so that each worker has a part. A run that goes
+            on needs parts of the same size: the same option, or the same number of workers.
         batch_size: Showers made at a time; the showers do not depend on it.
         chunk_showers: Showers held in memory at a time by each process.
         device: As `load_sampler`.
@@ -126,39 +127,48 @@ def generate(
         ConfigError: An option out of range, or a calorimeter for a model whose showers cannot be placed.
         GeometryError: A calorimeter whose cells are not those of the model.
         BundleError: The bundle is missing or damaged.
-        StoreError: ``OUTPUT.parts`` holds parts of another job, or another process works on them.
+        StoreError: ``OUTPUT.parts`` holds parts of another job or other files, another process works on them, or
+            nothing can be written there.
         WorkerError: One of several processes died.
     """
-    _check_options(workers=workers, part_showers=part_showers, chunk_showers=chunk_showers)
+    _check_options(
+        workers=workers, part_showers=1 if part_showers is None else part_showers, chunk_showers=chunk_showers
+    )
+    layouts = (layout,) if isinstance(layout, str) else tuple(layout or ())
+    _check_choice("outside", outside, get_args(Outside))
+    _check_choice("key", key, get_args(Key))
+    for one in layouts:
+        _check_choice("layout", one, get_args(Layout))
     if overlay and outside == "raise":
         msg = "an overlay writes the particles outside the domain to a tree; it cannot refuse them"
         raise ConfigError(msg)
-    seed, reporter, output = choose_seed(seed), reporter or SilentReporter(), Path(output)
+    seed, reporter, output = choose_seed(seed), reporter or SilentReporter(), _without_link(Path(output))
     threads = 1 if threads is None and workers > 1 else threads
     sampler = load_sampler(bundle, device=device, threads=threads, batch_size=batch_size)
-    files = expand_files(inputs)
+    files = _expand([inputs] if isinstance(inputs, str) else inputs, WorkFolder.path_of(output), reporter)
     outside_list = output.with_name(f"{output.name}.outside.csv")
     _check_place(output, files)
     if not WorkFolder.path_of(output).exists():
-        _check_absent(output, overwrite=overwrite)
+        _check_absent(output, outside_list, overwrite=overwrite)
     job = open_job(
         sampler,
         files,
         seed=seed,
         tree=tree,
-        layouts=(layout,) if isinstance(layout, str) else layout or (),
+        layouts=layouts,
         rntuple=rntuple,
         input_branches=input_branches or {},
         key=key,
         pdg=pdg,
         overlay=overlay,
         calorimeter=calorimeter,
+        workers=workers,
         part_showers=part_showers,
         chunk_showers=chunk_showers,
     )
     with WorkFolder(output, outside_list, job.settings(), reporter) as folder:
         if not folder.placed:
-            _check_absent(output, overwrite=overwrite)
+            _check_absent(output, *(() if folder.list_placed else (outside_list,)), overwrite=overwrite)
             if outside == "raise":
                 require_inside(job)
             _fill(job, folder, workers, reporter)
@@ -194,11 +204,13 @@ def _fill(job: Job, folder: WorkFolder, workers: int, reporter: Reporter) -> Non
 
         make_parts(job, missing, folder, workers, advance, finish)
     made = sum(done.values(), Tally())
-    with reporter.task("merge", made.showers if job.left is None else job.entries, job.unit) as task:
+    entries = made.showers if job.left is None else job.entries
+    with reporter.task("merge", entries, job.unit) as task:
         merge_files(
             [folder.part(part) for part in parts],
             folder.merged,
             job.specs,
+            entries,
             rntuple=job.rntuple,
             provenance=job.provenance,
             advance=task.advance,
@@ -213,6 +225,32 @@ def _check_options(**options: int) -> None:
             raise ConfigError(msg)
 
 
+def _check_choice(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        msg = f"{name}={value!r}: {near_miss(str(value), known)}"
+        raise ConfigError(msg)
+
+
+def _without_link(output: Path) -> Path:
+    """The file that an output stands for, which a link to it must go on naming."""
+    return output.resolve() if output.is_symlink() else output
+
+
+def _expand(inputs: Sequence[str], folder: Path, reporter: Reporter) -> list[InputFile]:
+    """Files of the inputs, without parts of this output that a pattern happens to match."""
+    files: list[InputFile] = []
+    for pattern in inputs:
+        found = expand_files([pattern])
+        kept = [file for file in found if not (file.is_local and folder.resolve() in Path(file.path).resolve().parents)]
+        if found and not kept:
+            msg = f"{pattern}: lies in {folder}, which is for parts of the output; move it, or give another output"
+            raise DataError(msg)
+        if len(kept) < len(found):
+            reporter.warning(f"{pattern}: {len(found) - len(kept)} files in {folder} are parts of the output: left out")
+        files += kept
+    return list(dict.fromkeys(files))
+
+
 def _check_place(output: Path, files: Sequence[InputFile]) -> None:
     for file in files:
         if file.is_local and Path(file.path).resolve() == output.resolve():
@@ -223,10 +261,11 @@ def _check_place(output: Path, files: Sequence[InputFile]) -> None:
         raise DataError(msg)
 
 
-def _check_absent(output: Path, *, overwrite: bool) -> None:
-    if output.exists() and not overwrite:
-        msg = f"{output}: exists already; give another name, or ask to overwrite it"
-        raise DataError(msg)
+def _check_absent(*outputs: Path, overwrite: bool) -> None:
+    for output in outputs:
+        if output.exists() and not overwrite:
+            msg = f"{output}: exists already; give another name, or ask to overwrite it"
+            raise DataError(msg)
 
 
 def _warn(job: Job, made: Generation, reporter: Reporter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -24,9 +24,6 @@ from calogan.stages.generate.selection import Reason, Selection
 __all__ = ["Input", "Job", "Key", "Made", "Part", "Piece"]
 
 Key = Literal["event", "entry"]
-
-# Rows in a multiple of it take the same path through a matrix product, wherever they lie: the last bit is the same.
-_ROWS = 32
 
 
 @dataclass(frozen=True)
@@ -127,6 +124,11 @@ class Job:
         """Trees of the output."""
         return (*self.trees.specs, *(() if self.left is None else (self.left,)))
 
+    @property
+    def block(self) -> int:
+        """Entries written at a time to all trees."""
+        return min(spec.block for spec in self.specs)
+
     @cached_property
     def provenance(self) -> dict[str, str]:
         """What the output says of its making; only the command depends on how the work is cut."""
@@ -151,6 +153,9 @@ class Job:
             "key": self.key,
             "overlay": self.left is not None,
             "pdg": list(self.selection.pdg),
+            "domain": asdict(self.selection.domain),
+            "threshold": self.sampler.bundle.info.threshold,
+            "moved": self.moved,
             "cells": self.trees.geometry.to_dict(),
             "inputs": [[one.file.path, one.file.tree, one.entries, one.fingerprint] for one in self.inputs],
             "input_branches": self.source.digest,
@@ -178,6 +183,8 @@ class Job:
     ) -> Made:
         """Showers for particles that the selection keeps.
 
+        However many are asked for at a time, energies are the same within 1e-5, but for cells at the threshold.
+
         Args:
             event: Event ids, shape ``(showers,)``.
             incident: px, py, pz [GeV], x, y [mm] as by `Selection.seen`, shape ``(showers, 5)``.
@@ -185,10 +192,7 @@ class Job:
             shower_id: Key of the noise, shape ``(showers,)``.
             particle: Index in the event, shape ``(showers,)``; none stands for 0.
         """
-        # Rows are added and taken off again, so that it does not matter how many there are.
-        rows = np.arange(-(-len(incident) // _ROWS) * _ROWS).clip(max=len(incident) - 1)
-        asked, particles = self.place.to_window(incident)[rows], None if particle is None else particle[rows]
-        cells = self.sampler.cell_energy(asked, self.seed, shower_id[rows], particles)[: len(incident)]
+        cells = self.sampler.cell_energy(self.place.to_window(incident), self.seed, shower_id, particle)
         showers = self.place.place(
             GeneratedShowers(
                 geometry=self.sampler.geometry,

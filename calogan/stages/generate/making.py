@@ -10,10 +10,11 @@ import numpy as np
 
 from calogan.data.events import Events, iterate_events
 from calogan.data.particles import Particles, iterate_particles
-from calogan.data.writer import BLOCK, RootWriter
+from calogan.data.writer import RootWriter
 from calogan.stages.generate.job import Job, Part, Piece
 from calogan.stages.generate.outside import OutsideList
 from calogan.stages.generate.overlay import left_particles, overlay
+from calogan.stages.generate.writing import GOES_ON
 
 __all__ = ["Advance", "Tally", "make_part"]
 
@@ -44,13 +45,13 @@ def make_part(job: Job, part: Part, path: Path, listed: Path, advance: Advance) 
         advance: Told of every chunk.
 
     Raises:
-        DataError: An input that is missing or damaged.
+        DataError: An input that is missing or damaged, or a part that cannot be written.
         SchemaError: An input that lacks the tree or a branch.
     """
     tally = Tally()
     with (
         OutsideList(listed) as outside,
-        RootWriter(path, job.specs, rntuple=job.rntuple, provenance=job.provenance) as writer,
+        RootWriter(path, job.specs, rntuple=job.rntuple, provenance=job.provenance, hint=GOES_ON) as writer,
     ):
         for piece in job.pieces(part):
             if job.left is None:
@@ -59,7 +60,7 @@ def make_part(job: Job, part: Part, path: Path, listed: Path, advance: Advance) 
                     tally += done
                     advance(len(particles), done.outside)
             else:
-                for events in iterate_events(piece.file, job.source, BLOCK, piece.start, piece.stop):
+                for events in iterate_events(piece.file, job.source, job.block, piece.start, piece.stop):
                     done = _make_events(job, piece, events, writer)
                     tally += done
                     advance(len(events), done.outside)
@@ -73,12 +74,12 @@ def _make_showers(job: Job, piece: Piece, particles: Particles, writer: RootWrit
     typed = job.source.pdg is not None
     incident = job.selection.seen(particles.incident)
     reasons = job.selection.reasons(incident, particles.pdg if typed else None)
-    listed.add(particles, reasons)
     kept = np.flatnonzero(reasons == 0)
     pdg = particles.pdg if typed else np.full(len(particles), job.selection.only_pdg, dtype=np.int32)
+    listed.add(particles, reasons, event, pdg)
     made = job.make(event[kept], incident[kept], pdg[kept], shower_id[kept])
-    for start in range(0, len(kept), BLOCK):
-        some, rows = made.showers[start : start + BLOCK], kept[start : start + BLOCK]
+    for start in range(0, len(kept), job.block):
+        some, rows = made.showers[start : start + job.block], kept[start : start + job.block]
         copied = {written: particles.columns[read][rows] for written, read in job.copied.items()}
         job.trees.write(writer, some, copied, some.hits() if job.moved else None)
     return Tally(len(kept), len(particles) - len(kept), made.lost_energy)

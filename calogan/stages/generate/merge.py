@@ -7,7 +7,8 @@ from pathlib import Path
 
 from calogan.data.files import InputFile
 from calogan.data.root import iterate_entries
-from calogan.data.writer import BLOCK, RootWriter, TreeSpec
+from calogan.data.writer import RootWriter, TreeSpec
+from calogan.stages.generate.writing import GOES_ON, writing
 
 __all__ = ["merge_files"]
 
@@ -16,6 +17,7 @@ def merge_files(
     files: Sequence[Path],
     output: Path,
     trees: Sequence[TreeSpec],
+    entries: int,
     *,
     rntuple: bool,
     provenance: Mapping[str, str],
@@ -27,21 +29,24 @@ def merge_files(
         files: Files with the same trees, in the order that their entries are to have.
         output: ROOT file to write.
         trees: The trees.
+        entries: Entries of the first tree in all files.
         rntuple: Write RNTuples instead of TTrees.
         provenance: What made the file.
         advance: Called with the entries of the first tree that are written.
 
     Raises:
-        DataError: A file that is missing or damaged.
+        DataError: A file that is missing or damaged, or an output that cannot be written.
     """
     if len(files) == 1:
-        files[0].replace(output)
+        with writing(output):
+            files[0].replace(output)
+        advance(entries)
         return
-    with RootWriter(output, trees, rntuple=rntuple, provenance=provenance) as writer:
+    with RootWriter(output, trees, rntuple=rntuple, provenance=provenance, hint=GOES_ON) as writer:
         for number, tree in enumerate(trees):
             for file in files:
                 source = InputFile(str(file))
-                for chunk in iterate_entries(source, tree.name, list(tree.types), BLOCK, lists=tree.has_lists):
+                for chunk in iterate_entries(source, tree.name, list(tree.types), tree.block, lists=tree.has_lists):
                     writer.extend(tree.name, chunk.columns)
                     if number == 0:
                         advance(chunk.size)

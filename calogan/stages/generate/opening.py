@@ -27,6 +27,7 @@ __all__ = ["open_job", "require_inside"]
 # Cells in memory at a time [bytes], whatever the calorimeter.
 _CELLS = 1 << 26
 _COMPARED = 1_000_000
+_PART = 100_000  # entries
 
 
 def open_job(
@@ -42,14 +43,15 @@ def open_job(
     pdg: Sequence[int],
     overlay: bool,
     calorimeter: Geometry | None,
-    part_showers: int,
+    workers: int,
+    part_showers: int | None,
     chunk_showers: int,
 ) -> Job:
     """Look at the inputs and put together what is to be made; for the arguments see `generate`."""
     schema = sampler.bundle.info.schema
     place = make_placement("window" if calorimeter is None else "cell", calorimeter, "cut", sampler.bundle.info)
     source = _input_schema(schema, tree, input_branches)
-    inputs = tuple(Input(file, count_particles(file, source), fingerprint(file)) for file in files)
+    inputs = tuple(Input(file, _count(file, source), fingerprint(file)) for file in files)
     types = _require_one_type(files, source, overlay=overlay)
     key = "entry" if source.event is None else key
     if key == "event":
@@ -77,9 +79,26 @@ def open_job(
         copied=copied,
         left=left_tree(source, trees.schemas[0].tree, types) if overlay else None,
         rntuple=rntuple,
-        part_showers=part_showers,
+        part_showers=part_showers or _part_size(inputs, workers),
         chunk=min(chunk_showers, max(_CELLS // (4 * sampler.geometry.n_cells), 1)),
     )
+
+
+def _part_size(inputs: Sequence[Input], workers: int) -> int:
+    """Entries in a part, so that there is one for each worker."""
+    entries = sum(one.entries for one in inputs)
+    return min(_PART, max(-(-entries // workers), 1))
+
+
+def _count(file: InputFile, source: Schema) -> int:
+    try:
+        return count_particles(file, source)
+    except SchemaError as error:
+        for name, branch in (("event", source.event), ("pdg", source.pdg)):
+            if branch is not None and f"no branch '{branch}'" in str(error):
+                msg = f"{error}; if there is none: --branch {name}= (input_branches={{'{name}': None}})"
+                raise SchemaError(msg) from error
+        raise
 
 
 def _require_writable(trees: ShowerTrees) -> None:

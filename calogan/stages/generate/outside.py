@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from calogan.data.particles import Particles
 from calogan.stages.generate.selection import Reason
+from calogan.stages.generate.writing import writing
 
 __all__ = ["OutsideList", "join_lists"]
 
-_HEADER = ["file", "entry", "event", "px [GeV]", "py [GeV]", "pz [GeV]", "x [mm]", "y [mm]", "reason"]
+_HEADER = ["file", "entry", "event", "pdg", "px [GeV]", "py [GeV]", "pz [GeV]", "x [mm]", "y [mm]", "reason"]
 
 
 class OutsideList(AbstractContextManager["OutsideList"]):
@@ -30,28 +31,44 @@ class OutsideList(AbstractContextManager["OutsideList"]):
 
     def __enter__(self) -> Self:
         self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        self._stream = self._temporary.open("w", newline="", encoding="utf-8")
-        self._table = csv.writer(self._stream)
-        self._table.writerow(_HEADER)
+        with writing(self._path):
+            self._stream = self._temporary.open("w", newline="", encoding="utf-8")
+            self._table = csv.writer(self._stream)
+            self._table.writerow(_HEADER)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stream.close()
-        if kind is None and self.count:
-            self._temporary.replace(self._path)
-        else:
+        try:
+            with writing(self._path):
+                self._stream.close()
+                if kind is None and self.count:
+                    self._temporary.replace(self._path)
+        finally:
             self._temporary.unlink(missing_ok=True)
 
-    def add(self, particles: Particles, reasons: NDArray[np.uint8]) -> None:
-        """List the particles that there is a reason for."""
+    def add(
+        self, particles: Particles, reasons: NDArray[np.uint8], event: NDArray[np.int64], pdg: NDArray[np.int32]
+    ) -> None:
+        """List the particles that there is a reason for.
+
+        Args:
+            particles: All particles of some entries.
+            reasons: Why each is left out, 0 for the others, shape ``(particles,)``.
+            event: Event ids as in the output, shape ``(particles,)``.
+            pdg: PDG ids, likewise; 0 where they are not known.
+
+        Raises:
+            StoreError: The list cannot be written.
+        """
         rows = np.flatnonzero(reasons).tolist()
         for row in rows:
-            event = "" if particles.event is None else int(particles.event[row])
+            ids = [int(particles.entry[row]), int(event[row]), int(pdg[row])]
             numbers = [f"{value:.9g}" for value in particles.incident[row]]
             reason = Reason(int(reasons[row])).text
-            self._table.writerow([particles.source, int(particles.entry[row]), event, *numbers, reason])
+            with writing(self._path):
+                self._table.writerow([particles.source, *ids, *numbers, reason])
         self.count += len(rows)
 
 

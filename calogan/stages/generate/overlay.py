@@ -18,7 +18,7 @@ from calogan.stages.generate.job import Job
 
 __all__ = ["left_particles", "left_tree", "overlay"]
 
-_INDEX, _REASON = "particle_index", "reason"
+_INDEX, _REASON, _COUNTER = "particle_index", "reason", "nleft"
 
 
 def overlay(job: Job, events: Events, kept: NDArray[np.bool_], shower_id: NDArray[np.int64]) -> tuple[Hits, float]:
@@ -59,13 +59,13 @@ def left_tree(source: Schema, tree: str, types: Mapping[str, str]) -> TreeSpec:
     """
     lists = [branch for branch in (source.pdg, *source.incident_branches) if branch is not None]
     event = source.event or "event"
-    for branch in lists:
-        if branch in (_INDEX, _REASON, event):
+    for branch in (*lists, event):
+        if branch in (_INDEX, _REASON, _COUNTER) or (branch == event and branch in lists):
             msg = f"input branch '{branch}': the tree of particles left has another of that name; rename it"
             raise SchemaError(msg)
     copied = {branch: f"var * {types[branch]}" for branch in lists}
     own = {event: types.get(event, "int64"), _INDEX: "var * int32", _REASON: "var * uint8"}
-    return TreeSpec(f"{tree}_left", own | copied, "nleft")
+    return TreeSpec(f"{tree}_left", own | copied, _COUNTER)
 
 
 def left_particles(source: Schema, events: Events, ids: NDArray[Any], reasons: NDArray[np.uint8]) -> Columns:

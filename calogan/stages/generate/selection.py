@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.physics.kinematics import Domain, momentum
+from calogan.physics.kinematics import Domain, angle, momentum
 from calogan.sampler import ShowerSampler
 
 __all__ = ["Reason", "Selection"]
@@ -117,5 +117,26 @@ def _reasons(incident: NDArray[np.float32], domain: Domain) -> NDArray[np.uint8]
     sums = np.zeros(len(incident), dtype=np.uint8)
     for reason, tried in ((Reason.MOMENTUM, size), (Reason.ANGLE, direction), (Reason.ENTRY_POINT, entry)):
         sums[domain.outside(tried)] |= np.uint8(reason)
+    # By rounding, a particle just beyond a bound may pass when it is tried.
+    passed = sums == 0
+    sums[passed] = _nearest(incident[passed].astype(np.float64), domain)
     sums[~np.isfinite(incident.sum(axis=1))] = Reason.NOT_A_NUMBER
     return sums
+
+
+def _nearest(incident: NDArray[np.float64], domain: Domain) -> NDArray[np.uint8]:
+    """The bound that each particle is furthest beyond, in units of the bound."""
+    sizes: NDArray[np.float64] = momentum(incident)
+    beyond = [_beyond(sizes, domain.momentum, domain.momentum), angle(incident) / domain.max_angle - 1]
+    for column, window in ((3, domain.entry_x), (4, domain.entry_y)):
+        scale = max(1.0, *map(abs, window))  # as the domain's tolerance
+        beyond.append(_beyond(incident[:, column], window, (scale, scale)))
+    reasons = np.array([Reason.MOMENTUM, Reason.ANGLE, Reason.ENTRY_POINT, Reason.ENTRY_POINT], dtype=np.uint8)
+    furthest: NDArray[np.uint8] = reasons[np.argmax(beyond, axis=0)]
+    return furthest
+
+
+def _beyond(
+    values: NDArray[np.float64], bounds: tuple[float, float], scales: tuple[float, float]
+) -> NDArray[np.float64]:
+    return np.maximum((bounds[0] - values) / scales[0], (values - bounds[1]) / scales[1])

@@ -58,6 +58,16 @@ class Production:
             assert values.type == second[branch].type
             assert ak.array_equal(values, second[branch], equal_nan=True), branch
 
+    def assert_close(self, one, other, tree="hits"):
+        """Two outputs have the same branches and types; others than whole numbers within 1e-5, or 1 keV."""
+        first, second = self.read(one, tree), self.read(other, tree)
+        assert list(first) == list(second)
+        for branch, values in first.items():
+            assert values.type == second[branch].type
+            flat = [np.asarray(ak.flatten(each, axis=None)) for each in (values, second[branch])]
+            rtol, atol = (0, 0) if flat[0].dtype.kind in "iu" else (1e-5, 1e-3)  # [MeV], for cells at the threshold
+            np.testing.assert_allclose(*flat, rtol=rtol, atol=atol, err_msg=branch)
+
     @property
     def names(self):
         """What is in the folder."""

@@ -144,6 +144,16 @@ def test_ids_that_do_not_fit_are_refused(tmp_path, make_bundle):
         generate(make_bundle(), [write_input(tmp_path / "in.root", inputs)], tmp_path / "out.root", seed=7)
 
 
+def test_types_that_do_not_fit_are_refused(tmp_path, make_bundle):
+    inputs = particles(3) | {"pdg": np.array([11, 11, 2**40 + 11])}
+    with pytest.raises(DataError, match=r"branch 'pdg', entry 2: the PDG id 1099511627787 does not fit 32 bits"):
+        generate(make_bundle(), [write_input(tmp_path / "in.root", inputs)], tmp_path / "out.root", seed=7)
+
+
+def test_one_input_needs_no_list(tmp_path, make_bundle):
+    assert generate(make_bundle(), write_input(tmp_path / "in.root"), tmp_path / "out.root", seed=7).showers == 40
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
 @pytest.mark.parametrize("chunk_showers", [1000, 9])
 def test_batches_give_the_same_showers(tmp_path, make_bundle, batch_size, chunk_showers):
@@ -235,6 +245,13 @@ def test_without_event_ids_the_entry_is_the_key(tmp_path, make_bundle):
     assert not np.allclose(cells[:40], cells[40:])
 
 
+def test_without_event_ids_the_list_counts_entries_over_files(tmp_path, make_bundle):
+    files = [write_input(tmp_path / f"{name}.root", particles(6) | {"pz": np.full(6, 99.0)}) for name in ("a", "b")]
+    result = generate(make_bundle("anonymous"), files, tmp_path / "out.root", seed=7)
+    assert [int(row["event"]) for row in listed(result.outside_list)] == list(range(12))
+    assert [int(row["entry"]) for row in listed(result.outside_list)] == [*range(6), *range(6)]
+
+
 def test_repeated_event_ids(tmp_path, make_bundle):
     bundle = make_bundle()
     files = [write_input(tmp_path / f"{name}.root", particles(6)) for name in ("a", "b")]
@@ -265,6 +282,7 @@ def test_outside_is_left_out_and_listed(tmp_path, make_bundle):
     assert "momentum" in reasons[4]
     assert {row["file"] for row in rows} == {f"{source}:hits"}
     assert float(rows[0]["pz [GeV]"]) == 80
+    assert {row["pdg"] for row in rows} == {"11"}
     found, _ = read(result.output)
     kept = np.delete(np.arange(40), [3, 5, 7, 9, 11])
     np.testing.assert_array_equal(found["event"], inputs["event"][kept])
@@ -395,6 +413,9 @@ def test_bad_inputs_are_named(tmp_path, make_bundle):
     floating = write_input(tmp_path / "b.root", columns | {"event": columns["event"].astype(np.float64)})
     with pytest.raises(SchemaError, match=r"branch 'event'.*whole number"):
         generate(bundle, [floating], tmp_path / "out.root", seed=7)
+    anonymous = write_input(tmp_path / "d.root", {name: columns[name] for name in columns if name != "event"})
+    with pytest.raises(SchemaError, match=r"no branch 'event'; .*; if there is none: --branch event= "):
+        generate(bundle, [anonymous], tmp_path / "out.root", seed=7)
     with pytest.raises(DataError, match="no such file"):
         generate(bundle, [str(tmp_path / "c.root")], tmp_path / "out.root", seed=7)
     with pytest.raises(BundleError, match="neither a bundle's folder nor a shipped bundle"):
@@ -407,6 +428,10 @@ def test_bad_inputs_are_named(tmp_path, make_bundle):
         ({"seed": -1}, "seed"),
         ({"seed": 7.9}, "seed must be a whole number"),
         ({"chunk_showers": 0}, "chunk_showers"),
+        ({"part_showers": 0}, "part_showers"),
+        ({"outside": "refuse"}, "outside='refuse': .*There are: 'list', 'raise'"),
+        ({"key": "events"}, "key='events': did you mean 'event'"),
+        ({"layout": "hit"}, "layout='hit': did you mean 'hits'"),
         ({"batch_size": 0}, "batch_size"),
         ({"input_branches": {"momentum": "p"}}, "input branch 'momentum'='p'.*There are: 'event', 'pdg', 'px'"),
         ({"input_branches": {"px": None}}, "input branch 'px'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from calogan.errors import DataError, WorkerError
@@ -36,7 +37,7 @@ def test_workers_change_nothing(production):
     whole = production(inputs, "whole.root")
     watcher = Interfering(production.folder, lambda: None)
     spread = production(inputs, workers=2, part_showers=13, reporter=watcher)
-    production.assert_same("whole.root", "out.root")
+    production.assert_close("whole.root", "out.root")
     assert (spread.showers, spread.outside) == (whole.showers, whole.outside)
     assert spread.outside_list.read_bytes() == whole.outside_list.read_bytes()
     assert watcher.done == 100 + 96  # made, and merged without those outside
@@ -83,3 +84,15 @@ def test_what_a_worker_refuses_is_told(production, monkeypatch):
     with pytest.raises(DataError, match=r"in\.root: truncated"):
         production(source, workers=2, part_showers=100)
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(("count", "workers", "size"), [(60, 1, 60), (61, 2, 31), (3, 8, 1), (0, 4, 1)])
+def test_there_is_a_part_for_each_worker(production, monkeypatch, count, workers, size):
+    sizes = []
+    monkeypatch.setattr(generation, "_fill", lambda job, *_: sizes.append(job.part_showers) or 1 / 0)
+    columns = {"event": np.arange(count), "pdg": np.full(count, 11, dtype=np.int32)}
+    columns |= {branch: np.zeros(count, dtype=np.float32) for branch in ("px", "py", "pz", "x", "y")}
+    source = production.write("in.root", columns)
+    with pytest.raises(ZeroDivisionError):
+        production(source, workers=workers)
+    assert sizes == [size]
