@@ -129,7 +129,7 @@ BAD = [
     ({"pz": [10.0, 100.0, 20.0]}, {}, r"1 of 3 incident particles are outside the domain \(\|p\| 1 to 64 GeV"),
     ({"px": [0.0, float("nan"), 0.0]}, {}, "px of number 1 is nan; leave such particles out"),
     ({"shower_id": [1, 2, 1]}, {}, "shower_id 1 is there twice"),
-    ({}, {"seed": -1}, "the seed must be from 0"),
+    ({}, {"seed": -1}, "the seed must be a whole number from 0"),
     ({}, {"outside": "wrap"}, "outside must be one of 'raise', 'warn', 'clip', got 'wrap'"),
     ({}, {"seed": "seven"}, "Can not safely convert"),
     ({"x": None}, {}, r"Model is missing inputs \['x'\]"),
