@@ -161,9 +161,15 @@ def read_arguments(
     """
     names = _COLUMNS if entry_point else _COLUMNS[:3]
     names, given = (*names, "pdg")[: len(names) + (pdg is not None)], (*momentum, *(entry_point or ()), pdg)
-    values = [_column(name, value) for name, value in zip(names, given, strict=False)]
+    given = given[: len(names)]
+    values = [
+        np.array([value]) if type(value) in {int, float} else _column(name, value)
+        for name, value in zip(names, given, strict=True)
+    ]
     bounds: NDArray[np.int64] | None = None
-    if any(value.ndim == 2 for value in values):
+    if all(value.ndim == 1 and len(value) == 1 for value in values):
+        pass  # the one shower of a loop, for which the work below would cost a tenth of the time
+    elif any(value.ndim == 2 for value in values):
         values, counts = _flatten(names, values)
         bounds = np.concatenate([[0], np.cumsum(counts)])
     else:
@@ -385,9 +391,9 @@ def _shower_ids(shower_id: Any, count: int) -> NDArray[np.int64]:
 
 
 def _refuse_not_finite(request: Request) -> None:
-    bad = np.argwhere(~np.isfinite(request.incident))
-    if len(bad):
-        row, column = bad[0]
+    finite = np.isfinite(request.incident)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
         msg = f"{_COLUMNS[column]} of {request.where(row)} is {request.incident[row, column]}; leave such particles out"
         raise DomainError(msg)
 
