@@ -15,7 +15,7 @@ from calogan.noise import standard_normal
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Backend", "Network", "OnnxNetwork", "TorchNetwork", "load_network"]
+__all__ = ["Backend", "Network", "OnnxNetwork", "TorchNetwork", "load_network", "open_session"]
 
 Backend = Literal["auto", "torch", "onnx"]
 
@@ -64,13 +64,7 @@ class OnnxNetwork:
         workers = threads or _available_processors()
         cells = bundle.info.geometry.n_cells
         self.block: int | None = max(_LEAST_BLOCK, workers * _CACHED // cells)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.inter_op_num_threads = 1
-        options.intra_op_num_threads = threads or 0
-        self._session = onnxruntime.InferenceSession(
-            str(bundle.onnx_path), sess_options=options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(str(bundle.onnx_path), threads)
 
     def noise(
         self, seed: int, shower_id: NDArray[np.int64], size: int, particle: NDArray[np.int64] | None = None
@@ -137,6 +131,22 @@ class TorchNetwork:
                 made = self._torch.empty(made.shape, dtype=made.dtype, pin_memory=True).copy_(made)
             cells: NDArray[np.float32] = made.cpu().numpy()
         return cells
+
+
+def open_session(graph: str | bytes, threads: int | None) -> Any:
+    """A graph in ONNX Runtime on the CPU.
+
+    Args:
+        graph: Path of the graph, or the graph itself.
+        threads: CPU threads; none leaves the choice to the library.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads or 0
+    return onnxruntime.InferenceSession(graph, sess_options=options, providers=["CPUExecutionProvider"])
 
 
 def _available_processors() -> int:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from calogan.bundle import Bundle
 from calogan.errors import BundleError
+from calogan.sampler.network import open_session
 
 __all__ = ["OnnxWeigher", "load_weigher"]
 
@@ -46,16 +47,8 @@ class OnnxWeigher:
     """
 
     def __init__(self, graph: bytes, cells: int, name: str, threads: int | None = None) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.inter_op_num_threads = 1
-        options.intra_op_num_threads = threads or 0
         try:
-            self._session = onnxruntime.InferenceSession(
-                graph, sess_options=options, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(graph, threads)
         except Exception as error:  # onnxruntime's errors have no common class but this one
             msg = f"{name}: ONNX Runtime cannot read the graph: {' '.join(str(error).split())[:300]}"
             raise BundleError(msg) from error
