@@ -49,6 +49,9 @@ def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Qu
 
     Stop it at any instant; the same command goes on from what is there.
 
+    Exit code: 0 done, 1 a criterion does not pass under `--strict`, 2 an error, 75 stopped by a signal (SIGTERM,
+    SIGUSR1, Ctrl-C): run it again.
+
     Example: `calogan run configs/demo.yaml --set training.steps=2000`
     """
     from calogan.config import load_config
@@ -73,6 +76,8 @@ def prepare(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None
 
     Run again, it reads only the files that are new or changed.
 
+    Exit code: 0 done, 2 an error, 75 stopped by a signal: run it again.
+
     Example: `calogan prepare configs/demo.yaml`
     """
     from calogan.config import load_config
@@ -88,7 +93,9 @@ def prepare(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None
 def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     """Train on the prepared showers and write the bundle.
 
-    SIGTERM, SIGUSR1 and Ctrl-C save and stop with exit code 75; the same command goes on.
+    SIGTERM, SIGUSR1 and Ctrl-C save the state and stop; the same command goes on from there.
+
+    Exit code: 0 done, 2 an error, 75 stopped by a signal: run it again.
 
     Example: `calogan train configs/demo.yaml --set training.device=cuda`
     """

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from calogan.atomic import write_atomically
 from calogan.bundle import Bundle
 from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
@@ -201,9 +202,7 @@ def _claim(config: Config) -> None:
                 "take another folder with --set run_dir=PATH, or remove this one"
             )
             raise StoreError(msg)
-    partial = path.with_name(f"{path.name}.tmp")
-    partial.write_text(config.to_yaml(), encoding="utf-8")
-    partial.replace(path)
+    write_atomically(path, config.to_yaml().encode())
 
 
 def _essential(config: Config) -> dict[str, Any]:
