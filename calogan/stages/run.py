@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from calogan.atomic import write_atomically
 from calogan.bundle import Bundle
 from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
@@ -221,10 +222,7 @@ def _require_same(config: Config) -> None:
 
 
 def _keep(config: Config) -> None:
-    path = config.run_dir / "config.yaml"
-    partial = path.with_name(f"{path.name}.tmp")
-    partial.write_text(config.to_yaml(), encoding="utf-8")
-    partial.replace(path)
+    write_atomically(config.run_dir / "config.yaml", config.to_yaml().encode())
 
 
 def _essential(config: Config) -> dict[str, Any]:
