@@ -18,7 +18,7 @@ SECTION = 2**29
 """Memory of a section of streamed showers [byte], of which there are two, and what it takes to read one."""
 _SECTIONS = 4
 _GB = 1e9
-_GROUPS = Path("/sys/fs/cgroup")
+_OWN, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 _FILES = {
     "": ("memory.max", "memory.current", "inactive_file"),
     "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -56,9 +56,10 @@ def keep_showers(
     allowed = f"{room / _GB:.3g} GB are " + ("free for them" if limit is None else "allowed by training.memory_gb")
     said = f"training.data is {settings.data}" if settings.data != "auto" else f"{allowed} on {device}"
     if settings.data == "memory" or (settings.data == "auto" and needed <= room):
-        return Keeping(None, f"in memory: {needed / _GB:.3g} GB, {said}")
+        return Keeping(None, f"in memory: they take {needed / _GB:.3g} GB, {said}")
     section = SECTION if limit is None else min(SECTION, int(limit * _GB / _SECTIONS))
-    return Keeping(max(1, section // (4 * numbers)), f"streamed from disk: {needed / _GB:.3g} GB, {said}")
+    reason = f"streamed from disk: in memory they take {needed / _GB:.3g} GB, {said}"
+    return Keeping(max(1, section // (4 * numbers)), reason)
 
 
 def free_memory(device: torch.device, sharers: int = 1) -> int:
@@ -77,7 +78,7 @@ def free_memory(device: torch.device, sharers: int = 1) -> int:
 def _groups() -> list[tuple[Path, tuple[str, str, str]]]:
     """Folders of this process' control groups and those above them, which a batch system sets limits in."""
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        lines = _OWN.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
     found = []
