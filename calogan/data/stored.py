@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +14,9 @@ from calogan.data.split import SPLITS, Split
 from calogan.data.store import Store, open_shard
 
 __all__ = ["ShowerRows", "StoredShowers"]
+
+MAPPED = 2048
+"""Showers read from a mapping before it is made anew: what was touched of a file stays in memory as long as it is."""
 
 
 class ShowerRows(Protocol):
@@ -58,9 +63,7 @@ class StoredShowers:
             "cell_energy": np.empty((count, geometry.n_cells), dtype=np.float32),
             "pdg": np.empty(count, dtype=np.int32),
         }
-        edges = np.searchsorted(rows, self._bounds)
-        for number in np.flatnonzero(np.diff(edges)):
-            part = slice(edges[number], edges[number + 1])
+        for number, part in self._pieces(rows):
             places = self._places[number][rows[part] - self._bounds[number]]
             shard = open_shard(self._store.shards, self._store.manifest.shards[number], geometry, columns)
             for name, column in columns.items():
@@ -69,6 +72,13 @@ class StoredShowers:
                 cells = columns["cell_energy"][part]
                 cells[cells < self._threshold] = 0.0
         return Showers(geometry, **columns)
+
+    def _pieces(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
+        """Numbers of shards, and which of the rows are read from each at a time."""
+        edges = np.searchsorted(rows, self._bounds).tolist()
+        for number, (low, high) in enumerate(pairwise(edges)):
+            for start in range(low, high, MAPPED):
+                yield number, slice(start, min(start + MAPPED, high))
 
     def _places_in(self, number: int, split: Split, without: tuple[float, float] | None) -> NDArray[np.uint32]:
         record = self._store.manifest.shards[number]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from calogan.data import stored as stored_module
 from calogan.data.store import Store
 from calogan.data.stored import StoredShowers
 from calogan.errors import StoreError
@@ -23,9 +24,11 @@ def same(one, other):
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one) if name != "geometry")
 
 
+@pytest.mark.parametrize("mapped", [2, stored_module.MAPPED])
 @pytest.mark.parametrize("threshold", [0.0, 3e-3])
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_they_are_those_of_the_split_in_memory(store, split, threshold):
+def test_they_are_those_of_the_split_in_memory(store, split, threshold, mapped, monkeypatch):
+    monkeypatch.setattr(stored_module, "MAPPED", mapped)
     stored, loaded = StoredShowers(store, split, threshold=threshold), store.load(split, threshold=threshold)
     assert len(stored) == len(loaded)
     for rows in (np.arange(len(loaded)), np.arange(1, len(loaded), 7), np.array([len(loaded) - 1]), np.arange(0)):
