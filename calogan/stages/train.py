@@ -28,6 +28,7 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, Generator, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
+from calogan.tracking import NullTracker
 from calogan.training.journal import Journal
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
@@ -56,7 +57,7 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     Args:
         config: The configuration; `config.run_dir` holds the prepared showers.
         reporter: Progress.
-        tracker: Where figures go beside ``train/metrics.jsonl``.
+        tracker: Sends ``train/metrics.jsonl``, up to the last checkpoint: what comes after it may be done again.
 
     Returns:
         Folder of the bundle.
@@ -96,13 +97,10 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
         state.load(checkpoint, fingerprint)
         reporter.message(f"going on from step {state.step} ({checkpoint})")
     journal = Journal(folder / "metrics.jsonl", state.step)
-
-    def record(step: int, figures: dict[str, float]) -> None:
-        journal.write(step, figures)
-        if tracker is not None:
-            tracker.log_metrics(figures, step)
-
-    outlet = Outlet(checkpoint, fingerprint, record, PhysicsScore(validation, config.seed), reporter)
+    saved = NullTracker().log_training if tracker is None else tracker.log_training
+    saved(state.step)
+    score = PhysicsScore(validation, config.seed)
+    outlet = Outlet(checkpoint, fingerprint, journal.write, score, reporter, saved)
     best = Trainer(state, config.training, local, config.seed, outlet).run()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     made = _provenance(config, store, state, best, fingerprint) | {"training_showers": len(showers)}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
+
+from calogan.tracking.history import TIME
 
 __all__ = ["Journal"]
 
@@ -26,10 +29,10 @@ class Journal:
             temporary.replace(path)
 
     def write(self, step: int, figures: dict[str, float]) -> None:
-        """Append a line; what is not finite is written as null."""
+        """Append a line with the time; what is not finite is written as null."""
         values = {name: value if math.isfinite(value) else None for name, value in figures.items()}
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+            file.write(json.dumps({"step": step, TIME: round(time.time(), 3), **values}) + "\n")
 
 
 def _step(line: str) -> float:

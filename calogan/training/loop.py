@@ -21,6 +21,7 @@ from calogan.models.generator import Generator
 from calogan.progress import Reporter, Task
 from calogan.training.batches import BatchOrder, step_seed
 from calogan.training.local import LocalShowers
+from calogan.training.memory import peak_memory
 from calogan.training.objectives import gradient_penalty, warm_start_loss
 from calogan.training.signals import StopRequest, stop_on_signals
 from calogan.training.state import Best, TrainingState
@@ -46,6 +47,7 @@ class Outlet:
         record: Called with the step and the figures of an interval.
         score: Physics score of a generator on validation showers; lower is better.
         reporter: Progress.
+        saved: Called with the step after each checkpoint.
     """
 
     checkpoint: Path
@@ -53,6 +55,7 @@ class Outlet:
     record: Callable[[int, dict[str, float]], None]
     score: Callable[[Generator], float]
     reporter: Reporter
+    saved: Callable[[int], None] = lambda _step: None
 
 
 class Trainer:
@@ -244,6 +247,7 @@ class Trainer:
         self._counts.clear()
         batch = min(self._settings.batch_size, len(self._showers))
         extra = {"time/elapsed_s": now - self._started, "time/steps_per_s": rate, "time/showers_per_s": rate * batch}
+        extra |= peak_memory(self._device)
         self._outlet.record(self._state.step, figures | extra)
         return ", ".join(f"{name.rpartition('/')[2]} {value:.3g}" for name, value in list(figures.items())[:2])
 
@@ -263,6 +267,7 @@ class Trainer:
             self._diverged("a weight is not finite")
         self._state.elapsed = time.monotonic() - self._started
         self._state.save(self._outlet.checkpoint, self._outlet.fingerprint)
+        self._outlet.saved(self._state.step)
 
     def _diverged(self, what: str) -> None:
         kept = "the last good checkpoint is kept" if self._outlet.checkpoint.exists() else "there is no checkpoint yet"
