@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from calogan.cli.application import FAILED, Quiet, app
-from calogan.endings import OrderlyGroup
 
 __all__ = ["list_", "sync"]
 
-runs = typer.Typer(cls=OrderlyGroup, no_args_is_help=True, rich_markup_mode="markdown")
+runs = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
 app.add_typer(runs, name="runs", help="List run folders, and complete their record in MLflow.")
 
 Folders = Annotated[

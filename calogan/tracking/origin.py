@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def scheduler_job(environment: Mapping[str, str] = os.environ) -> dict[str, str]
     return job
 
 
+@cache
 def requirements() -> str:
     """All packages that are installed, a line each, as pip takes them."""
     found = {(one.metadata["Name"] or "", one.version) for one in metadata.distributions()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ FIRST_WAIT, LONGEST_WAIT = 5.0, 120.0
 """Seconds until a store that failed is tried again: from the first, doubled each time up to the longest."""
 PATIENCE, LOCAL_PATIENCE = 10.0, 120.0
 """Seconds without any answer after which the end of the work waits no longer, for servers and for files."""
+
+
+class _Left(Exception):  # noqa: N818 - an end, not a fault
+    """Nobody waits any longer for what is sent."""
 
 
 class Sender:
@@ -43,7 +48,7 @@ class Sender:
         self._folder, self._uri, self._place = folder, uri, f"MLflow at {redact(uri)}"
         self._connect, self._failures, self._reporter = connect, failures, reporter
         self._mirror: Mirror | None = None
-        self._lost = self._closing = self._complete = False
+        self._lost = self._closing = self._complete = self._left = False
         self._wake = threading.Event()
         self._answered = time.monotonic()
         self._thread = threading.Thread(target=self._work, name="MLflow sender", daemon=True)
@@ -57,6 +62,7 @@ class Sender:
         patience = LOCAL_PATIENCE if is_local(self._uri) else PATIENCE
         while self._thread.is_alive() and time.monotonic() - max(begun, self._answered) < patience:
             self._thread.join(0.1)
+        self._left = True
         if self._complete:
             return
         if self._lost:
@@ -69,6 +75,10 @@ class Sender:
         return f"calogan runs sync {self._folder}"
 
     def _work(self) -> None:
+        with suppress(_Left):
+            self._keep_up()
+
+    def _keep_up(self) -> None:
         wait = FIRST_WAIT
         while True:
             closing = self._closing  # what is set before it is sent below
@@ -101,3 +111,5 @@ class Sender:
 
     def _count(self) -> None:
         self._answered = time.monotonic()
+        if self._left:
+            raise _Left
