@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from calogan.errors import CaloganError, TrainingInterrupted
+from calogan.redaction import redact
 
 __all__ = ["OrderlyGroup", "ignore_signals"]
 
@@ -43,7 +44,7 @@ class OrderlyGroup(TyperGroup):
         except TrainingInterrupted as error:
             code, text = _STOPPED, str(error)
         except CaloganError as error:
-            code, text = _ERROR, f"error: {' '.join(str(error).split())}"
+            code, text = _ERROR, f"error: {redact(' '.join(str(error).split()))}"
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
             if missing not in _OPTIONAL:

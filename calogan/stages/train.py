@@ -29,6 +29,7 @@ from calogan.models.generator import Architecture, Generator, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
 from calogan.stages.room import Room
+from calogan.tracking import NullTracker
 from calogan.training.checkpoint import Checkpoint
 from calogan.training.journal import Journal
 from calogan.training.local import LocalShowers
@@ -58,7 +59,7 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     Args:
         config: The configuration; `config.run_dir` holds the prepared showers.
         reporter: Progress.
-        tracker: Where figures go beside ``train/metrics.jsonl``.
+        tracker: Sends ``train/metrics.jsonl``, up to the last checkpoint: what comes after it may be done again.
 
     Returns:
         Folder of the bundle.
@@ -76,13 +77,13 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     if store.geometry != geometry:
         msg = f"{config.run_dir / 'prepared'}: prepared for another geometry; run calogan prepare again"
         raise StoreError(msg)
-    fingerprint = _fingerprint(config, store)
+    fingerprint, tracker = _fingerprint(config, store), tracker or NullTracker()
     target = config.run_dir / "bundle"
     if _is_finished(target, fingerprint):
         reporter.message(f"training: {target} is already there for this configuration and data")
         return target
     folder = config.run_dir / "train"
-    checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint, reporter)
+    checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint, reporter, tracker.log_training)
     sketch = _build_generator(config, geometry, energy_scale=config.threshold)
     Room.of(sketch, geometry, config.model.critic_hidden).require(folder, checkpoint)
     device = _prepare_device(config)
@@ -100,11 +101,10 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
         checkpoint.load(whole, state)
         reporter.message(f"going on from step {state.step} ({whole})")
     journal = Journal(folder / "metrics.jsonl", state.step, reporter)
+    tracker.log_training(state.step)
 
     def record(step: int, figures: dict[str, float]) -> None:
         journal.write(step, figures)
-        if tracker is not None:
-            tracker.log_metrics(figures, step)
 
     outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
     best = Trainer(state, config.training, local, config.seed, outlet).run()

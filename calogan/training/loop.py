@@ -20,6 +20,7 @@ from calogan.progress import Reporter, Task
 from calogan.training.batches import BatchOrder, step_seed
 from calogan.training.checkpoint import Checkpoint
 from calogan.training.local import LocalShowers
+from calogan.training.memory import peak_memory
 from calogan.training.objectives import gradient_penalty, warm_start_loss
 from calogan.training.signals import StopRequest, stop_on_signals
 from calogan.training.state import Best, TrainingState
@@ -241,6 +242,7 @@ class Trainer:
         self._counts.clear()
         batch = min(self._settings.batch_size, len(self._showers))
         extra = {"time/elapsed_s": now - self._started, "time/steps_per_s": rate, "time/showers_per_s": rate * batch}
+        extra |= peak_memory(self._device)
         self._outlet.record(self._state.step, figures | extra)
         return ", ".join(f"{name.rpartition('/')[2]} {value:.3g}" for name, value in list(figures.items())[:2])
 
