@@ -17,12 +17,13 @@ from calogan.errors import CaloganError, TrainingInterrupted
 __all__ = ["OrderlyGroup"]
 
 _ERROR, _INTERRUPTED, _STOPPED = 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
-_RESUMED, _NOTHING = ("run", "prepare", "train", "generate"), "nothing was written; run the same command again"
+_RESUMED, _NOTHING = ("run", "prepare", "train", "sweep", "generate"), "nothing was written; run the same command again"
 # What the extra `train` brings, by the names that Python imports.
 _OPTIONAL = {
     *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "pandas", "psutil", "pynvml", "scipy", "sklearn"),
     "torch",
 }
+_EXTRA = {"optuna": "hpo", **dict.fromkeys(_OPTIONAL, "train")}
 
 
 class OrderlyGroup(TyperGroup):
@@ -39,9 +40,12 @@ class OrderlyGroup(TyperGroup):
             code, text = _ERROR, f"error: {' '.join(str(error).split())}"
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
-            if missing not in _OPTIONAL:
+            if missing not in _EXTRA:
                 raise
-            code, text = _ERROR, f"error: needs {missing}, which is not installed: pip install 'calogan[train]'"
+            code, text = (
+                _ERROR,
+                f"error: needs {missing}, which is not installed: pip install 'calogan[{_EXTRA[missing]}]'",
+            )
         except KeyboardInterrupt:
             resumed = ctx.invoked_subcommand in _RESUMED
             what = "the same command goes on from what is there" if resumed else _NOTHING

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from calogan.errors import StoreError
+from calogan.errors import BusyError, StoreError
 from calogan.progress import Reporter
 
 __all__ = ["LOCK", "locked"]
@@ -20,7 +20,7 @@ _ATTEMPTS = 100  # while others come and go
 
 
 @contextmanager
-def locked(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> Iterator[None]:
+def locked(folder: Path, kind: str, otherwise: str, reporter: Reporter, *, wait: bool = False) -> Iterator[None]:
     """Keep other processes out of a folder; the lock ends with the process, however it ends.
 
     Who holds it may remove lock and folder: a process that waits at the door sees that, and begins again.
@@ -30,11 +30,13 @@ def locked(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> Itera
         kind: What the folder is, for the message.
         otherwise: What to do instead of waiting, likewise.
         reporter: Warned where the file system cannot lock.
+        wait: Wait for the other process instead of refusing.
 
     Raises:
-        StoreError: Another process works in the folder, or nothing can be written there.
+        BusyError: Another process works in the folder.
+        StoreError: Nothing can be written there.
     """
-    with _take(folder, kind, otherwise, reporter) as lock:
+    with _take(folder, kind, otherwise, reporter, wait=wait) as lock:
         try:
             lock.truncate(0)
             lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
@@ -44,7 +46,7 @@ def locked(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> Itera
         yield
 
 
-def _take(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> TextIO:
+def _take(folder: Path, kind: str, otherwise: str, reporter: Reporter, *, wait: bool) -> TextIO:
     """The locked file that is at the lock's path."""
     for _ in range(_ATTEMPTS):
         try:
@@ -55,7 +57,7 @@ def _take(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> TextIO
         except OSError as error:
             raise _unwritable(folder, kind, error) from error
         try:
-            _lock(lock, folder, kind, otherwise, reporter)
+            _lock(lock, folder, kind, otherwise, reporter, wait=wait)
             if _is_at(lock, folder / LOCK):
                 return lock
         except BaseException:
@@ -66,14 +68,14 @@ def _take(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> TextIO
     raise StoreError(msg)
 
 
-def _lock(lock: TextIO, folder: Path, kind: str, otherwise: str, reporter: Reporter) -> None:
+def _lock(lock: TextIO, folder: Path, kind: str, otherwise: str, reporter: Reporter, *, wait: bool) -> None:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         lock.seek(0)
         holder = lock.read().strip() or "another process"
         msg = f"{folder}: {holder} works in this {kind}; wait for it to end or {otherwise}"
-        raise StoreError(msg) from None
+        raise BusyError(msg) from None
     except OSError as error:
         reporter.warning(f"{folder}: the file system cannot lock ({error}); run one command on it at a time")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 
 import pytest
 
@@ -43,3 +44,19 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         hold(tmp_path / "file" / "work").__enter__()
     with pytest.raises(StoreError, match=r"file: the folder cannot be written: File exists"):
         hold(tmp_path / "file").__enter__()
+
+
+def test_who_waits_works_when_the_other_has_ended(tmp_path):
+    done = []
+
+    def wait():
+        with locked(tmp_path, "folder", "go away", SilentReporter(), wait=True):
+            done.append("waited")
+
+    waiting = threading.Thread(target=wait)
+    with hold(tmp_path):
+        waiting.start()
+        waiting.join(0.05)
+        done.append("held")
+    waiting.join(30)
+    assert done == ["held", "waited"]
