@@ -129,6 +129,7 @@ def train_held(
     config: Config,
     reporter: Reporter,
     tracker: Tracker,
+    *,
     watch: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Path:
     """Train in a run folder that this process holds, and keep a record of it.
@@ -153,7 +154,7 @@ def train_held(
     tracker.set_tags({"calogan.data_digest": store.digest, **_hardware(config)})
     tracker.log_artifact(config.run_dir / "config.yaml")
     tracker.log_artifact(config.run_dir / "prepared" / "manifest.json")
-    bundle = train(config, reporter, tracker, watch)
+    bundle = train(config, reporter, tracker, watch=watch)
     history = config.run_dir / "train" / "metrics.jsonl"
     log_history(history, tracker)
     tracker.log_artifact(history)

@@ -52,6 +52,7 @@ def train(
     config: Config,
     reporter: Reporter,
     tracker: Tracker | None = None,
+    *,
     watch: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Path:
     """Warm start, adversarial training, selection on validation showers, bundle.

@@ -162,7 +162,7 @@ class _Worker:
         with tracked(config, self._reporter) as tracker:
             tracker.set_tags({"calogan.trial": trial.number, **_parent(self._config)})
             try:
-                bundle = train_held(config, self._reporter, tracker, self._watch(trial, config))
+                bundle = train_held(config, self._reporter, tracker, watch=self._watch(trial, config))
             except _Pruned:
                 tracker.set_tags({"calogan.trial.pruned": True})
                 return None
