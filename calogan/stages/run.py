@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from calogan.atomic import write_atomically
 from calogan.bundle import Bundle
 from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
@@ -16,9 +17,10 @@ from calogan.stages.lock import locked
 from calogan.tracking import Tracker, log_history, tracked
 
 if TYPE_CHECKING:
+    from calogan.stages.part import Part
     from calogan.stages.validate import Verdicts
 
-__all__ = ["prepare_run", "run", "run_folder", "train_held", "train_run", "validate_run"]
+__all__ = ["prepare_part_run", "prepare_run", "run", "run_folder", "train_held", "train_run", "validate_run"]
 
 # What may change between two commands on one run folder: none of it changes the prepared data or the model. Files may
 # move; whether they hold the same showers is told by their checksums.
@@ -69,6 +71,14 @@ def prepare_run(config: Config, reporter: Reporter) -> Store:
         return _prepare(config, reporter)
 
 
+def prepare_part_run(config: Config, part: Part, reporter: Reporter) -> Path:
+    """Make the shards of a share of the files, beside other parts but no other command; returns the part's manifest."""
+    from calogan.stages.prepare import prepare_part
+
+    with run_folder(config, reporter, sharer="a part of `calogan prepare`"):
+        return prepare_part(config, part, reporter)
+
+
 def train_run(config: Config, reporter: Reporter) -> Path:
     """Train on the prepared showers and return the folder of the bundle."""
     from calogan.stages.train import require_model
@@ -103,8 +113,17 @@ def validate_run(
 
 
 @contextmanager
-def run_folder(config: Config, reporter: Reporter, *, wait: bool = False) -> Iterator[Path]:
-    """Hold the run folder for this process, waiting for another one if told to; keep the configuration in it.
+def run_folder(
+    config: Config, reporter: Reporter, *, sharer: str | None = None, wait: bool = False
+) -> Iterator[Path]:
+    """Hold the run folder for this process, and keep the resolved configuration in it.
+
+    Args:
+        config: The study.
+        reporter: Warned where the file system cannot lock.
+        sharer: What a process is called that shares the folder with others of its kind, and leaves the configuration
+            to the command that holds it alone.
+        wait: Wait for another process instead of refusing.
 
     Raises:
         StoreError: It cannot be made, another process holds it, or it holds results of another configuration.
@@ -114,8 +133,10 @@ def run_folder(config: Config, reporter: Reporter, *, wait: bool = False) -> Ite
     except OSError as error:
         msg = f"{config.run_dir}: cannot make the run folder: {error.strerror or error}; choose another run_dir"
         raise StoreError(msg) from error
-    with locked(config.run_dir, "run folder", "take another run_dir", reporter, wait=wait):
-        _claim(config)
+    with locked(config.run_dir, "run folder", "take another run_dir", reporter, sharer=sharer, wait=wait):
+        _require_same(config)
+        if sharer is None:
+            _keep(config)
         yield config.run_dir
 
 
@@ -207,7 +228,7 @@ def _hardware(config: Config) -> dict[str, object]:
     }
 
 
-def _claim(config: Config) -> None:
+def _require_same(config: Config) -> None:
     path = config.run_dir / "config.yaml"
     if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle", "trials")):
         changed = _differences(_essential(load_config(path)), _essential(config))
@@ -219,9 +240,10 @@ def _claim(config: Config) -> None:
                 "take another folder with --set run_dir=PATH, or remove this one"
             )
             raise StoreError(msg)
-    partial = path.with_name(f"{path.name}.tmp")
-    partial.write_text(config.to_yaml(), encoding="utf-8")
-    partial.replace(path)
+
+
+def _keep(config: Config) -> None:
+    write_atomically(config.run_dir / "config.yaml", config.to_yaml().encode())
 
 
 def _essential(config: Config) -> dict[str, Any]:

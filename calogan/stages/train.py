@@ -28,6 +28,8 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, Generator, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
+from calogan.stages.room import Room
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.journal import Journal
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
@@ -70,8 +72,9 @@ def train(
 
     Raises:
         StoreError: There are no prepared showers, or they are of another geometry.
-        TrainingError: The run folder holds a training of another configuration, the device is not there, or nothing is
-            left beside the momenta that are held out.
+        TrainingError: The run folder holds a training of another configuration or has too little room, the device is
+            not there, nothing is left beside the momenta that are held out, or the state cannot be saved.
+        BundleError: The bundle cannot be written.
         TrainingInterrupted: A signal asked to stop; the state is saved.
         DivergenceError: The training diverged; the last good checkpoint is kept.
     """
@@ -85,6 +88,10 @@ def train(
     if _is_finished(target, fingerprint):
         reporter.message(f"training: {target} is already there for this configuration and data")
         return target
+    folder = config.run_dir / "train"
+    checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint, reporter)
+    sketch = _build_generator(config, geometry, energy_scale=config.threshold)
+    Room.of(sketch, geometry, config.model.critic_hidden).require(folder, checkpoint)
     device = _prepare_device(config)
     showers, validation = _load(config, store)
     reporter.message(f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads")
@@ -96,13 +103,10 @@ def train(
         )
     torch.manual_seed(config.seed)
     state, local = fresh_state(config, geometry, showers, device)
-    folder = config.run_dir / "train"
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists():
-        state.load(checkpoint, fingerprint)
-        reporter.message(f"going on from step {state.step} ({checkpoint})")
-    journal = Journal(folder / "metrics.jsonl", state.step)
+    if (whole := checkpoint.find()) is not None:
+        checkpoint.load(whole, state)
+        reporter.message(f"going on from step {state.step} ({whole})")
+    journal = Journal(folder / "metrics.jsonl", state.step, reporter)
 
     def record(step: int, figures: dict[str, float]) -> None:
         journal.write(step, figures)
@@ -111,8 +115,9 @@ def train(
         if watch is not None:
             watch(step, figures)
 
-    outlet = Outlet(checkpoint, fingerprint, record, PhysicsScore(validation, config.seed), reporter)
+    outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
     best = Trainer(state, config.training, local, config.seed, outlet).run()
+    journal.finish()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     made = _provenance(config, store, state, best, fingerprint) | {"training_showers": len(showers)}
     bundle = _write(config, store, state, best, validation, made, reporter)
