@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, nargs="+", default=[100, 900, 3072, 10_000])
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[32, 128])
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--steps", type=int, default=5, help="steps measured in each phase")
+    parser.add_argument("--steps", type=int, default=3, help="steps measured in each phase")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, help="file for all rows")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
@@ -103,46 +103,46 @@ def main() -> None:
         measure_here(options)
         return
     print(f"{machine(options.device)}, torch {torch.__version__}, 1 thread a process")
-    costs = [cost for processes in options.processes for cost in start(options, processes)]
+    costs = [
+        start(options, cells, batch, processes)
+        for processes in options.processes
+        for cells in options.cells
+        for batch in (options.batch_sizes if processes == 1 else options.batch_sizes[-1:])
+    ]
     print_costs(costs)
     print_model([cost for cost in costs if cost.processes == 1], [cost for cost in costs if cost.processes > 1])
     if options.json:
         options.json.write_text(json.dumps([asdict(cost) for cost in costs], indent=1) + "\n")
 
 
-def start(options: argparse.Namespace, processes: int) -> list[Cost]:
-    """Measure in as many processes as are to train together, for each number of cells anew."""
-    costs = []
-    for cells in options.cells:
-        sizes = [str(size) for size in options.batch_sizes]
-        command = [sys.executable, __file__, "--measure", "--device", options.device, "--steps", str(options.steps)]
-        command += ["--cells", str(cells), "--batch-sizes", *sizes]
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        running = []
-        for rank in range(processes):
-            group = {"RANK": rank, "WORLD_SIZE": processes, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": processes}
-            place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
-            environment = os.environ | {name: str(value) for name, value in (group | place).items()}
-            running.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
-        said = [process.communicate()[0] for process in running]
-        if any(process.returncode for process in running):
-            msg = f"a process that measured {cells} cells failed"
-            raise SystemExit(msg)
-        costs += [Cost(**json.loads(line)) for line in said[0].splitlines()]
-    return costs
+def start(options: argparse.Namespace, cells: int, batch: int, processes: int) -> Cost:
+    """Measure in as many new processes as are to train together."""
+    command = [sys.executable, __file__, "--measure", "--device", options.device, "--steps", str(options.steps)]
+    command += ["--cells", str(cells), "--batch-sizes", str(batch)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = []
+    for rank in range(processes):
+        group = {"RANK": rank, "WORLD_SIZE": processes, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": processes}
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
+        environment = os.environ | {name: str(value) for name, value in (group | place).items()}
+        running.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True))
+    said = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        msg = f"a process that measured {cells} cells failed"
+        raise SystemExit(msg)
+    return Cost(**json.loads(said[0]))
 
 
 def measure_here(options: argparse.Namespace) -> None:
-    """Print a line of JSON for each batch size, on the first of the processes."""
+    """Print a line of JSON, on the first of the processes."""
     torch.set_num_threads(1)
     with process_group() as group:
         device = group.device(options.device)
-        for batch in options.batch_sizes:
-            cost = measure_one(options.cells[0], batch, options.steps, device, group)
-            if group.leads:
-                print(json.dumps(asdict(cost)))
+        cost = measure_one(options.cells[0], options.batch_sizes[0], options.steps, device, group)
+        if group.leads:
+            print(json.dumps(asdict(cost)))
 
 
 def measure_one(cells: int, batch: int, steps: int, device: torch.device, group: Group) -> Cost:
