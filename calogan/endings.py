@@ -54,8 +54,11 @@ class OrderlyGroup(TyperGroup):
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-            what = f"{error.filename or 'a file'}: cannot be written: {error.strerror}"
-            code, text = _ERROR, f"error: {what}; make room there, and run the same command again"
+            where = f"{error.filename}: " if error.filename else ""
+            code, text = (
+                _ERROR,
+                f"error: {where}cannot write: {error.strerror}; make room and run the same command again",
+            )
         except _Stopped as error:
             code, text = _STOPPED, f"stopped by {error}; run the same command to go on"
         except KeyboardInterrupt:

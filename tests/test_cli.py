@@ -125,7 +125,7 @@ def test_a_failed_criterion_is_exit_code_1_only_under_strict(stage, command, pas
         (
             OSError(28, "No space left on device", "r"),
             2,
-            "error: r: cannot be written: No space left on device; make room there, and run the same command again\n",
+            "error: r: cannot write: No space left on device; make room and run the same command again\n",
         ),
         (KeyboardInterrupt(), 75, "interrupted: the same command goes on from what is there\n"),
     ],

@@ -114,7 +114,7 @@ def validate_run(
 
 @contextmanager
 def run_folder(
-    config: Config, reporter: Reporter, *, sharer: str | None = None, wait: bool = False
+    config: Config, reporter: Reporter, *, sharer: str | None = None, patience: float | None = None
 ) -> Iterator[Path]:
     """Hold the run folder for this process, and keep the resolved configuration in it.
 
@@ -123,7 +123,7 @@ def run_folder(
         reporter: Warned where the file system cannot lock.
         sharer: What a process is called that shares the folder with others of its kind, and leaves the configuration
             to the command that holds it alone.
-        wait: Wait for another process instead of refusing.
+        patience: How long to wait for another process [s], as for `locked`.
 
     Raises:
         StoreError: It cannot be made, another process holds it, or it holds results of another configuration.
@@ -133,7 +133,7 @@ def run_folder(
     except OSError as error:
         msg = f"{config.run_dir}: cannot make the run folder: {error.strerror or error}; choose another run_dir"
         raise StoreError(msg) from error
-    with locked(config.run_dir, "run folder", "take another run_dir", reporter, sharer=sharer, wait=wait):
+    with locked(config.run_dir, "run folder", "take another run_dir", reporter, sharer=sharer, patience=patience):
         _require_same(config)
         if sharer is None:
             _keep(config)

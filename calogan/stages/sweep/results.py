@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import calogan
+from calogan.atomic import write_atomically
 from calogan.config import Config
 from calogan.data.store import write_json
 from calogan.stages.sweep.figure import draw_sweep
@@ -127,9 +128,8 @@ def write_results(outcome: Outcome) -> list[Path]:
             ("best.yaml", (outcome.folder(best) / "config.yaml").read_bytes()),
             ("sweep.png", draw_sweep(outcome.trials, outcome.config.sweep.parameters)),
         ):
-            partial = folder / f".{name}.tmp"
-            partial.write_bytes(content)
-            files.append(partial.replace(folder / name))
+            files.append(folder / name)
+            write_atomically(files[-1], content)
     return files
 
 

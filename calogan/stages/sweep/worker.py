@@ -77,7 +77,7 @@ class _Worker:
 
     def open(self) -> None:
         """Prepare the showers if no process has yet, and look whether sweep and showers are those of the folder."""
-        with run_folder(self._config, self._reporter, wait=True):
+        with run_folder(self._config, self._reporter, patience=math.inf):
             self._folder.mkdir(exist_ok=True)
             self._ledger = Ledger(self._folder / "journal.log", self._space)
             prepared = self._config.run_dir / "prepared"
@@ -90,7 +90,7 @@ class _Worker:
     def claim(self) -> Iterator[Trial | None]:
         """Hold a trial that nobody works on while the context lasts; None if there is none, or no time is left."""
         with ExitStack() as held:
-            with run_folder(self._config, self._reporter, wait=True):
+            with run_folder(self._config, self._reporter, patience=math.inf):
                 trial = self._next(held)
             yield trial
 
@@ -116,7 +116,10 @@ class _Worker:
 
     def conclude(self) -> Outcome:
         """Write the table of all trials; the last process that ends writes the whole."""
-        with run_folder(self._config, self._reporter, wait=True), tracked(self._config, self._reporter) as tracker:
+        with (
+            run_folder(self._config, self._reporter, patience=math.inf),
+            tracked(self._config, self._reporter) as tracker,
+        ):
             outcome = Outcome.of(self._config, self._ledger.trials())
             for path in write_results(outcome):
                 tracker.log_artifact(path)
@@ -139,7 +142,7 @@ class _Worker:
         """Hold the run folder of a trial, unless another process does or has just finished it."""
         try:
             with ExitStack() as tried:
-                tried.enter_context(run_folder(self._configure(trial), self._reporter))
+                tried.enter_context(run_folder(self._configure(trial), self._reporter, patience=0.0))
                 if self._ledger.trials()[trial.number].state is not State.running:
                     return False
                 held.push(tried.pop_all())
