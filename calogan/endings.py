@@ -21,12 +21,13 @@ __all__ = ["OrderlyGroup", "ignore_signals"]
 _ERROR, _INTERRUPTED, _STOPPED = 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-_RESUMED, _NOTHING = ("run", "prepare", "train", "generate"), "nothing was written; run the same command again"
+_RESUMED, _NOTHING = ("run", "prepare", "train", "sweep", "generate"), "nothing was written; run the same command again"
 # What the extra `train` brings, by the names that Python imports.
 _OPTIONAL = {
     *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "pandas", "psutil", "pynvml", "scipy", "sklearn"),
     "torch",
 }
+_EXTRA = {"optuna": "hpo", **dict.fromkeys(_OPTIONAL, "train")}
 
 
 class _Stopped(KeyboardInterrupt):
@@ -47,9 +48,10 @@ class OrderlyGroup(TyperGroup):
             code, text = _ERROR, f"error: {redact(' '.join(str(error).split()))}"
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
-            if missing not in _OPTIONAL:
+            if missing not in _EXTRA:
                 raise
-            code, text = _ERROR, f"error: needs {missing}, which is not installed: pip install 'calogan[train]'"
+            extra = f"calogan[{_EXTRA[missing]}]"
+            code, text = _ERROR, f"error: needs {missing}, which is not installed: pip install '{extra}'"
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from calogan.stages.part import Part
     from calogan.stages.validate import Verdicts
 
-__all__ = ["prepare_part_run", "prepare_run", "run", "run_folder", "train_run", "validate_run"]
+__all__ = ["prepare_part_run", "prepare_run", "run", "run_folder", "train_held", "train_run", "validate_run"]
 
 # What may change between two commands on one run folder: none of it changes the prepared data or the model. Files may
 # move; whether they hold the same showers is told by their checksums.
@@ -30,6 +30,7 @@ _FREE = (
     "beside",
     "tracking",
     "validation",
+    "sweep",
     "data.workers",
     "data.chunk_showers",
     *(f"training.{name}" for name in sorted(TrainingConfig.FREE)),
@@ -57,7 +58,7 @@ def run(config: Config, reporter: Reporter) -> Verdicts:
         require_bundle(config, config.beside)
     with run_folder(config, reporter), tracked(config, reporter) as tracker:
         _prepare(config, reporter)
-        _train(config, reporter, tracker)
+        train_held(config, reporter, tracker)
         verdicts = _validate(config, "test", reporter, tracker)
         if config.beside is not None:
             _validate_other(config, "test", config.beside, reporter)
@@ -84,7 +85,7 @@ def train_run(config: Config, reporter: Reporter) -> Path:
 
     require_model(config)
     with run_folder(config, reporter), tracked(config, reporter) as tracker:
-        return _train(config, reporter, tracker)
+        return train_held(config, reporter, tracker)
 
 
 def validate_run(
@@ -112,7 +113,9 @@ def validate_run(
 
 
 @contextmanager
-def run_folder(config: Config, reporter: Reporter, *, sharer: str | None = None) -> Iterator[Path]:
+def run_folder(
+    config: Config, reporter: Reporter, *, sharer: str | None = None, patience: float | None = None
+) -> Iterator[Path]:
     """Hold the run folder for this process, and keep the resolved configuration in it.
 
     Args:
@@ -120,6 +123,7 @@ def run_folder(config: Config, reporter: Reporter, *, sharer: str | None = None)
         reporter: Warned where the file system cannot lock.
         sharer: What a process is called that shares the folder with others of its kind, and leaves the configuration
             to the command that holds it alone.
+        patience: How long to wait for another process [s], as for `locked`.
 
     Raises:
         StoreError: It cannot be made, another process holds it, or it holds results of another configuration.
@@ -129,7 +133,7 @@ def run_folder(config: Config, reporter: Reporter, *, sharer: str | None = None)
     except OSError as error:
         msg = f"{config.run_dir}: cannot make the run folder: {error.strerror or error}; choose another run_dir"
         raise StoreError(msg) from error
-    with locked(config.run_dir, "run folder", "take another run_dir", reporter, sharer=sharer):
+    with locked(config.run_dir, "run folder", "take another run_dir", reporter, sharer=sharer, patience=patience):
         _require_same(config)
         if sharer is None:
             _keep(config)
@@ -142,7 +146,24 @@ def _prepare(config: Config, reporter: Reporter) -> Store:
     return prepare(config, reporter)
 
 
-def _train(config: Config, reporter: Reporter, tracker: Tracker) -> Path:
+def train_held(
+    config: Config,
+    reporter: Reporter,
+    tracker: Tracker,
+    *,
+    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Path:
+    """Train in a run folder that this process holds, and keep a record of it.
+
+    Args:
+        config: The study; its showers are prepared.
+        reporter: Progress.
+        tracker: The record.
+        watch: Called with the step and the figures of every line of ``train/metrics.jsonl``.
+
+    Returns:
+        Folder of the bundle.
+    """
     from calogan.stages.train import train
 
     store = Store.open(config.run_dir / "prepared")
@@ -155,7 +176,7 @@ def _train(config: Config, reporter: Reporter, tracker: Tracker) -> Path:
     tracker.log_artifact(config.run_dir / "config.yaml")
     tracker.log_artifact(config.run_dir / "prepared" / "manifest.json")
     tracker.log_artifact(config.run_dir / "train" / "metrics.jsonl")
-    bundle = train(config, reporter, tracker)
+    bundle = train(config, reporter, tracker, watch=watch)
     tracker.log_training()
     return bundle
 
@@ -210,7 +231,7 @@ def _hardware(config: Config) -> dict[str, object]:
 
 def _require_same(config: Config) -> None:
     path = config.run_dir / "config.yaml"
-    if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle")):
+    if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle", "trials")):
         changed = _differences(_essential(load_config(path)), _essential(config))
         if changed:
             named = "; ".join(f"{key} is {old} there, {new} now" for key, old, new in changed[:_MOST_NAMED])

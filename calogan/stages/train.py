@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,13 @@ FITTED = 10_000
 _SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
 
 
-def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) -> Path:
+def train(
+    config: Config,
+    reporter: Reporter,
+    tracker: Tracker | None = None,
+    *,
+    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Path:
     """Warm start, adversarial training, selection on validation showers, bundle.
 
     Run again, it goes on from the last checkpoint, and does nothing once the bundle is written.
@@ -60,6 +66,7 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
         config: The configuration; `config.run_dir` holds the prepared showers.
         reporter: Progress.
         tracker: Sends ``train/metrics.jsonl``, up to the last checkpoint: what comes after it may be done again.
+        watch: Called with the step and its figures after they are recorded.
 
     Returns:
         Folder of the bundle.
@@ -105,6 +112,8 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
 
     def record(step: int, figures: dict[str, float]) -> None:
         journal.write(step, figures)
+        if watch is not None:
+            watch(step, figures)
 
     outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
     best = Trainer(state, config.training, local, config.seed, outlet).run()
