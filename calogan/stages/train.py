@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from calogan.config import Config
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.store import Store
+from calogan.data.stored import ShowerRows, StoredShowers
 from calogan.errors import BundleError, StoreError, TrainingError
 from calogan.export import can_export, check_parity, describe, export_onnx
 from calogan.geometry import Geometry
@@ -32,10 +34,12 @@ from calogan.stages.room import Room
 from calogan.tracking import NullTracker
 from calogan.training.checkpoint import Checkpoint
 from calogan.training.journal import Journal
-from calogan.training.local import LocalShowers
-from calogan.training.loop import Outlet, Trainer
+from calogan.training.local import CHUNK, LocalShowers, ShowerSource
+from calogan.training.loop import MOST_CONTEXTS, Outlet, Trainer
+from calogan.training.memory import Keeping, keep_showers
 from calogan.training.selection import PhysicsScore
 from calogan.training.state import FORMAT, Best, TrainingState
+from calogan.training.stream import StreamedShowers
 
 if TYPE_CHECKING:
     from calogan.tracking import Tracker
@@ -48,6 +52,8 @@ SHAPE_RATE = 0.3
 """Learning rate of the cells' shapes relative to that of the other weights of the warm start."""
 FITTED = 10_000
 """Training showers, at most, that scales are taken from, spread evenly."""
+FITTED_ENERGIES = 250_000
+"""The same for those of the layer energies."""
 _SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
 
 
@@ -95,7 +101,10 @@ def train(
     Room.of(sketch, geometry, config.model.critic_hidden).require(folder, checkpoint)
     device = _prepare_device(config)
     showers, validation = _load(config, store)
-    reporter.message(f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads")
+    keeping = _keep(config, geometry, showers, device)
+    reporter.message(
+        f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads; showers {keeping.reason}"
+    )
     settings = config.training
     if 0 < settings.steps <= settings.critic_head_start:
         reporter.warning(
@@ -103,7 +112,7 @@ def train(
             "the generator stays as the warm start leaves it"
         )
     torch.manual_seed(config.seed)
-    state, local = fresh_state(config, geometry, showers, device)
+    state, source = fresh_state(config, geometry, showers, device, section=keeping.section)
     if (whole := checkpoint.find()) is not None:
         checkpoint.load(whole, state)
         reporter.message(f"going on from step {state.step} ({whole})")
@@ -116,7 +125,7 @@ def train(
             watch(step, figures)
 
     outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
-    best = Trainer(state, config.training, local, config.seed, outlet).run()
+    best = Trainer(state, config.training, source, config.seed, outlet).run()
     journal.finish()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     made = _provenance(config, store, state, best, fingerprint) | {"training_showers": len(showers)}
@@ -134,10 +143,10 @@ def require_model(config: Config) -> None:
     _build_generator(config, Geometry.from_dict(config.geometry.to_dict()), energy_scale=config.threshold)
 
 
-def _load(config: Config, store: Store) -> tuple[Showers, Showers]:
-    """Training and validation showers, without those of the band that is held out."""
+def _load(config: Config, store: Store) -> tuple[StoredShowers, Showers]:
+    """Training showers, still on disk, and validation showers, without those of the band that is held out."""
     band = config.training.hold_out_momentum
-    showers = store.load("train", threshold=config.threshold).without_momenta(band)
+    showers = StoredShowers(store, "train", threshold=config.threshold, without=band)
     most = config.training.evaluate_showers
     validation = store.load("validation", max_showers=most, threshold=config.threshold).without_momenta(band)
     if band is not None and not (len(showers) and len(validation)):
@@ -149,20 +158,39 @@ def _load(config: Config, store: Store) -> tuple[Showers, Showers]:
     return showers, validation
 
 
+def _keep(config: Config, geometry: Geometry, showers: StoredShowers, device: torch.device) -> Keeping:
+    # what the critic expects of a cell is kept where all showers are few: two numbers more
+    few = len(showers) * geometry.n_cells <= MOST_CONTEXTS
+    numbers = geometry.n_cells * (3 if few else 1)
+    sharers = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return keep_showers(config.training, len(showers), numbers, device, sharers=sharers)
+
+
 def fresh_state(
-    config: Config, geometry: Geometry, showers: Showers, device: torch.device
-) -> tuple[TrainingState, LocalShowers]:
-    """Networks with the scales of the training showers, their optimisers, and the showers as the networks see them."""
+    config: Config, geometry: Geometry, showers: ShowerRows, device: torch.device, *, section: int | None = None
+) -> tuple[TrainingState, ShowerSource]:
+    """Networks with the scales of the training showers, their optimisers, and the showers as the networks see them.
+
+    Args:
+        config: The configuration.
+        geometry: Cells of a shower.
+        showers: Training showers, cut at the threshold.
+        device: Where the networks are wanted.
+        section: Showers that are read at a time, to stream them from disk; None brings all to the device.
+    """
     settings = config.training
     generator = _fresh_generator(config, geometry, showers)
     critic = Critic(config.model.critic_hidden, geometry, generator).to(device)
     generator = generator.to(device)
-    incident, cell_energy = (torch.from_numpy(array).to(device) for array in (showers.incident, showers.cell_energy))
-    local = LocalShowers.of(generator, incident, cell_energy)
-    generator.energy_head.fit_scale(local.layer_energy, local.momentum)
+    source: ShowerSource = (
+        LocalShowers.load(generator, showers, device)
+        if section is None
+        else StreamedShowers(generator, showers, device, section)
+    )
+    _fit_energies(generator, source)
     encoder = Encoder(geometry.n_cells, generator.frame.size + geometry.n_layers, config.model.latent_size).to(device)
-    some = _spread_evenly(len(local)).to(device)
-    critic.fit_scale(local.u[some], local.features[some])
+    some = source[_spread_evenly(len(source), FITTED).to(source.index_device)]
+    critic.fit_scale(some.u, some.features)
     averaged = AveragedModel(generator, device=device, multi_avg_fn=_averaging(settings.ema_decay))
     adversarial = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head.")]
     critic_weights = [weight for weight in critic.parameters() if weight.requires_grad]
@@ -176,7 +204,14 @@ def fresh_state(
         generator_optimiser=Adam(adversarial, settings.generator_learning_rate, betas=(0.0, 0.9), fused=True),
         critic_optimiser=Adam(critic_weights, settings.critic_learning_rate, betas=(0.0, 0.9), fused=True),
     )
-    return state, local
+    return state, source
+
+
+def _fit_energies(generator: Generator, source: ShowerSource) -> None:
+    index = _spread_evenly(len(source), FITTED_ENERGIES).to(source.index_device)
+    pieces = [(some.layer_energy, some.momentum) for part in torch.split(index, CHUNK) for some in [source[part]]]
+    layer_energy, momentum = (torch.cat(parts) for parts in zip(*pieces, strict=True))
+    generator.energy_head.fit_scale(layer_energy, momentum)
 
 
 def _warmup_groups(generator: Generator, encoder: Encoder) -> list[dict[str, Any]]:
@@ -198,9 +233,9 @@ def _averaging(decay: float) -> Callable[[Weights, Weights, Tensor | int], None]
     return update
 
 
-def _fresh_generator(config: Config, geometry: Geometry, showers: Showers) -> Generator:
+def _fresh_generator(config: Config, geometry: Geometry, showers: ShowerRows) -> Generator:
     """Generator whose scale of energies is that of the training showers."""
-    lit = showers.cell_energy[_spread_evenly(len(showers)).numpy()]
+    lit = showers[_spread_evenly(len(showers), FITTED).numpy()].cell_energy
     lit = lit[lit > 0]
     if len(lit) == 0:
         msg = f"no training shower has a cell above the threshold of {config.threshold} GeV; check threshold and units"
@@ -208,9 +243,9 @@ def _fresh_generator(config: Config, geometry: Geometry, showers: Showers) -> Ge
     return _build_generator(config, geometry, float(np.median(lit - config.threshold)))
 
 
-def _spread_evenly(count: int) -> Tensor:
+def _spread_evenly(count: int, most: int) -> Tensor:
     """Numbers of the showers that scales are taken from: files may be ordered by momentum."""
-    return torch.arange(0, count, max(1, math.ceil(count / FITTED)))
+    return torch.arange(0, count, max(1, math.ceil(count / most)))
 
 
 def _build_generator(config: Config, geometry: Geometry, energy_scale: float) -> Generator:

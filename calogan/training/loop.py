@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,13 +18,14 @@ from calogan.errors import DivergenceError, TrainingInterrupted
 from calogan.models.critic import CriticContext
 from calogan.models.generator import Generator
 from calogan.progress import Reporter, Task
-from calogan.training.batches import BatchOrder, step_seed
+from calogan.training.batches import step_seed
 from calogan.training.checkpoint import Checkpoint
-from calogan.training.local import LocalShowers
+from calogan.training.local import LocalShowers, ShowerSource
 from calogan.training.memory import peak_memory
 from calogan.training.objectives import gradient_penalty, warm_start_loss
 from calogan.training.signals import StopRequest, stop_on_signals
 from calogan.training.state import Best, TrainingState
+from calogan.training.windows import batch_order
 
 __all__ = ["Outlet", "Trainer"]
 
@@ -54,25 +56,32 @@ class Outlet:
 
 
 class Trainer:
-    """Runs the steps of a training on showers that are in memory.
+    """Runs the steps of a training.
 
     Args:
         state: Networks, optimisers and counters, on the device.
         settings: Lengths and rates.
-        showers: Reference showers in their local frames, on the device.
+        showers: Reference showers in their local frames.
         seed: Seed of batches and noise.
         outlet: Where results go.
     """
 
     def __init__(
-        self, state: TrainingState, settings: TrainingConfig, showers: LocalShowers, seed: int, outlet: Outlet
+        self, state: TrainingState, settings: TrainingConfig, showers: ShowerSource, seed: int, outlet: Outlet
     ) -> None:
         self._state, self._settings, self._outlet, self._seed = state, settings, outlet, seed
         self._showers = showers
-        self._device = showers.u.device
+        self._device = showers.device
         self._contexts: CriticContext | None = None
         self._rng = torch.Generator(self._device)
-        self._order = BatchOrder(len(showers), settings.batch_size, step_seed(seed, 0), self._device)
+        self._order = batch_order(
+            len(showers),
+            state.generator.n_cells,
+            settings.batch_size,
+            step_seed(seed, 0),
+            showers.index_device,
+            settings.shuffle_window,
+        )
         self._sums, self._counts = state.sums, state.counts
         self._started = time.monotonic() - state.elapsed
         self._interval = (time.monotonic(), state.step)
@@ -96,6 +105,7 @@ class Trainer:
         state, reporter = self._state, self._outlet.reporter
         with (
             stop_on_signals() as stop,
+            self._showers.prefetch(self._coming(state.step)),
             reporter.task("training", self.total_steps, "steps", completed=state.step) as task,
         ):
             while state.step < self.total_steps and not self._out_of_time():
@@ -117,6 +127,21 @@ class Trainer:
             self._warmup_step()
         else:
             self._adversarial_step(self._state.step - self._settings.warmup_steps)
+
+    def _coming(self, first: int) -> Iterator[Tensor]:
+        """Numbers of the showers of all batches from a step on; for another thread, so with an order of its own."""
+        order = copy(self._order)
+        for step in range(first, self.total_steps):
+            for counter in self._counters(step):
+                yield order.batch(counter)
+
+    def _counters(self, step: int) -> range:
+        """Numbers of the batches of a step."""
+        settings, adversarial = self._settings, step - self._settings.warmup_steps
+        if adversarial < 0:
+            return range(step, step + 1)
+        first = settings.warmup_steps + adversarial * (settings.critic_steps + 1)
+        return range(first, first + settings.critic_steps + (adversarial >= settings.critic_head_start))
 
     def _after_step(self, task: Task) -> None:
         state, settings = self._state, self._settings
@@ -146,7 +171,8 @@ class Trainer:
         step = state.step
         _set_rate(state.warmup_optimiser, settings.warmup_learning_rate, step / settings.warmup_steps)
         self._rng.manual_seed(step_seed(self._seed, step, WARMUP_DRAWS))
-        showers = self._showers[self._order.batch(step)]
+        (batch,) = self._counters(step)
+        showers = self._showers[self._order.batch(batch)]
         latent = state.generator.architecture.latent_size
         loss, parts = warm_start_loss(
             state.generator,
@@ -173,16 +199,16 @@ class Trainer:
         if step == 0:  # from the averaged weights, which the last batches have not pushed about
             state.generator.load_state_dict(state.ema.module.state_dict())
             state.critic.set_baseline(state.generator)
-        if self._contexts is None and self._showers.u.numel() <= MOST_CONTEXTS:
-            self._contexts = state.critic.context(self._showers.features)
-        batches = settings.warmup_steps + step * (settings.critic_steps + 1)
-        for critic_step in range(settings.critic_steps):
+        showers = self._showers
+        if self._contexts is None and isinstance(showers, LocalShowers) and showers.u.numel() <= MOST_CONTEXTS:
+            self._contexts = state.critic.context(showers.features)
+        batches = self._counters(settings.warmup_steps + step)
+        for critic_step, batch in enumerate(batches[: settings.critic_steps]):
             self._rng.manual_seed(step_seed(self._seed, state.step, CRITIC_DRAWS, critic_step))
-            self._critic_step(*self._batch(batches + critic_step))
-        if step < settings.critic_head_start:
-            return
-        self._rng.manual_seed(step_seed(self._seed, state.step, GENERATOR_DRAWS))
-        self._generator_step(*self._batch(batches + settings.critic_steps))
+            self._critic_step(*self._batch(batch))
+        for batch in batches[settings.critic_steps :]:
+            self._rng.manual_seed(step_seed(self._seed, state.step, GENERATOR_DRAWS))
+            self._generator_step(*self._batch(batch))
 
     def _critic_step(self, showers: LocalShowers, context: CriticContext) -> None:
         state, critic = self._state, self._state.critic
