@@ -12,11 +12,11 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from calogan.errors import CaloganError, TrainingInterrupted
+from calogan.errors import CaloganError, ProcessLostError, TrainingInterrupted
 
 __all__ = ["OrderlyGroup"]
 
-_ERROR, _INTERRUPTED, _STOPPED = 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
+_FAILED, _ERROR, _INTERRUPTED, _STOPPED = 1, 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
 _RESUMED, _NOTHING = ("run", "prepare", "train", "generate"), "nothing was written; run the same command again"
 # What the extra `train` brings, by the names that Python imports.
 _OPTIONAL = {
@@ -34,9 +34,10 @@ class OrderlyGroup(TyperGroup):
             with _stopping_in_order():
                 return super().invoke(ctx)
         except TrainingInterrupted as error:
-            code, text = _STOPPED, str(error)
+            code, text = _STOPPED, "" if error.said else str(error)
         except CaloganError as error:
-            code, text = _ERROR, f"error: {' '.join(str(error).split())}"
+            code = _FAILED if isinstance(error, ProcessLostError) else _ERROR
+            text = "" if error.said else f"error: {' '.join(str(error).split())}"
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
             if missing not in _OPTIONAL:
@@ -46,7 +47,8 @@ class OrderlyGroup(TyperGroup):
             resumed = ctx.invoked_subcommand in _RESUMED
             what = "the same command goes on from what is there" if resumed else _NOTHING
             code, text = _INTERRUPTED, f"interrupted: {what}"
-        print(text, file=sys.stderr)  # noqa: T201
+        if text:
+            print(text, file=sys.stderr)  # noqa: T201
         raise typer.Exit(code)
 
 

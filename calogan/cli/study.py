@@ -88,7 +88,8 @@ def prepare(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None
 def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     """Train on the prepared showers and write the bundle.
 
-    SIGTERM, SIGUSR1 and Ctrl-C save and stop with exit code 75; the same command goes on.
+    SIGTERM, SIGUSR1 and Ctrl-C save and stop with exit code 75; the same command goes on. Several GPUs train together
+    under `calogan launch`.
 
     Example: `calogan train configs/demo.yaml --set training.device=cuda`
     """
@@ -96,7 +97,9 @@ def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     from calogan.progress import make_reporter
     from calogan.stages.run import train_run
 
-    print(train_run(load_config(config, set_ or ()), make_reporter(quiet=quiet)))
+    bundle = train_run(load_config(config, set_ or ()), make_reporter(quiet=quiet))
+    if bundle is not None:
+        print(bundle)
 
 
 @app.command()

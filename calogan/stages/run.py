@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from calogan.bundle import Bundle
 from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
-from calogan.errors import StoreError
-from calogan.progress import Reporter
+from calogan.errors import ConfigError, StoreError
+from calogan.progress import Reporter, SilentReporter
 from calogan.stages.lock import locked
-from calogan.tracking import Tracker, log_history, tracked
+from calogan.tracking import NullTracker, Tracker, log_history, tracked
 
 if TYPE_CHECKING:
     from calogan.stages.validate import Verdicts
+    from calogan.training.distributed import Group
 
 __all__ = ["prepare_run", "run", "run_folder", "train_run", "validate_run"]
 
@@ -49,6 +51,7 @@ def run(config: Config, reporter: Reporter) -> Verdicts:
     from calogan.stages.train import require_model
 
     require_model(config)
+    _require_one_process()
     if config.beside is not None:
         from calogan.stages.validate import require_bundle
 
@@ -68,13 +71,23 @@ def prepare_run(config: Config, reporter: Reporter) -> Store:
         return _prepare(config, reporter)
 
 
-def train_run(config: Config, reporter: Reporter) -> Path:
-    """Train on the prepared showers and return the folder of the bundle."""
+def train_run(config: Config, reporter: Reporter) -> Path | None:
+    """Train on the prepared showers.
+
+    Of several processes, as torchrun starts them, the first one alone holds the run folder, keeps the record and talks.
+
+    Returns:
+        Folder of the bundle; None on all processes but the first.
+    """
     from calogan.stages.train import require_model
+    from calogan.training.distributed import process_group
 
     require_model(config)
-    with run_folder(config, reporter), tracked(config, reporter) as tracker:
-        return _train(config, reporter, tracker)
+    with process_group() as group:
+        reporter = reporter if group.leads else SilentReporter()
+        with group.led(_recorded(config, reporter), NullTracker()) as tracker:
+            bundle = _train(config, reporter, tracker, group)
+        return bundle if group.leads else None
 
 
 def validate_run(
@@ -118,16 +131,34 @@ def run_folder(config: Config, reporter: Reporter) -> Iterator[Path]:
         yield config.run_dir
 
 
+@contextmanager
+def _recorded(config: Config, reporter: Reporter) -> Iterator[Tracker]:
+    with run_folder(config, reporter), tracked(config, reporter) as tracker:
+        yield tracker
+
+
+def _require_one_process() -> None:
+    from calogan.training.distributed import Group
+
+    if Group.from_environment(os.environ).size > 1:
+        msg = (
+            "calogan run works in one process; for several: calogan prepare, calogan launch -- train, calogan validate"
+        )
+        raise ConfigError(msg)
+
+
 def _prepare(config: Config, reporter: Reporter) -> Store:
     from calogan.stages.prepare import prepare
 
     return prepare(config, reporter)
 
 
-def _train(config: Config, reporter: Reporter, tracker: Tracker) -> Path:
+def _train(config: Config, reporter: Reporter, tracker: Tracker, group: Group | None = None) -> Path:
     from calogan.stages.train import train
+    from calogan.training.distributed import Group
 
-    store = Store.open(config.run_dir / "prepared")
+    group = group or Group()
+    store = group.together(lambda: Store.open(config.run_dir / "prepared"))
     files = [pattern for source in config.data.sources for pattern in source.files]
     tracker.log_params(dict(_leaves(config.model_dump(mode="json"))))
     tracker.log_dataset(
@@ -136,7 +167,7 @@ def _train(config: Config, reporter: Reporter, tracker: Tracker) -> Path:
     tracker.set_tags({"calogan.data_digest": store.digest, **_hardware(config)})
     tracker.log_artifact(config.run_dir / "config.yaml")
     tracker.log_artifact(config.run_dir / "prepared" / "manifest.json")
-    bundle = train(config, reporter, tracker)
+    bundle = train(config, reporter, tracker, group)
     history = config.run_dir / "train" / "metrics.jsonl"
     log_history(history, tracker)
     tracker.log_artifact(history)

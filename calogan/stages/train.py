@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import calogan
 from calogan.bundle import Bundle, BundleInfo, write_bundle
-from calogan.config import Config
+from calogan.config import Config, TrainingConfig
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.store import Store
@@ -28,6 +28,7 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, Generator, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
+from calogan.training.distributed import Group
 from calogan.training.journal import Journal
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
@@ -48,7 +49,7 @@ FITTED = 10_000
 _SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
 
 
-def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) -> Path:
+def train(config: Config, reporter: Reporter, tracker: Tracker | None = None, group: Group | None = None) -> Path:
     """Warm start, adversarial training, selection on validation showers, bundle.
 
     Run again, it goes on from the last checkpoint, and does nothing once the bundle is written.
@@ -57,6 +58,7 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
         config: The configuration; `config.run_dir` holds the prepared showers.
         reporter: Progress.
         tracker: Where figures go beside ``train/metrics.jsonl``.
+        group: Processes that call this together; the first of them alone writes.
 
     Returns:
         Folder of the bundle.
@@ -68,47 +70,40 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
         TrainingInterrupted: A signal asked to stop; the state is saved.
         DivergenceError: The training diverged; the last good checkpoint is kept.
     """
-    store = Store.open(config.run_dir / "prepared")
-    geometry = Geometry.from_dict(config.geometry.to_dict())
-    if store.geometry != geometry:
-        msg = f"{config.run_dir / 'prepared'}: prepared for another geometry; run calogan prepare again"
-        raise StoreError(msg)
+    group = group or Group()
+    store = group.together(lambda: _open(config))
     fingerprint = _fingerprint(config, store)
     target = config.run_dir / "bundle"
-    if _is_finished(target, fingerprint):
+    if group.lead(lambda: _is_finished(target, fingerprint)):
         reporter.message(f"training: {target} is already there for this configuration and data")
         return target
-    device = _prepare_device(config)
-    showers, validation = _load(config, store)
-    reporter.message(f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads")
-    settings = config.training
-    if 0 < settings.steps <= settings.critic_head_start:
-        reporter.warning(
-            f"training.steps {settings.steps} are not more than critic_head_start {settings.critic_head_start}: "
-            "the generator stays as the warm start leaves it"
-        )
+    device = group.together(lambda: _prepare_device(config, group))
+    showers, validation = group.together(lambda: _load(config, store))
+    _announce(config.training, len(showers), device, group, reporter)
     torch.manual_seed(config.seed)
-    state, local = fresh_state(config, geometry, showers, device)
+    state, local = group.together(lambda: fresh_state(config, store.geometry, showers, device))
     folder = config.run_dir / "train"
-    folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists():
-        state.load(checkpoint, fingerprint)
-        reporter.message(f"going on from step {state.step} ({checkpoint})")
-    journal = Journal(folder / "metrics.jsonl", state.step)
+    group.lead(lambda: _take_up(state, checkpoint, fingerprint, reporter))
+    state.share(group)
+    journal = group.together(lambda: Journal(folder / "metrics.jsonl", state.step) if group.leads else None)
 
     def record(step: int, figures: dict[str, float]) -> None:
-        journal.write(step, figures)
+        if journal is not None:
+            journal.write(step, figures)
         if tracker is not None:
             tracker.log_metrics(figures, step)
 
     outlet = Outlet(checkpoint, fingerprint, record, PhysicsScore(validation, config.seed), reporter)
-    best = Trainer(state, config.training, local, config.seed, outlet).run()
+    best = Trainer(state, config.training, local, config.seed, outlet, group).run()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
-    made = _provenance(config, store, state, best, fingerprint) | {"training_showers": len(showers)}
-    bundle = _write(config, store, state, best, validation, made, reporter)
-    reporter.message(f"bundle {bundle.info.id}: {bundle.path}")
-    return bundle.path
+    made = _provenance(config, store, state, best, fingerprint) | {
+        "training_showers": len(showers),
+        "processes": group.size,
+    }
+    name = group.lead(lambda: _write(config, store, state, best, validation, made, reporter).info.id)
+    reporter.message(f"bundle {name}: {target}")
+    return target
 
 
 def require_model(config: Config) -> None:
@@ -118,6 +113,35 @@ def require_model(config: Config) -> None:
         ConfigError: Says what does not fit.
     """
     _build_generator(config, Geometry.from_dict(config.geometry.to_dict()), energy_scale=config.threshold)
+
+
+def _open(config: Config) -> Store:
+    store = Store.open(config.run_dir / "prepared")
+    if store.geometry != Geometry.from_dict(config.geometry.to_dict()):
+        msg = f"{config.run_dir / 'prepared'}: prepared for another geometry; run calogan prepare again"
+        raise StoreError(msg)
+    return store
+
+
+def _announce(settings: TrainingConfig, showers: int, device: torch.device, group: Group, reporter: Reporter) -> None:
+    """Say what is trained on, and what is not as it seems."""
+    processes = f"{group.size} processes, " if group.size > 1 else ""
+    reporter.message(f"training on {showers} showers, {processes}{device}, {torch.get_num_threads()} threads")
+    if 0 < settings.steps <= settings.critic_head_start:
+        reporter.warning(
+            f"training.steps {settings.steps} are not more than critic_head_start {settings.critic_head_start}: "
+            "the generator stays as the warm start leaves it"
+        )
+    if settings.precision == "tf32" and device.type != "cuda":
+        reporter.warning("training.precision is tf32, which only GPUs have: computing in float32")
+
+
+def _take_up(state: TrainingState, checkpoint: Path, fingerprint: str, reporter: Reporter) -> None:
+    """Go on from the last checkpoint if there is one."""
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    if checkpoint.exists():
+        state.load(checkpoint, fingerprint)
+        reporter.message(f"going on from step {state.step} ({checkpoint})")
 
 
 def _load(config: Config, store: Store) -> tuple[Showers, Showers]:
@@ -274,9 +298,12 @@ def _provenance(config: Config, store: Store, state: TrainingState, best: Best, 
 
 def _fingerprint(config: Config, store: Store) -> str:
     """Hash of all that must be the same for a checkpoint or a bundle to be this training's, its networks' kind too."""
-    # without what is null, so that a setting that a later version adds, and that is not used, changes nothing
-    training = config.training.model_dump_json(exclude=set(config.training.FREE), exclude_none=True)
-    text = "\n".join([str(FORMAT), config.digest(*_SECTIONS), training, store.digest])
+    # without what is null or new and at its default, so that a setting that a later version adds, and that is not used,
+    # changes nothing
+    training, usual = config.training, TrainingConfig()
+    unused = {name for name in training.LATER if getattr(training, name) == getattr(usual, name)}
+    training_text = training.model_dump_json(exclude={*training.FREE, *unused}, exclude_none=True)
+    text = "\n".join([str(FORMAT), config.digest(*_SECTIONS), training_text, store.digest])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -288,16 +315,7 @@ def _is_finished(target: Path, fingerprint: str) -> bool:
     return bool(provenance.get("fingerprint") == fingerprint and provenance.get("complete"))
 
 
-def _prepare_device(config: Config) -> torch.device:
+def _prepare_device(config: Config, group: Group) -> torch.device:
     if config.training.threads is not None:
         torch.set_num_threads(config.training.threads)
-    name = config.training.device
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        msg = f"training.device is {name!r}, which is not there: {str(error).splitlines()[0]}; use auto or cpu"
-        raise TrainingError(msg) from error
-    return device
+    return group.device(config.training.device)
