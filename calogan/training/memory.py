@@ -1,7 +1,8 @@
-"""Whether the training showers fit into memory."""
+"""Memory: whether the training showers fit into it, and what a training has taken."""
 
 from __future__ import annotations
 
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from calogan.config import TrainingConfig
 
-__all__ = ["Keeping", "free_memory", "keep_showers"]
+__all__ = ["Keeping", "free_memory", "keep_showers", "peak_memory"]
 
 SHARE = 0.7
 """Of the free memory that the showers may take: networks and batches need some, too."""
@@ -73,6 +74,14 @@ def free_memory(device: torch.device, sharers: int = 1) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     limits = [room for folder, names in _groups() if (room := _room(folder, *names)) is not None]
     return max(0, min([int(psutil.virtual_memory().available), *limits])) // sharers
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """The most memory taken so far [MB], by name: of the process and, on a GPU, of torch there."""
+    peak = {"memory/process_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}
+    if device.type == "cuda":
+        peak["memory/gpu_peak_mb"] = torch.cuda.max_memory_allocated(device) / 1e6
+    return peak
 
 
 def _groups() -> list[tuple[Path, tuple[str, str, str]]]:
