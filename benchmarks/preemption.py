@@ -95,6 +95,8 @@ class Life:
 
     def phase(self, warmup_steps: int) -> str:
         """What it did at its end, and the last step that it told of."""
+        if re.search(r"^bundle \w+: ", self.said, re.MULTILINE):
+            return "its end"
         if "selected step" in self.said:
             return "export"
         if "training on" not in self.said:
