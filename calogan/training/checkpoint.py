@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,13 @@ class Checkpoint:
         path: File of the last state.
         fingerprint: Hash of what must be the same to go on (configuration and data).
         reporter: Warned of damaged files, and of states that cannot be saved.
+        saved: Called with the step of each state that is saved.
     """
 
-    def __init__(self, path: Path, fingerprint: str, reporter: Reporter) -> None:
-        self.path, self._fingerprint, self._reporter = path, fingerprint, reporter
+    def __init__(
+        self, path: Path, fingerprint: str, reporter: Reporter, saved: Callable[[int], None] = lambda _step: None
+    ) -> None:
+        self.path, self._fingerprint, self._reporter, self._saved = path, fingerprint, reporter, saved
         self._last_is_whole = False
         self._step: int | None = None
         self._failures = 0
@@ -69,6 +73,7 @@ class Checkpoint:
         self._last_is_whole = True
         self._step, self._failures = state.step, 0
         sync_folder(self.path.parent)
+        self._saved(state.step)
 
     def save_or_warn(self, state: TrainingState) -> None:
         """Make a state the last one if that is possible: a full disk may have room again later.

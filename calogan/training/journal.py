@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from calogan.atomic import write_atomically
 from calogan.errors import TrainingError
 from calogan.progress import Reporter
+from calogan.tracking.history import TIME
 
 __all__ = ["Journal"]
 
@@ -34,9 +36,9 @@ class Journal:
             write_atomically(path, "".join(f"{line}\n" for line in lines if _step(line) <= step).encode())
 
     def write(self, step: int, figures: dict[str, float]) -> None:
-        """Append a line; what is not finite is written as null."""
+        """Append a line with the time; what is not finite is written as null."""
         values = {name: value if math.isfinite(value) else None for name, value in figures.items()}
-        self._waiting.append(json.dumps({"step": step, **values}) + "\n")
+        self._waiting.append(json.dumps({"step": step, TIME: round(time.time(), 3), **values}) + "\n")
         try:
             self._append()
         except OSError as error:
