@@ -186,6 +186,36 @@ def test_a_full_disk_keeps_what_is_there_until_it_has_room_again(saved, path, wa
     assert "(1 so far)" in warnings.lines[2]
 
 
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of 256 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"cannot mount a small file system: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_disk_without_space_keeps_both_states_and_its_space(disk, warnings):
+    path = disk / "checkpoint.pt"
+    checkpoint = opened(path, warnings)
+    for step in (10, 20):
+        checkpoint.save(make_state(step))
+    filler = disk / "filler"
+    filler.write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize - 8192))
+    checkpoint.save_or_warn(make_state(30))
+    assert sorted(file.name for file in disk.iterdir()) == ["checkpoint.previous.pt", "checkpoint.pt", "filler"]
+    assert [line.count("(No space left on device), that of step 20 is kept") for line in warnings.lines] == [1]
+    assert loaded(opened(path, warnings)).step == 20
+    path.write_bytes(b"")
+    assert loaded(opened(path, warnings)).step == 10
+    filler.unlink()
+    checkpoint.save_or_warn(make_state(40))
+    assert loaded(opened(path, warnings)).step == 40
+
+
 def test_a_disk_that_stays_full_ends_the_training(saved, warnings, files_of_at_most):
     with files_of_at_most(1000):
         saved.save_or_warn(make_state(30))
