@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.distributed import Group, process_group
 from scipy.optimize import nnls
 
@@ -151,7 +152,8 @@ def measure_one(cells: int, batch: int, steps: int, device: torch.device, group:
     showers = toy_showers(np.random.default_rng(0), make_geometry(cells), SHOWERS)
     before = peak_memory(device)
     state, local = fresh_state(config, showers.geometry, showers, device)
-    outlet = Outlet(Path("unused"), "", lambda *_: None, lambda _generator: 0.0, SilentReporter())
+    checkpoint = Checkpoint(Path("unused"), "", SilentReporter())
+    outlet = Outlet(checkpoint, lambda *_: None, lambda _generator: 0.0, SilentReporter())
     trainer = Trainer(state, config.training, local, config.seed, outlet, group)
     last = config.training.steps - 1
     phases = {"warm start": trainer._warmup_step, "adversarial": lambda: trainer._adversarial_step(last)}

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 def _documented(word):
     """The command of docs/cluster.md that contains a word, without the extra that brings torch."""
     text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8").replace("\\\n", " ")
-    (line,) = [line for line in text.splitlines() if word in line and line.startswith(("python", "env/bin"))]
+    (line,) = [line for line in text.splitlines() if word in line and line.startswith(("    python", "    env/bin"))]
     return shlex.split(re.sub(r"\[train\]", "", line))
 
 
