@@ -109,7 +109,8 @@ def prepare(
 def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     """Train on the prepared showers and write the bundle.
 
-    SIGTERM, SIGUSR1 and Ctrl-C save the state and stop; the same command goes on from there.
+    SIGTERM, SIGUSR1 and Ctrl-C save the state and stop; the same command goes on from there. Several GPUs train
+    together under `calogan launch`.
 
     Exit code: 0 done, 2 an error, 75 stopped by a signal: run it again.
 
@@ -119,7 +120,9 @@ def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     from calogan.progress import make_reporter
     from calogan.stages.run import train_run
 
-    print(train_run(load_config(config, set_ or ()), make_reporter(quiet=quiet)))
+    bundle = train_run(load_config(config, set_ or ()), make_reporter(quiet=quiet))
+    if bundle is not None:
+        print(bundle)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +12,15 @@ from calogan.atomic import write_atomically
 from calogan.bundle import Bundle
 from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
-from calogan.errors import StoreError
-from calogan.progress import Reporter
+from calogan.errors import ConfigError, StoreError
+from calogan.progress import Reporter, SilentReporter
 from calogan.stages.lock import locked
-from calogan.tracking import Tracker, gpu_driver, tracked
+from calogan.tracking import NullTracker, Tracker, gpu_driver, tracked
 
 if TYPE_CHECKING:
     from calogan.stages.part import Part
     from calogan.stages.validate import Verdicts
+    from calogan.training.distributed import Group
 
 __all__ = ["prepare_part_run", "prepare_run", "run", "run_folder", "train_held", "train_run", "validate_run"]
 
@@ -52,6 +54,7 @@ def run(config: Config, reporter: Reporter) -> Verdicts:
     from calogan.stages.train import require_model
 
     require_model(config)
+    _require_one_process()
     if config.beside is not None:
         from calogan.stages.validate import require_bundle
 
@@ -79,13 +82,23 @@ def prepare_part_run(config: Config, part: Part, reporter: Reporter) -> Path:
         return prepare_part(config, part, reporter)
 
 
-def train_run(config: Config, reporter: Reporter) -> Path:
-    """Train on the prepared showers and return the folder of the bundle."""
+def train_run(config: Config, reporter: Reporter) -> Path | None:
+    """Train on the prepared showers.
+
+    Of several processes, as torchrun starts them, the first one alone holds the run folder, keeps the record and talks.
+
+    Returns:
+        Folder of the bundle; None on all processes but the first.
+    """
     from calogan.stages.train import require_model
+    from calogan.training.distributed import process_group
 
     require_model(config)
-    with run_folder(config, reporter), tracked(config, reporter) as tracker:
-        return train_held(config, reporter, tracker)
+    with process_group() as group:
+        reporter = reporter if group.leads else SilentReporter()
+        with group.led(_recorded(config, reporter), NullTracker()) as tracker:
+            bundle = train_held(config, reporter, tracker, group=group)
+        return bundle if group.leads else None
 
 
 def validate_run(
@@ -140,6 +153,22 @@ def run_folder(
         yield config.run_dir
 
 
+@contextmanager
+def _recorded(config: Config, reporter: Reporter) -> Iterator[Tracker]:
+    with run_folder(config, reporter), tracked(config, reporter) as tracker:
+        yield tracker
+
+
+def _require_one_process() -> None:
+    from calogan.training.distributed import Group
+
+    if Group.from_environment(os.environ).size > 1:
+        msg = (
+            "calogan run works in one process; for several: calogan prepare, calogan launch -- train, calogan validate"
+        )
+        raise ConfigError(msg)
+
+
 def _prepare(config: Config, reporter: Reporter) -> Store:
     from calogan.stages.prepare import prepare
 
@@ -151,6 +180,7 @@ def train_held(
     reporter: Reporter,
     tracker: Tracker,
     *,
+    group: Group | None = None,
     watch: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Path:
     """Train in a run folder that this process holds, and keep a record of it.
@@ -159,14 +189,17 @@ def train_held(
         config: The study; its showers are prepared.
         reporter: Progress.
         tracker: The record.
+        group: Processes that call this together; by default this one alone.
         watch: Called with the step and the figures of every line of ``train/metrics.jsonl``.
 
     Returns:
         Folder of the bundle.
     """
     from calogan.stages.train import train
+    from calogan.training.distributed import Group
 
-    store = Store.open(config.run_dir / "prepared")
+    group = group or Group()
+    store = group.together(lambda: Store.open(config.run_dir / "prepared"))
     files = [pattern for source in config.data.sources for pattern in source.files]
     tracker.log_params(dict(_leaves(config.model_dump(mode="json"))))
     tracker.log_dataset(
@@ -176,7 +209,7 @@ def train_held(
     tracker.log_artifact(config.run_dir / "config.yaml")
     tracker.log_artifact(config.run_dir / "prepared" / "manifest.json")
     tracker.log_artifact(config.run_dir / "train" / "metrics.jsonl")
-    bundle = train(config, reporter, tracker, watch=watch)
+    bundle = train(config, reporter, tracker, group=group, watch=watch)
     tracker.log_training()
     return bundle
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import calogan
 from calogan.bundle import Bundle, BundleInfo, write_bundle
-from calogan.config import Config
+from calogan.config import Config, TrainingConfig
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.store import Store
@@ -33,6 +32,7 @@ from calogan.progress import Reporter
 from calogan.stages.room import Room
 from calogan.tracking import NullTracker
 from calogan.training.checkpoint import Checkpoint
+from calogan.training.distributed import Group
 from calogan.training.journal import Journal
 from calogan.training.local import CHUNK, LocalShowers, ShowerSource
 from calogan.training.loop import MOST_CONTEXTS, Outlet, Trainer
@@ -62,6 +62,7 @@ def train(
     reporter: Reporter,
     tracker: Tracker | None = None,
     *,
+    group: Group | None = None,
     watch: Callable[[int, Mapping[str, float]], None] | None = None,
 ) -> Path:
     """Warm start, adversarial training, selection on validation showers, bundle.
@@ -72,6 +73,7 @@ def train(
         config: The configuration; `config.run_dir` holds the prepared showers.
         reporter: Progress.
         tracker: Sends ``train/metrics.jsonl``, up to the last checkpoint: what comes after it may be done again.
+        group: Processes that call this together; the first of them alone writes.
         watch: Called with the step and its figures after they are recorded.
 
     Returns:
@@ -85,53 +87,47 @@ def train(
         TrainingInterrupted: A signal asked to stop; the state is saved.
         DivergenceError: The training diverged; the last good checkpoint is kept.
     """
-    store = Store.open(config.run_dir / "prepared")
-    geometry = Geometry.from_dict(config.geometry.to_dict())
-    if store.geometry != geometry:
-        msg = f"{config.run_dir / 'prepared'}: prepared for another geometry; run calogan prepare again"
-        raise StoreError(msg)
-    fingerprint, tracker = _fingerprint(config, store), tracker or NullTracker()
+    group, tracker = group or Group(), tracker or NullTracker()
+    store = group.together(lambda: _open(config))
+    fingerprint = _fingerprint(config, store)
     target = config.run_dir / "bundle"
-    if _is_finished(target, fingerprint):
+    if group.lead(lambda: _is_finished(target, fingerprint)):
         reporter.message(f"training: {target} is already there for this configuration and data")
         return target
     folder = config.run_dir / "train"
     checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint, reporter, tracker.log_training)
-    sketch = _build_generator(config, geometry, energy_scale=config.threshold)
-    Room.of(sketch, geometry, config.model.critic_hidden).require(folder, checkpoint)
-    device = _prepare_device(config)
-    showers, validation = _load(config, store)
-    keeping = _keep(config, geometry, showers, device)
-    reporter.message(
-        f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads; showers {keeping.reason}"
-    )
-    settings = config.training
-    if 0 < settings.steps <= settings.critic_head_start:
-        reporter.warning(
-            f"training.steps {settings.steps} are not more than critic_head_start {settings.critic_head_start}: "
-            "the generator stays as the warm start leaves it"
-        )
+    group.lead(lambda: _require_room(config, store.geometry, checkpoint))
+    device = group.together(lambda: _prepare_device(config, group))
+    showers, validation = group.together(lambda: _load(config, store))
+    keeping = _keep(config, store.geometry, showers, device, group)
+    _announce(config.training, len(showers), keeping, device, group, reporter)
     torch.manual_seed(config.seed)
-    state, source = fresh_state(config, geometry, showers, device, section=keeping.section)
-    if (whole := checkpoint.find()) is not None:
-        checkpoint.load(whole, state)
-        reporter.message(f"going on from step {state.step} ({whole})")
-    journal = Journal(folder / "metrics.jsonl", state.step, reporter)
+    state, source = group.together(
+        lambda: fresh_state(config, store.geometry, showers, device, section=keeping.section)
+    )
+    group.lead(lambda: _take_up(state, checkpoint, reporter))
+    state.share(group)
+    journal = group.together(lambda: Journal(folder / "metrics.jsonl", state.step, reporter) if group.leads else None)
     tracker.log_training(state.step)
 
     def record(step: int, figures: dict[str, float]) -> None:
-        journal.write(step, figures)
+        if journal is not None:
+            journal.write(step, figures)
         if watch is not None:
             watch(step, figures)
 
     outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
-    best = Trainer(state, config.training, source, config.seed, outlet).run()
-    journal.finish()
+    best = Trainer(state, config.training, source, config.seed, outlet, group).run()
+    if journal is not None:
+        journal.finish()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
-    made = _provenance(config, store, state, best, fingerprint) | {"training_showers": len(showers)}
-    bundle = _write(config, store, state, best, validation, made, reporter)
-    reporter.message(f"bundle {bundle.info.id}: {bundle.path}")
-    return bundle.path
+    made = _provenance(config, store, state, best, fingerprint) | {
+        "training_showers": len(showers),
+        "processes": group.size,
+    }
+    name = group.lead(lambda: _write(config, store, state, best, validation, made, reporter).info.id)
+    reporter.message(f"bundle {name}: {target}")
+    return target
 
 
 def require_model(config: Config) -> None:
@@ -141,6 +137,49 @@ def require_model(config: Config) -> None:
         ConfigError: Says what does not fit.
     """
     _build_generator(config, Geometry.from_dict(config.geometry.to_dict()), energy_scale=config.threshold)
+
+
+def _open(config: Config) -> Store:
+    store = Store.open(config.run_dir / "prepared")
+    if store.geometry != Geometry.from_dict(config.geometry.to_dict()):
+        msg = f"{config.run_dir / 'prepared'}: prepared for another geometry; run calogan prepare again"
+        raise StoreError(msg)
+    return store
+
+
+def _announce(
+    settings: TrainingConfig,
+    showers: int,
+    keeping: Keeping,
+    device: torch.device,
+    group: Group,
+    reporter: Reporter,
+) -> None:
+    """Say what is trained on, and what is not as it seems."""
+    processes = f"{group.size} processes, " if group.size > 1 else ""
+    reporter.message(
+        f"training on {showers} showers, {processes}{device}, {torch.get_num_threads()} threads; "
+        f"showers {keeping.reason}"
+    )
+    if 0 < settings.steps <= settings.critic_head_start:
+        reporter.warning(
+            f"training.steps {settings.steps} are not more than critic_head_start {settings.critic_head_start}: "
+            "the generator stays as the warm start leaves it"
+        )
+    if settings.precision == "tf32" and device.type != "cuda":
+        reporter.warning("training.precision is tf32, which only GPUs have: computing in float32")
+
+
+def _require_room(config: Config, geometry: Geometry, checkpoint: Checkpoint) -> None:
+    sketch = _build_generator(config, geometry, energy_scale=config.threshold)
+    Room.of(sketch, geometry, config.model.critic_hidden).require(checkpoint.path.parent, checkpoint)
+
+
+def _take_up(state: TrainingState, checkpoint: Checkpoint, reporter: Reporter) -> None:
+    """Go on from the last checkpoint if there is one."""
+    if (whole := checkpoint.find()) is not None:
+        checkpoint.load(whole, state)
+        reporter.message(f"going on from step {state.step} ({whole})")
 
 
 def _load(config: Config, store: Store) -> tuple[StoredShowers, Showers]:
@@ -158,12 +197,11 @@ def _load(config: Config, store: Store) -> tuple[StoredShowers, Showers]:
     return showers, validation
 
 
-def _keep(config: Config, geometry: Geometry, showers: StoredShowers, device: torch.device) -> Keeping:
+def _keep(config: Config, geometry: Geometry, showers: StoredShowers, device: torch.device, group: Group) -> Keeping:
     # what the critic expects of a cell is kept where all showers are few: two numbers more
     few = len(showers) * geometry.n_cells <= MOST_CONTEXTS
     numbers = geometry.n_cells * (3 if few else 1)
-    sharers = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return keep_showers(config.training, len(showers), numbers, device, sharers=sharers)
+    return keep_showers(config.training, len(showers), numbers, device, sharers=group.local_size)
 
 
 def fresh_state(
@@ -323,9 +361,12 @@ def _provenance(config: Config, store: Store, state: TrainingState, best: Best, 
 
 def _fingerprint(config: Config, store: Store) -> str:
     """Hash of all that must be the same for a checkpoint or a bundle to be this training's, its networks' kind too."""
-    # without what is null, so that a setting that a later version adds, and that is not used, changes nothing
-    training = config.training.model_dump_json(exclude=set(config.training.FREE), exclude_none=True)
-    text = "\n".join([str(FORMAT), config.digest(*_SECTIONS), training, store.digest])
+    # without what is null or new and at its default, so that a setting that a later version adds, and that is not used,
+    # changes nothing
+    training, usual = config.training, TrainingConfig()
+    unused = {name for name in training.LATER if getattr(training, name) == getattr(usual, name)}
+    training_text = training.model_dump_json(exclude={*training.FREE, *unused}, exclude_none=True)
+    text = "\n".join([str(FORMAT), config.digest(*_SECTIONS), training_text, store.digest])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -337,16 +378,7 @@ def _is_finished(target: Path, fingerprint: str) -> bool:
     return bool(provenance.get("fingerprint") == fingerprint and provenance.get("complete"))
 
 
-def _prepare_device(config: Config) -> torch.device:
+def _prepare_device(config: Config, group: Group) -> torch.device:
     if config.training.threads is not None:
         torch.set_num_threads(config.training.threads)
-    name = config.training.device
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        msg = f"training.device is {name!r}, which is not there: {str(error).splitlines()[0]}; use auto or cpu"
-        raise TrainingError(msg) from error
-    return device
+    return group.device(config.training.device)
