@@ -24,8 +24,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from calogan.training.checkpoint import Checkpoint
-from calogan.training.distributed import Group, process_group
 from scipy.optimize import nnls
 
 from calogan.config import load_config
@@ -33,6 +31,8 @@ from calogan.data.toy import toy_showers
 from calogan.geometry import Geometry, Layer
 from calogan.progress import SilentReporter
 from calogan.stages.train import fresh_state
+from calogan.training.checkpoint import Checkpoint
+from calogan.training.distributed import Group, process_group
 from calogan.training.loop import Outlet, Trainer
 
 ROOT = Path(__file__).parent.parent
