@@ -111,7 +111,9 @@ def main() -> None:
         for batch in (options.batch_sizes if processes == 1 else options.batch_sizes[-1:])
     ]
     print_costs(costs)
-    print_model([cost for cost in costs if cost.processes == 1], [cost for cost in costs if cost.processes > 1])
+    alone = [cost for cost in costs if cost.processes == 1]
+    if len(options.cells) > 1 and len(alone) > 3:  # more rows than terms
+        print_model(alone, [cost for cost in costs if cost.processes > 1])
     if options.json:
         options.json.write_text(json.dumps([asdict(cost) for cost in costs], indent=1) + "\n")
 
