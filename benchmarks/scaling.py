@@ -24,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from calogan.training.distributed import Group, process_group
 from scipy.optimize import nnls
 
 from calogan.config import load_config
@@ -32,6 +31,8 @@ from calogan.data.toy import toy_showers
 from calogan.geometry import Geometry, Layer
 from calogan.progress import SilentReporter
 from calogan.stages.train import fresh_state
+from calogan.training.checkpoint import Checkpoint
+from calogan.training.distributed import Group, process_group
 from calogan.training.loop import Outlet, Trainer
 
 ROOT = Path(__file__).parent.parent
@@ -110,7 +111,9 @@ def main() -> None:
         for batch in (options.batch_sizes if processes == 1 else options.batch_sizes[-1:])
     ]
     print_costs(costs)
-    print_model([cost for cost in costs if cost.processes == 1], [cost for cost in costs if cost.processes > 1])
+    alone = [cost for cost in costs if cost.processes == 1]
+    if len(options.cells) > 1 and len(alone) > 3:  # more rows than terms
+        print_model(alone, [cost for cost in costs if cost.processes > 1])
     if options.json:
         options.json.write_text(json.dumps([asdict(cost) for cost in costs], indent=1) + "\n")
 
@@ -151,7 +154,8 @@ def measure_one(cells: int, batch: int, steps: int, device: torch.device, group:
     showers = toy_showers(np.random.default_rng(0), make_geometry(cells), SHOWERS)
     before = peak_memory(device)
     state, local = fresh_state(config, showers.geometry, showers, device)
-    outlet = Outlet(Path("unused"), "", lambda *_: None, lambda _generator: 0.0, SilentReporter())
+    checkpoint = Checkpoint(Path("unused"), "", SilentReporter())
+    outlet = Outlet(checkpoint, lambda *_: None, lambda _generator: 0.0, SilentReporter())
     trainer = Trainer(state, config.training, local, config.seed, outlet, group)
     last = config.training.steps - 1
     phases = {"warm start": trainer._warmup_step, "adversarial": lambda: trainer._adversarial_step(last)}
