@@ -161,7 +161,7 @@ def test_the_record_goes_on_in_the_middle_of_an_interval(tmp_path, straight):
 
 def timeless(records):
     return [
-        (step, {name: value for name, value in figures.items() if not name.startswith("time/")})
+        (step, {name: value for name, value in figures.items() if not name.startswith(("time/", "memory/"))})
         for step, figures in records
     ]
 
