@@ -1,6 +1,5 @@
 import json
 import math
-import resource
 
 import pytest
 
@@ -40,20 +39,16 @@ def test_what_is_not_finite_is_null(tmp_path):
     assert lines(path) == [{"step": 1, "loss": None, "score": None}]
 
 
-def test_lines_that_find_no_room_wait_for_it(tmp_path):
+def test_lines_that_find_no_room_wait_for_it(tmp_path, files_of_at_most):
     path, warnings = tmp_path / "metrics.jsonl", Warnings()
     journal = Journal(path, 0, warnings)
     journal.write(1, {"loss": 1.0})
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))  # a part of a line fits
-    try:
+    with files_of_at_most(path.stat().st_size + 10):  # a part of a line fits
         journal.write(2, {"loss": 2.0})
         journal.write(3, {"loss": 3.0})
         assert lines(path) == [{"step": 1, "loss": 1.0}]
         with pytest.raises(TrainingError, match=r"the last 2 lines cannot be written \(File too large\)"):
             journal.finish()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [line.count("its lines wait") for line in warnings.lines] == [1]
     journal.write(4, {"loss": 4.0})
     assert [line["step"] for line in lines(path)] == [1, 2, 3, 4]

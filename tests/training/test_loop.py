@@ -1,6 +1,7 @@
 import math
 import os
 import signal
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from calogan.config import TrainingConfig
-from calogan.errors import DivergenceError, TrainingInterrupted
+from calogan.errors import DivergenceError, TrainingError, TrainingInterrupted
 from calogan.geometry import Geometry, Layer
 from calogan.models.critic import Critic
 from calogan.models.encoder import Encoder
@@ -75,8 +76,10 @@ class Run:
             Adam(weights, 1e-4, betas=(0.0, 0.9)),
             Adam([weight for weight in critic.parameters() if weight.requires_grad], 1e-4, betas=(0.0, 0.9)),
         )
-        self.checkpoint = Checkpoint(folder / "checkpoint.pt", "print", SilentReporter())
-        outlet = Outlet(self.checkpoint, self.record, self.score, SilentReporter())
+        reporter, self.warned = SilentReporter(), []
+        reporter.warning = self.warned.append
+        self.checkpoint = Checkpoint(folder / "checkpoint.pt", "print", reporter)
+        outlet = Outlet(self.checkpoint, self.record, self.score, reporter)
         self.trainer = Trainer(self.state, settings, showers, 5, outlet)
 
     def record(self, step, figures):
@@ -157,6 +160,33 @@ def test_the_record_goes_on_in_the_middle_of_an_interval(tmp_path, straight):
     second = resumed(folder)
     second.trainer.run()
     assert timeless(first.records + second.records) == timeless(straight.records)
+
+
+def test_a_disk_that_is_full_for_a_while_changes_no_result(tmp_path, straight, files_of_at_most):
+    folder = tmp_path / "full"
+    folder.mkdir()
+    run = Run(folder)
+    with ExitStack() as limit:
+        original = run.trainer._step
+
+        def step():
+            if run.state.step == 4:
+                limit.enter_context(files_of_at_most(1000))
+            elif run.state.step == 7:
+                limit.close()
+            original()
+
+        run.trainer._step = step
+        best = run.trainer.run()
+    assert [line.count("the state of step 5 cannot be saved (File too large)") for line in run.warned] == [1]
+    assert same(best.weights, straight.best.weights)
+    assert resumed(folder).state.step == 12
+
+
+def test_a_disk_that_is_full_at_the_end_is_told(tmp_path, files_of_at_most):
+    with files_of_at_most(1000), pytest.raises(TrainingError, match="the state of step 12 cannot be saved"):
+        Run(tmp_path).trainer.run()
+    assert list(tmp_path.iterdir()) == []
 
 
 def timeless(records):
