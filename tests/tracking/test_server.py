@@ -187,7 +187,7 @@ def assert_whole(server, config, status="FINISHED"):
 def train(config, reporter):
     """Train and copy the bundle, as `calogan run` does."""
     with stage.run_folder(config, reporter), tracked(config, reporter) as tracker:
-        tracker.log_artifact(stage._train(config, reporter, tracker))
+        tracker.log_artifact(stage.train_held(config, reporter, tracker))
 
 
 @pytest.mark.slow
@@ -265,7 +265,7 @@ def test_a_killed_process_is_closed_and_goes_on_in_the_same_run(server, study):
 
     tracker = make_tracker(config, Lines())
     with pytest.raises(KilledError):
-        stage._train(config, Lines(at_step), tracker)
+        stage.train_held(config, Lines(at_step), tracker)
     tracker._sender.close()  # a kill leaves the record as it is
     assert max(step for _, step in held(server, config)) == 6
     train(config, Lines())

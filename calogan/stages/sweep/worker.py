@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -162,8 +161,8 @@ class _Worker:
         shared = config.run_dir / "prepared"
         if not shared.is_symlink():
             shared.symlink_to(Path("..", "..", "prepared"))
-        with tracked(config, self._reporter) as tracker:
-            tracker.set_tags({"calogan.trial": trial.number, **_parent(self._config)})
+        with tracked(config, self._reporter, self._config.run_dir) as tracker:
+            tracker.set_tags({"calogan.trial": trial.number})
             try:
                 bundle = train_held(config, self._reporter, tracker, watch=self._watch(trial, config))
             except _Pruned:
@@ -197,14 +196,6 @@ class _Worker:
     def _out_of_time(self) -> bool:
         limit = self._config.sweep.max_minutes
         return limit is not None and time.monotonic() - self._began > 60 * limit
-
-
-def _parent(config: Config) -> dict[str, str]:
-    """MLflow's tag that puts a run below that of the sweep."""
-    try:
-        return {"mlflow.parentRunId": json.loads((config.run_dir / "mlflow.json").read_text())["run_id"]}
-    except (OSError, ValueError, KeyError):
-        return {}
 
 
 def _last_step(folder: Path) -> int:
