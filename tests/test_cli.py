@@ -23,6 +23,7 @@ from calogan.stages.export import Exported
 from calogan.stages.generate import Generation
 from calogan.stages.models import Models
 from calogan.stages.register import Decision
+from calogan.stages.runs import Runs, Synced
 from calogan.stages.sweep import Outcome as SweepOutcome
 from calogan.stages.sweep.ledger import State, Trial
 from calogan.validation.criteria import Outcome, Verdict
@@ -517,3 +518,31 @@ def test_generate_reads_the_calorimeter_of_a_file(stage, tmp_path):
     done = calogan_says("generate", *arguments, str(wall))
     assert done.exit_code == 2
     assert "layers.0.deep: unknown key; did you mean 'depth'?" in done.stderr
+
+
+@pytest.mark.parametrize(("failed", "code"), [(False, 0), (True, 1)])
+def test_runs_sync_prints_a_line_a_run_and_fails_if_something_is_missing(tmp_path, monkeypatch, failed, code):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "config.yaml").write_text("")
+    stage = Stage(iter([Synced(Path("runs/a"), "sent 2 params", failed)]))
+    monkeypatch.setattr("calogan.stages.runs.sync_runs", stage)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["runs", "sync"])
+    assert (result.exit_code, result.output) == (code, "runs/a: sent 2 params\n")
+    assert stage.arguments[0] == [Path("runs/a")]
+
+
+def test_runs_list_prints_a_table_and_what_to_send(monkeypatch):
+    runs = Runs(("run folder", "record"), (("runs/a", "complete"), ("runs/b", "not sent")), (0, 1), (Path("runs/b"),))
+    monkeypatch.setattr("calogan.stages.runs.find_runs", Stage([]))
+    monkeypatch.setattr("calogan.stages.runs.list_runs", Stage(runs))
+    result = CliRunner().invoke(app, ["runs", "list", "runs"])
+    assert result.exit_code == 0
+    assert "not sent" in result.output
+    assert result.output.endswith("calogan runs sync runs/b\n")
+
+
+def test_a_place_without_runs_is_one_line():
+    result = CliRunner().invoke(app, ["runs", "list", "nowhere"])
+    assert result.exit_code == 2
+    assert result.output.startswith("error: nowhere: there is no such folder")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from calogan.bundle import Bundle
-from calogan.config import Config, load_config
-from calogan.errors import BundleError, CaloganError, ConfigError, MissingDependencyError
+from calogan.config import load_config
+from calogan.errors import BundleError, CaloganError, ConfigError, MissingDependencyError, StoreError
 from calogan.progress import Reporter
 from calogan.redaction import redact
 from calogan.stages.lock import locked
@@ -101,24 +101,18 @@ def sync_runs(folders: Iterable[Path], reporter: Reporter) -> Iterator[Synced]:
 
 
 def list_runs(folders: Iterable[Path]) -> Runs:
-    """How far runs are, and whether MLflow has all of them; asks no server.
-
-    Raises:
-        ConfigError: A configuration that is kept in a run folder cannot be read.
-        StoreError: A record is damaged.
-    """
+    """How far runs are, and whether MLflow has all of them; asks no server. What cannot be read is a question mark."""
     header = ("run folder", "study", "stage", "status", "step", "physics\nscore", "MLflow run", "record")
     rows, incomplete = [], []
     for folder in folders:
-        config = load_config(folder / _KEPT_CONFIG)
-        record, note = _record(folder), Note.read(folder)
-        state = _state(record, note)
+        name, total = _study(folder)
+        note = Note.read(folder)
+        status, state = _state(folder, note)
         if state != "complete":
             incomplete.append(folder)
-        status = "" if record is None else record.status.lower()
+        step, score = _progress(folder)
         run_id = "" if note is None else note.run_id
-        progress = _progress(folder, config)
-        rows.append((str(folder), config.name, _stage(folder), status, *progress, run_id, state))
+        rows.append((str(folder), name, _stage(folder), status, f"{step}/{total}", score, run_id, state))
     return Runs(header, tuple(rows), (0, 1, 2, 3, 6, 7), tuple(incomplete))
 
 
@@ -159,12 +153,27 @@ def _record(folder: Path) -> RunRecord | None:
     return None
 
 
-def _state(record: RunRecord | None, note: Note | None) -> str:
+def _study(folder: Path) -> tuple[str, str]:
+    """Name and steps of a study."""
+    try:
+        config = load_config(folder / _KEPT_CONFIG)
+    except ConfigError:
+        return "?", "?"
+    return config.name, str(config.training.warmup_steps + config.training.steps)
+
+
+def _state(folder: Path, note: Note | None) -> tuple[str, str]:
+    """What became of the last attempt, and how much of the record MLflow has."""
+    try:
+        record = _record(folder)
+    except StoreError:
+        return "?", "damaged"
     if record is None:
-        return "none"
+        return "", "none"
     if note is None:
-        return "not sent"
-    return "complete" if note.complete and note.complete == record.mark() else "incomplete"
+        return record.status.lower(), "not sent"
+    whole = note.complete and note.complete == record.mark()
+    return record.status.lower(), "complete" if whole else "incomplete"
 
 
 def _stage(folder: Path) -> str:
@@ -178,8 +187,8 @@ def _stage(folder: Path) -> str:
     return next((stage for stage, result in reached.items() if result.exists()), "begun")
 
 
-def _progress(folder: Path, config: Config) -> tuple[str, str]:
-    """Step of how many, and the physics score that selects the generator: the best so far."""
+def _progress(folder: Path) -> tuple[int, str]:
+    """The last step, and the physics score that selects the generator: the best so far."""
     step, scores = 0, list[float]()
     for line in read_lines(folder / TRAINING):
         step = line.step
@@ -187,5 +196,4 @@ def _progress(folder: Path, config: Config) -> tuple[str, str]:
     best = min(filter(math.isfinite, scores), default=math.nan)
     with suppress(BundleError):
         best = Bundle.load(folder / "bundle").info.provenance.get("physics_score", best)
-    total = config.training.warmup_steps + config.training.steps
-    return f"{step}/{total}", f"{best:.4g}" if math.isfinite(best) else ""
+    return step, f"{best:.4g}" if math.isfinite(best) else ""

@@ -96,6 +96,8 @@ class Sender:
                 self._mirror = Mirror(self._connect(self._uri), self._failures, self._count)
             self._mirror.send(RunRecord.read(self._folder))
         except self._failures as error:
+            if self._left:
+                raise _Left from error
             self._mirror = None
             if not self._lost:
                 self._reporter.warning(

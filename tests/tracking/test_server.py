@@ -22,6 +22,9 @@ import pytest
 
 from calogan.config import Config
 from calogan.progress import SilentReporter
+from calogan.registry import open_record, register_bundle
+from calogan.remote import fetch_bundle
+from calogan.serving import save_model
 from calogan.stages import run as stage
 from calogan.stages.runs import find_runs, list_runs, sync_runs
 from calogan.tracking import make_tracker, sender, tracked
@@ -184,7 +187,7 @@ def assert_whole(server, config, status="FINISHED"):
 def train(config, reporter):
     """Train and copy the bundle, as `calogan run` does."""
     with stage.run_folder(config, reporter), tracked(config, reporter) as tracker:
-        tracker.log_artifact(stage._train(config, reporter, tracker))
+        tracker.log_artifact(stage.train_held(config, reporter, tracker))
 
 
 @pytest.mark.slow
@@ -262,7 +265,7 @@ def test_a_killed_process_is_closed_and_goes_on_in_the_same_run(server, study):
 
     tracker = make_tracker(config, Lines())
     with pytest.raises(KilledError):
-        stage._train(config, Lines(at_step), tracker)
+        stage.train_held(config, Lines(at_step), tracker)
     tracker._sender.close()  # a kill leaves the record as it is
     assert max(step for _, step in held(server, config)) == 6
     train(config, Lines())
@@ -286,6 +289,18 @@ def test_sync_closes_what_a_kill_has_left_and_sends_all_of_its_lines(server, stu
     run = server.client().get_run(kept(config)["run_id"])
     assert run.info.status == "KILLED"
     assert run.info.start_time <= run.info.end_time
+
+
+def test_a_bundle_is_registered_and_fetched_through_the_server(server, study, tiny_bundle, tmp_path, monkeypatch):
+    config = study(server.uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    monkeypatch.setenv("CALOGAN_CACHE", str(tmp_path / "cache"))
+    with tracked(config, Lines()) as tracker:
+        tracker.log_artifact(tiny_bundle.path)
+    record, bundle = open_record(config), tiny_bundle.info.id
+    register_bundle(record, lambda place: save_model(tiny_bundle, place), bundle, "0123abcd", "calogan-tiny", {})
+    for source in ("models:/calogan-tiny@champion", f"runs:/{record.run_id}"):
+        assert fetch_bundle(source).info.id == bundle
 
 
 def test_a_folder_in_use_is_left_alone(study):
