@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""A Slurm of one node on this machine, for tests: python tests/cluster/slurm.py FOLDER
+
+Needs root and Debian's slurm-wlm and munge; no systemd and no accounting. It says when it is ready, and how to use it;
+it ends, with all of its jobs, when its standard input does: with its parent, whatever happens to that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "sinfo")
+SECONDS = 60  # to start
+MEMORY = 8000  # MB that jobs may ask for; nothing holds them to it
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
+CONFIG = """\
+ClusterName=calogan
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CryptoType=crypto/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+SlurmdParameters=config_overrides
+SchedulerParameters=sched_interval=1,batch_sched_delay=0,requeue_delay=1,bf_interval=1
+JobCompType=jobcomp/none
+AccountingStorageType=accounting_storage/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+JobRequeue=1
+ReturnToService=2
+KillWait=20
+OverTimeLimit=0
+NodeName=node0 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs={cpus} RealMemory={memory} State=UNKNOWN
+PartitionName=main Nodes=node0 Default=YES MaxTime=60 State=UP PriorityTier=1
+PartitionName=urgent Nodes=node0 MaxTime=60 State=UP PriorityTier=2
+"""
+
+
+def missing() -> str | None:
+    """Why there can be no Slurm here, None if there can."""
+    absent = [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
+    if absent:
+        return f"{', '.join(absent)} not installed (Debian: slurm-wlm, munge)"
+    return "not root" if os.getuid() != 0 else None
+
+
+def main(folder: Path) -> None:
+    """Start, say so, wait for the end of standard input, stop."""
+    os.environ["PATH"] = PATH
+    os.environ["SLURM_CONF"] = str(configure(folder))
+    with ExitStack() as stack:
+        start(stack, "munged", "--foreground", *munge_options(folder))
+        wait_for((folder / "munge.socket").exists, "munged", folder)
+        start(stack, "slurmctld", "-D")
+        wait_for(lambda: succeeds("scontrol", "ping"), "slurmctld", folder)
+        start(stack, "slurmd", "-D", "-N", "node0")
+        stack.callback(cancel_jobs)
+        wait_for(lambda: "idle" in output("sinfo", "--noheader", "--format=%t"), "slurmd", folder)
+        print(f"export SLURM_CONF={folder / 'slurm.conf'}", flush=True)
+        sys.stdin.read()
+
+
+def configure(folder: Path) -> Path:
+    """Write the configuration, its key and its folders."""
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    (folder / "munge.key").write_bytes(os.urandom(128))
+    (folder / "munge.key").chmod(0o400)
+    cpus = max(os.cpu_count() or 1, 2)
+    with socket.socket() as first, socket.socket() as second:
+        for one in (first, second):
+            one.bind(("127.0.0.1", 0))
+        ports = [one.getsockname()[1] for one in (first, second)]
+    text = CONFIG.format(host=socket.gethostname(), folder=folder, ports=ports, cpus=cpus, memory=MEMORY)
+    (folder / "slurm.conf").write_text(text)
+    version = re.search(r"(\d+)\.(\d+)", output("slurmctld", "-V"))
+    if version and tuple(map(int, version.groups())) >= (24, 5):  # older ones do not know it, and do without
+        (folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
+    return folder / "slurm.conf"
+
+
+def munge_options(folder: Path) -> list[str]:
+    files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munge.pid", "seed-file": "munge.seed"}
+    return ["--force", *(f"--{option}={folder / name}" for option, name in files.items())]
+
+
+def start(stack: ExitStack, *command: str) -> None:
+    """Run a daemon in the foreground until the stack unwinds."""
+    with Path(os.environ["SLURM_CONF"]).with_name(f"{command[0]}.out").open("w") as log:
+        # a group of its own: Ctrl-C at a terminal is for this script alone
+        daemon = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    stack.callback(end, daemon)
+
+
+def end(daemon: subprocess.Popen[bytes]) -> None:
+    daemon.terminate()
+    try:
+        daemon.wait(20)
+    except subprocess.TimeoutExpired:
+        daemon.kill()
+        daemon.wait()
+
+
+def cancel_jobs() -> None:
+    """End what still runs, so that no process of a job outlives its Slurm."""
+    subprocess.run(["scancel", "--signal=KILL", "--full", "--user=root"], check=False)
+    subprocess.run(["scancel", "--user=root"], check=False)
+    deadline = time.monotonic() + 25
+    while output("squeue", "--noheader") and time.monotonic() < deadline:
+        time.sleep(0.2)
+
+
+def succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def wait_for(ready, what: str, folder: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not ready():
+        if time.monotonic() > deadline:
+            logs = (path for path in (folder / f"{what}.out", folder / f"{what}.log") if path.exists())
+            sys.exit("\n".join([f"{what} does not start:", *(path.read_text()[-2000:] for path in logs)]))
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    if reason := missing():
+        sys.exit(f"no Slurm here: {reason}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    main(Path(sys.argv[1]).resolve())
