@@ -68,18 +68,34 @@ def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Qu
 
 
 @app.command()
-def prepare(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
+def prepare(
+    config: Study,
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Read only every N-th file, from the K-th: one of N jobs at the same time."),
+    ] = None,
+    set_: Overrides = None,
+    quiet: Quiet = False,
+) -> None:
     """Read and check the files of the full simulation.
 
-    Run again, it reads only the files that are new or changed.
+    Run again, it reads only the files that are new or changed. Many files are read on several nodes with `--part`: run
+    all parts in any order, each of which leaves `prepared/parts/K-of-N.json`, then the command without it.
 
     Example: `calogan prepare configs/demo.yaml`
+
+    Example: `calogan prepare my.yaml --part 2/8`
     """
     from calogan.config import load_config
     from calogan.progress import make_reporter
-    from calogan.stages.run import prepare_run
+    from calogan.stages.part import Part
+    from calogan.stages.run import prepare_part_run, prepare_run
 
-    store = prepare_run(load_config(config, set_ or ()), make_reporter(quiet=quiet))
+    study, reporter = load_config(config, set_ or ()), make_reporter(quiet=quiet)
+    if part is not None:
+        print(prepare_part_run(study, Part.parse(part), reporter))
+        return
+    store = prepare_run(study, reporter)
     counts = ", ".join(f"{count} {split}" for split, count in store.counts().items())
     print(f"prepared showers: {counts}")
 

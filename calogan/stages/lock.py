@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""One process at a time in a folder, or several that have agreed to share it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _ATTEMPTS = 100  # while others come and go
 
 
 @contextmanager
-def locked(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> Iterator[None]:
+def locked(
+    folder: Path, kind: str, otherwise: str, reporter: Reporter, *, name: str = LOCK, sharer: str | None = None
+) -> Iterator[None]:
     """Keep other processes out of a folder; the lock ends with the process, however it ends.
 
     Who holds it may remove lock and folder: a process that waits at the door sees that, and begins again.
@@ -30,33 +32,37 @@ def locked(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> Itera
         kind: What the folder is, for the message.
         otherwise: What to do instead of waiting, likewise.
         reporter: Warned where the file system cannot lock.
+        name: Name of the lock; those of different names do not exclude each other.
+        sharer: What others that are kept out call this process, which lets in those that share the folder too.
 
     Raises:
         StoreError: Another process works in the folder, or nothing can be written there.
     """
-    with _take(folder, kind, otherwise, reporter) as lock:
+    how = fcntl.LOCK_EX if sharer is None else fcntl.LOCK_SH
+    with _take(folder / name, how, kind, otherwise, reporter) as lock:
         try:
             lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            lock.write(f"{sharer or f'process {os.getpid()} on {socket.gethostname()}'}\n")
             lock.flush()
         except OSError as error:
             raise _unwritable(folder, kind, error) from error
         yield
 
 
-def _take(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> TextIO:
+def _take(path: Path, how: int, kind: str, otherwise: str, reporter: Reporter) -> TextIO:
     """The locked file that is at the lock's path."""
+    folder = path.parent
     for _ in range(_ATTEMPTS):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = (folder / LOCK).open("a+", encoding="utf-8")
+            lock = path.open("a+", encoding="utf-8")
         except FileNotFoundError:
             continue  # the folder went away in between
         except OSError as error:
             raise _unwritable(folder, kind, error) from error
         try:
-            _lock(lock, folder, kind, otherwise, reporter)
-            if _is_at(lock, folder / LOCK):
+            _lock(lock, how, folder, kind, otherwise, reporter)
+            if _is_at(lock, path):
                 return lock
         except BaseException:
             lock.close()
@@ -66,12 +72,12 @@ def _take(folder: Path, kind: str, otherwise: str, reporter: Reporter) -> TextIO
     raise StoreError(msg)
 
 
-def _lock(lock: TextIO, folder: Path, kind: str, otherwise: str, reporter: Reporter) -> None:
+def _lock(lock: TextIO, how: int, folder: Path, kind: str, otherwise: str, reporter: Reporter) -> None:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.seek(0)
-        holder = lock.read().strip() or "another process"
+        holder = lock.readline().strip() or "another process"
         msg = f"{folder}: {holder} works in this {kind}; wait for it to end or {otherwise}"
         raise StoreError(msg) from None
     except OSError as error:

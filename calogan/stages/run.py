@@ -16,9 +16,10 @@ from calogan.stages.lock import locked
 from calogan.tracking import Tracker, log_history, tracked
 
 if TYPE_CHECKING:
+    from calogan.stages.part import Part
     from calogan.stages.validate import Verdicts
 
-__all__ = ["prepare_run", "run", "run_folder", "train_run", "validate_run"]
+__all__ = ["prepare_part_run", "prepare_run", "run", "run_folder", "train_run", "validate_run"]
 
 # What may change between two commands on one run folder: none of it changes the prepared data or the model. Files may
 # move; whether they hold the same showers is told by their checksums.
@@ -68,6 +69,14 @@ def prepare_run(config: Config, reporter: Reporter) -> Store:
         return _prepare(config, reporter)
 
 
+def prepare_part_run(config: Config, part: Part, reporter: Reporter) -> Path:
+    """Make the shards of a share of the files, beside other parts but no other command; returns the part's manifest."""
+    from calogan.stages.prepare import prepare_part
+
+    with run_folder(config, reporter, sharer="a part of `calogan prepare`"):
+        return prepare_part(config, part, reporter)
+
+
 def train_run(config: Config, reporter: Reporter) -> Path:
     """Train on the prepared showers and return the folder of the bundle."""
     from calogan.stages.train import require_model
@@ -102,8 +111,14 @@ def validate_run(
 
 
 @contextmanager
-def run_folder(config: Config, reporter: Reporter) -> Iterator[Path]:
+def run_folder(config: Config, reporter: Reporter, *, sharer: str | None = None) -> Iterator[Path]:
     """Hold the run folder for this process, and keep the resolved configuration in it.
+
+    Args:
+        config: The study.
+        reporter: Warned where the file system cannot lock.
+        sharer: What a process is called that shares the folder with others of its kind, and leaves the configuration
+            to the command that holds it alone.
 
     Raises:
         StoreError: It cannot be made, another process holds it, or it holds results of another configuration.
@@ -113,8 +128,10 @@ def run_folder(config: Config, reporter: Reporter) -> Iterator[Path]:
     except OSError as error:
         msg = f"{config.run_dir}: cannot make the run folder: {error.strerror or error}; choose another run_dir"
         raise StoreError(msg) from error
-    with locked(config.run_dir, "run folder", "take another run_dir", reporter):
-        _claim(config)
+    with locked(config.run_dir, "run folder", "take another run_dir", reporter, sharer=sharer):
+        _require_same(config)
+        if sharer is None:
+            _keep(config)
         yield config.run_dir
 
 
@@ -189,7 +206,7 @@ def _hardware(config: Config) -> dict[str, object]:
     }
 
 
-def _claim(config: Config) -> None:
+def _require_same(config: Config) -> None:
     path = config.run_dir / "config.yaml"
     if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle")):
         changed = _differences(_essential(load_config(path)), _essential(config))
@@ -201,6 +218,10 @@ def _claim(config: Config) -> None:
                 "take another folder with --set run_dir=PATH, or remove this one"
             )
             raise StoreError(msg)
+
+
+def _keep(config: Config) -> None:
+    path = config.run_dir / "config.yaml"
     partial = path.with_name(f"{path.name}.tmp")
     partial.write_text(config.to_yaml(), encoding="utf-8")
     partial.replace(path)

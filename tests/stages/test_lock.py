@@ -11,13 +11,25 @@ from calogan.progress import SilentReporter
 from calogan.stages.lock import LOCK, locked
 
 
-def hold(folder):
-    return locked(folder, "folder", "go away", SilentReporter())
+def hold(folder, **options):
+    return locked(folder, "folder", "go away", SilentReporter(), **options)
 
 
 def test_one_at_a_time(tmp_path):
     with hold(tmp_path), pytest.raises(StoreError, match=r"process \d+ on .* works in this folder; .* go away"):
         hold(tmp_path).__enter__()
+    with hold(tmp_path):
+        pass
+
+
+def test_those_that_share_a_folder_keep_others_out(tmp_path):
+    with hold(tmp_path), pytest.raises(StoreError, match="works in this folder"):
+        hold(tmp_path, sharer="a helper").__enter__()
+    with hold(tmp_path, sharer="a helper"), hold(tmp_path, sharer="a helper"):
+        with pytest.raises(StoreError, match="a helper works in this folder; wait for it to end or go away"):
+            hold(tmp_path).__enter__()
+        with hold(tmp_path, name=".another"):
+            pass
     with hold(tmp_path):
         pass
 
