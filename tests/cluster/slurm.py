@@ -20,9 +20,10 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "sinfo")
 SECONDS = 60  # to start
-MEMORY = 8000  # MB that jobs may ask for; nothing holds them to it
+MEMORY = 64000  # MB that jobs may ask for; nothing holds them to it
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
+# A job that is requeued waits for as long as credentials live (cred_expire).
 CONFIG = """\
 ClusterName=calogan
 SlurmctldHost={host}(127.0.0.1)
@@ -30,7 +31,7 @@ SlurmctldPort={ports[0]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CryptoType=crypto/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -43,7 +44,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SlurmdParameters=config_overrides
-SchedulerParameters=sched_interval=1,batch_sched_delay=0,requeue_delay=1,bf_interval=1
+SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=1
 JobCompType=jobcomp/none
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
@@ -55,8 +56,8 @@ ReturnToService=2
 KillWait=20
 OverTimeLimit=0
 NodeName=node0 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs={cpus} RealMemory={memory} State=UNKNOWN
-PartitionName=main Nodes=node0 Default=YES MaxTime=60 State=UP PriorityTier=1
-PartitionName=urgent Nodes=node0 MaxTime=60 State=UP PriorityTier=2
+PartitionName=main Nodes=node0 Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=node0 MaxTime=INFINITE State=UP PriorityTier=2
 """
 
 
@@ -80,23 +81,27 @@ def main(folder: Path) -> None:
         start(stack, "slurmd", "-D", "-N", "node0")
         stack.callback(cancel_jobs)
         wait_for(lambda: "idle" in output("sinfo", "--noheader", "--format=%t"), "slurmd", folder)
-        print(f"export SLURM_CONF={folder / 'slurm.conf'}", flush=True)
+        print(f"export SLURM_CONF={folder / 'slurm.conf'} PATH={folder / 'bin'}:$PATH", flush=True)
         sys.stdin.read()
 
 
 def configure(folder: Path) -> Path:
     """Write the configuration, its key and its folders."""
-    for name in ("state", "spool"):
+    for name in ("state", "spool", "bin"):
         (folder / name).mkdir()
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o400)
-    cpus = max(os.cpu_count() or 1, 2)
+    cpus = max(os.cpu_count() or 1, 4)  # more than there are will do
     with socket.socket() as first, socket.socket() as second:
         for one in (first, second):
             one.bind(("127.0.0.1", 0))
         ports = [one.getsockname()[1] for one in (first, second)]
     text = CONFIG.format(host=socket.gethostname(), folder=folder, ports=ports, cpus=cpus, memory=MEMORY)
     (folder / "slurm.conf").write_text(text)
+    # Snakemake's jobs drop SLURM_CONF: on a cluster, the configuration is in /etc/slurm.
+    wrapper = folder / "bin" / "srun"
+    wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
+    wrapper.chmod(0o755)
     version = re.search(r"(\d+)\.(\d+)", output("slurmctld", "-V"))
     if version and tuple(map(int, version.groups())) >= (24, 5):  # older ones do not know it, and do without
         (folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
