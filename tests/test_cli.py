@@ -134,13 +134,48 @@ def test_a_failed_criterion_is_exit_code_1_only_under_strict(stage, command, pas
     [
         (StoreError("runs/demo: damaged\n  in two lines"), 2, "error: runs/demo: damaged in two lines\n"),
         (TrainingInterrupted("saved at step 9"), 75, "saved at step 9\n"),
-        (KeyboardInterrupt(), 130, "interrupted: the same command goes on from what is there\n"),
+        (
+            OSError(28, "No space left on device", "r"),
+            2,
+            "error: r: cannot write: No space left on device; make room and run the same command again\n",
+        ),
+        (KeyboardInterrupt(), 75, "interrupted: the same command goes on from what is there\n"),
     ],
 )
 def test_what_stops_a_stage_is_one_line_and_an_exit_code(stage, error, code, text):
     stage("calogan.stages.run.train_run", error)
     done = calogan_says("train", DEMO)
     assert (done.exit_code, done.stderr, done.stdout) == (code, text, "")
+
+
+def test_a_signal_is_no_error_that_a_library_could_go_on_from(monkeypatch):
+    def prepare(config, reporter):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Exception:  # noqa: BLE001 - as libraries do
+            return SimpleNamespace(counts=dict)
+
+    monkeypatch.setattr("calogan.stages.run.prepare_run", prepare)
+    assert calogan_says("prepare", DEMO).exit_code == 75
+
+
+@pytest.mark.multiprocess
+def test_a_second_signal_does_not_change_the_exit_code():
+    """It comes while Python ends, after the command."""
+    script = """
+import atexit, signal
+from calogan.cli import main
+
+def stop(*_):
+    signal.raise_signal(signal.SIGUSR1)
+
+atexit.register(stop)
+import calogan.config
+calogan.config.load_config = stop
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "prepare", DEMO], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (75, "stopped by SIGUSR1; run the same command to go on\n")
 
 
 def test_an_interrupted_comparison_starts_anew(stage):
@@ -455,7 +490,7 @@ def test_generate_says_what_an_overlay_holds(stage):
 def test_an_interrupted_generation_goes_on(stage):
     stage("calogan.stages.generate.generate", KeyboardInterrupt())
     done = calogan_says("generate", *GENERATE)
-    assert (done.exit_code, done.stderr) == (130, "interrupted: the same command goes on from what is there\n")
+    assert (done.exit_code, done.stderr) == (75, "interrupted: the same command goes on from what is there\n")
 
 
 def test_collect_says_what_is_listed(stage):

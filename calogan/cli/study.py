@@ -49,6 +49,9 @@ def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Qu
 
     Stop it at any instant; the same command goes on from what is there.
 
+    Exit code: 0 done, 1 a criterion does not pass under `--strict`, 2 an error, 75 stopped by a signal (SIGTERM,
+    SIGUSR1, Ctrl-C): run it again.
+
     Example: `calogan run configs/demo.yaml --set training.steps=2000`
     """
     from calogan.config import load_config
@@ -82,6 +85,8 @@ def prepare(
     Run again, it reads only the files that are new or changed. Many files are read on several nodes with `--part`: run
     all parts in any order, each of which leaves `prepared/parts/K-of-N.json`, then the command without it.
 
+    Exit code: 0 done, 2 an error, 75 stopped by a signal: run it again.
+
     Example: `calogan prepare configs/demo.yaml`
 
     Example: `calogan prepare my.yaml --part 2/8`
@@ -104,7 +109,9 @@ def prepare(
 def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     """Train on the prepared showers and write the bundle.
 
-    SIGTERM, SIGUSR1 and Ctrl-C save and stop with exit code 75; the same command goes on.
+    SIGTERM, SIGUSR1 and Ctrl-C save the state and stop; the same command goes on from there.
+
+    Exit code: 0 done, 2 an error, 75 stopped by a signal: run it again.
 
     Example: `calogan train configs/demo.yaml --set training.device=cuda`
     """

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from calogan.config.data import LIST_OF_EDGES, GeometryConfig
 from calogan.config.study import Config
 from calogan.errors import ConfigError, near_miss
+from calogan.redaction import redact
 
 __all__ = ["load_calorimeter", "load_config"]
 
@@ -114,7 +115,7 @@ def _describe(path: Path, error: ValidationError, model: type[BaseModel]) -> str
             parts.append(f"{where}: unknown key; {near_miss(str(problem['loc'][-1]), known)}")
         else:
             text = problem["msg"].removeprefix("Value error, ")
-            shown = "" if isinstance(problem["input"], Mapping | list) else f" (got {problem['input']!r})"
+            shown = "" if isinstance(problem["input"], Mapping | list) else f" (got {redact(repr(problem['input']))})"
             parts.append(f"{where}: {text}{shown}")
     return f"{path}: " + "; ".join(parts)
 

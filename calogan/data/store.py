@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.atomic import write_atomically
 from calogan.data.fingerprints import shower_fingerprints
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
@@ -360,6 +361,4 @@ def read_record(folder: Path) -> ShardRecord | None:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file that is either whole or not there."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, (json.dumps(values, indent=1) + "\n").encode())

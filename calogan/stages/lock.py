@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ __all__ = ["LOCK", "locked"]
 
 LOCK = ".lock"
 _ATTEMPTS = 100  # while others come and go
+# A file server keeps the locks of a node that is lost for a while, NFS for 90 s: the job that goes on elsewhere waits.
+_PATIENCE, _PAUSE = 150.0, 1.0  # [s]
 
 
 @contextmanager
@@ -25,7 +28,8 @@ def locked(
 ) -> Iterator[None]:
     """Keep other processes out of a folder; the lock ends with the process, however it ends.
 
-    Who holds it may remove lock and folder: a process that waits at the door sees that, and begins again.
+    Who holds it may remove lock and folder: a process that waits at the door sees that, and begins again. A lock that
+    another machine holds is waited for, for a while: that machine may be lost.
 
     Args:
         folder: Folder to work in; made if it is not there.
@@ -73,15 +77,26 @@ def _take(path: Path, how: int, kind: str, otherwise: str, reporter: Reporter) -
 
 
 def _lock(lock: TextIO, how: int, folder: Path, kind: str, otherwise: str, reporter: Reporter) -> None:
-    try:
-        fcntl.flock(lock, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        holder = lock.readline().strip() or "another process"
-        msg = f"{folder}: {holder} works in this {kind}; wait for it to end or {otherwise}"
-        raise StoreError(msg) from None
-    except OSError as error:
-        reporter.warning(f"{folder}: the file system cannot lock ({error}); run one command on it at a time")
+    latest: float | None = None
+    while True:
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.readline().strip() or "another process"
+            here = holder.endswith(f" on {socket.gethostname()}") or " on " not in holder
+            if here or (latest is not None and time.monotonic() >= latest):
+                msg = f"{folder}: {holder} works in this {kind}; wait for it to end or {otherwise}"
+                raise StoreError(msg) from None
+            if latest is None:
+                latest = time.monotonic() + _PATIENCE
+                reporter.message(f"{folder}: {holder} works in this {kind}; waiting {_PATIENCE:.0f} s for it to end")
+            time.sleep(_PAUSE)
+        except OSError as error:
+            reporter.warning(f"{folder}: the file system cannot lock ({error}); run one command on it at a time")
+            return
+        else:
+            return
 
 
 def _is_at(lock: TextIO, path: Path) -> bool:

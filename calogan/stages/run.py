@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from calogan.atomic import write_atomically
 from calogan.bundle import Bundle
 from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
 from calogan.errors import StoreError
 from calogan.progress import Reporter
 from calogan.stages.lock import locked
-from calogan.tracking import Tracker, log_history, tracked
+from calogan.tracking import Tracker, gpu_driver, tracked
 
 if TYPE_CHECKING:
     from calogan.stages.part import Part
@@ -153,10 +154,9 @@ def _train(config: Config, reporter: Reporter, tracker: Tracker) -> Path:
     tracker.set_tags({"calogan.data_digest": store.digest, **_hardware(config)})
     tracker.log_artifact(config.run_dir / "config.yaml")
     tracker.log_artifact(config.run_dir / "prepared" / "manifest.json")
+    tracker.log_artifact(config.run_dir / "train" / "metrics.jsonl")
     bundle = train(config, reporter, tracker)
-    history = config.run_dir / "train" / "metrics.jsonl"
-    log_history(history, tracker)
-    tracker.log_artifact(history)
+    tracker.log_training()
     return bundle
 
 
@@ -202,7 +202,9 @@ def _hardware(config: Config) -> dict[str, object]:
     return {
         "calogan.torch": torch.__version__,
         "calogan.threads": config.training.threads or torch.get_num_threads(),
-        "calogan.gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "calogan.gpu": ", ".join(map(torch.cuda.get_device_name, range(torch.cuda.device_count()))) or "none",
+        "calogan.cuda": torch.version.cuda or "none",
+        "calogan.gpu_driver": gpu_driver() or "none",
     }
 
 
@@ -221,10 +223,7 @@ def _require_same(config: Config) -> None:
 
 
 def _keep(config: Config) -> None:
-    path = config.run_dir / "config.yaml"
-    partial = path.with_name(f"{path.name}.tmp")
-    partial.write_text(config.to_yaml(), encoding="utf-8")
-    partial.replace(path)
+    write_atomically(config.run_dir / "config.yaml", config.to_yaml().encode())
 
 
 def _essential(config: Config) -> dict[str, Any]:

@@ -28,6 +28,9 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, Generator, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
+from calogan.stages.room import Room
+from calogan.tracking import NullTracker
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.journal import Journal
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
@@ -56,15 +59,16 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     Args:
         config: The configuration; `config.run_dir` holds the prepared showers.
         reporter: Progress.
-        tracker: Where figures go beside ``train/metrics.jsonl``.
+        tracker: Sends ``train/metrics.jsonl``, up to the last checkpoint: what comes after it may be done again.
 
     Returns:
         Folder of the bundle.
 
     Raises:
         StoreError: There are no prepared showers, or they are of another geometry.
-        TrainingError: The run folder holds a training of another configuration, the device is not there, or nothing is
-            left beside the momenta that are held out.
+        TrainingError: The run folder holds a training of another configuration or has too little room, the device is
+            not there, nothing is left beside the momenta that are held out, or the state cannot be saved.
+        BundleError: The bundle cannot be written.
         TrainingInterrupted: A signal asked to stop; the state is saved.
         DivergenceError: The training diverged; the last good checkpoint is kept.
     """
@@ -73,11 +77,15 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
     if store.geometry != geometry:
         msg = f"{config.run_dir / 'prepared'}: prepared for another geometry; run calogan prepare again"
         raise StoreError(msg)
-    fingerprint = _fingerprint(config, store)
+    fingerprint, tracker = _fingerprint(config, store), tracker or NullTracker()
     target = config.run_dir / "bundle"
     if _is_finished(target, fingerprint):
         reporter.message(f"training: {target} is already there for this configuration and data")
         return target
+    folder = config.run_dir / "train"
+    checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint, reporter, tracker.log_training)
+    sketch = _build_generator(config, geometry, energy_scale=config.threshold)
+    Room.of(sketch, geometry, config.model.critic_hidden).require(folder, checkpoint)
     device = _prepare_device(config)
     showers, validation = _load(config, store)
     reporter.message(f"training on {len(showers)} showers, {device}, {torch.get_num_threads()} threads")
@@ -89,21 +97,18 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None) ->
         )
     torch.manual_seed(config.seed)
     state, local = fresh_state(config, geometry, showers, device)
-    folder = config.run_dir / "train"
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists():
-        state.load(checkpoint, fingerprint)
-        reporter.message(f"going on from step {state.step} ({checkpoint})")
-    journal = Journal(folder / "metrics.jsonl", state.step)
+    if (whole := checkpoint.find()) is not None:
+        checkpoint.load(whole, state)
+        reporter.message(f"going on from step {state.step} ({whole})")
+    journal = Journal(folder / "metrics.jsonl", state.step, reporter)
+    tracker.log_training(state.step)
 
     def record(step: int, figures: dict[str, float]) -> None:
         journal.write(step, figures)
-        if tracker is not None:
-            tracker.log_metrics(figures, step)
 
-    outlet = Outlet(checkpoint, fingerprint, record, PhysicsScore(validation, config.seed), reporter)
+    outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
     best = Trainer(state, config.training, local, config.seed, outlet).run()
+    journal.finish()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     made = _provenance(config, store, state, best, fingerprint) | {"training_showers": len(showers)}
     bundle = _write(config, store, state, best, validation, made, reporter)

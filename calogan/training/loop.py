@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -20,7 +18,9 @@ from calogan.models.critic import CriticContext
 from calogan.models.generator import Generator
 from calogan.progress import Reporter, Task
 from calogan.training.batches import BatchOrder, step_seed
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.local import LocalShowers
+from calogan.training.memory import peak_memory
 from calogan.training.objectives import gradient_penalty, warm_start_loss
 from calogan.training.signals import StopRequest, stop_on_signals
 from calogan.training.state import Best, TrainingState
@@ -41,15 +41,13 @@ class Outlet:
     """Where a training's results go.
 
     Attributes:
-        checkpoint: File of the state.
-        fingerprint: Hash of configuration and data, kept in the checkpoint.
+        checkpoint: Where the state is kept.
         record: Called with the step and the figures of an interval.
         score: Physics score of a generator on validation showers; lower is better.
         reporter: Progress.
     """
 
-    checkpoint: Path
-    fingerprint: str
+    checkpoint: Checkpoint
     record: Callable[[int, dict[str, float]], None]
     score: Callable[[Generator], float]
     reporter: Reporter
@@ -75,8 +73,7 @@ class Trainer:
         self._contexts: CriticContext | None = None
         self._rng = torch.Generator(self._device)
         self._order = BatchOrder(len(showers), settings.batch_size, step_seed(seed, 0), self._device)
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = defaultdict(int)
+        self._sums, self._counts = state.sums, state.counts
         self._started = time.monotonic() - state.elapsed
         self._interval = (time.monotonic(), state.step)
 
@@ -93,6 +90,7 @@ class Trainer:
 
         Raises:
             TrainingInterrupted: A signal asked to stop; the state is saved.
+            TrainingError: The last state, or several in a row, cannot be saved.
             DivergenceError: Losses or weights are not finite or exploded; the last good checkpoint is kept.
         """
         state, reporter = self._state, self._outlet.reporter
@@ -108,7 +106,7 @@ class Trainer:
         if state.step < self.total_steps:
             reporter.warning(f"stopped at step {state.step} of {self.total_steps}: training.max_minutes is over")
             self._evaluate()
-        self._save()
+        self._save(self._outlet.checkpoint.save_last)
         if state.best is None:
             msg = f"no generator had a finite physics score by step {state.step}; nothing to select"
             raise DivergenceError(msg)
@@ -129,13 +127,13 @@ class Trainer:
         adversarial = step - settings.warmup_steps
         if adversarial >= 0 and (adversarial % settings.evaluate_every == 0 or last):
             note = self._evaluate()
-        if step % settings.checkpoint_every == 0:
-            self._save()
+        if step % settings.checkpoint_every == 0 and not last:
+            self._save(self._outlet.checkpoint.save_or_warn)
         task.advance(1, note)
 
     def _obey(self, stop: StopRequest) -> None:
         if stop.name is not None:
-            self._save()
+            self._save(self._outlet.checkpoint.save_or_warn)
             msg = f"stopped by {stop.name} at step {self._state.step}; run the same command to go on"
             raise TrainingInterrupted(msg)
 
@@ -244,6 +242,7 @@ class Trainer:
         self._counts.clear()
         batch = min(self._settings.batch_size, len(self._showers))
         extra = {"time/elapsed_s": now - self._started, "time/steps_per_s": rate, "time/showers_per_s": rate * batch}
+        extra |= peak_memory(self._device)
         self._outlet.record(self._state.step, figures | extra)
         return ", ".join(f"{name.rpartition('/')[2]} {value:.3g}" for name, value in list(figures.items())[:2])
 
@@ -258,16 +257,17 @@ class Trainer:
         self._outlet.reporter.message(f"step {state.step}: physics score {score:.3g} on validation showers")
         return f"score {score:.3g}"
 
-    def _save(self) -> None:
+    def _save(self, save: Callable[[TrainingState], None]) -> None:
         if not self._state.is_finite():
             self._diverged("a weight is not finite")
         self._state.elapsed = time.monotonic() - self._started
-        self._state.save(self._outlet.checkpoint, self._outlet.fingerprint)
+        save(self._state)
 
     def _diverged(self, what: str) -> None:
-        kept = "the last good checkpoint is kept" if self._outlet.checkpoint.exists() else "there is no checkpoint yet"
+        checkpoint = self._outlet.checkpoint
+        kept = "the last good checkpoint is kept" if checkpoint.exists() else "there is no checkpoint yet"
         msg = (
-            f"training diverged at step {self._state.step}: {what}; {kept} ({self._outlet.checkpoint}). "
+            f"training diverged at step {self._state.step}: {what}; {kept} ({checkpoint.path}). "
             "Lower the learning rates or raise training.gradient_penalty, with another run_dir"
         )
         raise DivergenceError(msg)

@@ -1,11 +1,10 @@
-"""Everything that a training needs to go on exactly, in one file that is replaced as a whole."""
+"""Everything that a training needs to go on exactly."""
 
 from __future__ import annotations
 
-import os
-import pickle
-from dataclasses import dataclass
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,7 +12,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from calogan.errors import TrainingError
 from calogan.models.critic import Critic
 from calogan.models.encoder import Encoder
 from calogan.models.generator import Generator
@@ -47,6 +45,13 @@ class TrainingState:
     """Networks, optimisers and counters.
 
     There is no random state: every step draws from a generator seeded by the seed and the step.
+
+    Attributes:
+        step: Steps done.
+        elapsed: Time that they took [s].
+        best: The generator to be selected, so far.
+        sums: Figures since the last line of the record, summed over steps.
+        counts: Steps in each of the sums.
     """
 
     generator: Generator
@@ -59,64 +64,35 @@ class TrainingState:
     step: int = 0
     elapsed: float = 0.0
     best: Best | None = None
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def is_finite(self) -> bool:
         """Whether all weights are numbers."""
         networks: tuple[nn.Module, ...] = (self.generator, self.critic, self.encoder)
         return all(bool(torch.isfinite(weight).all()) for network in networks for weight in network.parameters())
 
-    def save(self, path: Path, fingerprint: str) -> None:
-        """Write the state; a kill leaves the old file or the new one.
-
-        Args:
-            path: The checkpoint.
-            fingerprint: Hash of what must be the same to go on (configuration and data).
-        """
-        content = {
-            "format": FORMAT,
-            "fingerprint": fingerprint,
+    def content(self) -> dict[str, Any]:
+        """Plain values and tensors; `take_up` takes them back."""
+        return {
             "step": self.step,
             "elapsed": self.elapsed,
             "best": vars(self.best) if self.best else None,
+            "sums": dict(self.sums),
+            "counts": dict(self.counts),
             "parts": {name: getattr(self, name).state_dict() for name in _PARTS},
         }
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
 
-    def load(self, path: Path, fingerprint: str) -> None:
-        """Take up a state that `save` wrote; nothing in the file is executed.
+    def take_up(self, content: Mapping[str, Any]) -> None:
+        """Become the state that `content` described.
 
         Raises:
-            TrainingError: The file is damaged, of another format, or of another configuration or data.
+            KeyError, TypeError, ValueError, RuntimeError: It does not fit these networks.
         """
-        content = _read(path)
-        if content.get("fingerprint") != fingerprint:
-            msg = (
-                f"{path}: belongs to a training with another configuration or other data; "
-                "choose another run_dir, or remove this file to start again"
-            )
-            raise TrainingError(msg)
-        try:
-            for name in _PARTS:
-                getattr(self, name).load_state_dict(content["parts"][name])
-            self.step, self.elapsed = int(content["step"]), float(content["elapsed"])
-            self.best = Best(**content["best"]) if content["best"] else None
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            msg = f"{path}: does not fit the networks: {' '.join(str(error).split())}; remove it to start again"
-            raise TrainingError(msg) from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        msg = f"{path}: damaged checkpoint: {' '.join(str(error).split())[:200]}; remove it to start again"
-        raise TrainingError(msg) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        msg = f"{path}: not a checkpoint of this version; remove it to start again"
-        raise TrainingError(msg)
-    return content
+        for name in _PARTS:
+            getattr(self, name).load_state_dict(content["parts"][name])
+        self.step, self.elapsed = int(content["step"]), float(content["elapsed"])
+        self.best = Best(**content["best"]) if content["best"] else None
+        for known, kept in ((self.sums, content["sums"]), (self.counts, content["counts"])):
+            known.clear()
+            known.update(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from contextlib import ExitStack
 
 import pytest
 
@@ -47,6 +48,36 @@ def test_a_lock_that_went_away_is_taken_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", late)
     with hold(folder), pytest.raises(StoreError, match="works in this folder"):
         hold(folder).__enter__()
+
+
+class Waiting(SilentReporter):
+    def __init__(self, end=lambda: None):
+        self.said, self._end = [], end
+
+    def message(self, text):
+        self.said.append(text)
+        self._end()
+
+
+def test_the_lock_of_a_lost_node_is_waited_for(tmp_path, monkeypatch):
+    """A job that was requeued elsewhere comes before the file server has given up the node."""
+    monkeypatch.setattr("calogan.stages.lock._PAUSE", 0.01)
+    with ExitStack() as node:
+        node.enter_context(hold(tmp_path))
+        (tmp_path / LOCK).write_text("process 7 on node3\n")
+        waiting = Waiting(node.close)
+        with locked(tmp_path, "folder", "go away", waiting):
+            assert "node3" not in (tmp_path / LOCK).read_text()
+    assert waiting.said == [f"{tmp_path}: process 7 on node3 works in this folder; waiting 150 s for it to end"]
+
+
+def test_a_node_that_works_on_is_not_waited_for_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("calogan.stages.lock._PATIENCE", 0.0)
+    monkeypatch.setattr("calogan.stages.lock._PAUSE", 0.01)
+    with hold(tmp_path):
+        (tmp_path / LOCK).write_text("process 7 on node3\n")
+        with pytest.raises(StoreError, match="process 7 on node3 works in this folder; wait for it to end or go away"):
+            hold(tmp_path).__enter__()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
