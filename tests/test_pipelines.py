@@ -15,12 +15,18 @@ ROOT = Path(__file__).parent.parent
 pytest.importorskip("snakemake")
 
 
-def _snakemake(folder, overrides, *options):
+def calogan_commands(text):
+    """What is run of calogan, from the lines that Snakemake prints."""
+    return [line.split("-m calogan ")[1] for line in text.splitlines() if "-m calogan" in line]
+
+
+def _snakemake(folder, overrides, *options, profile="local", **config):
     return subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--snakefile", ROOT / "pipelines" / "Snakefile"),
-            *("--profile", ROOT / "pipelines" / "profiles" / "local", *options),
+            *("--profile", ROOT / "pipelines" / "profiles" / profile, *options),
             *("--config", f"study={ROOT / 'configs' / 'demo.yaml'}", f"set={json.dumps(overrides)}"),
+            *(f"{key}={json.dumps(value)}" for key, value in config.items()),
         ],
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -32,12 +38,13 @@ def _snakemake(folder, overrides, *options):
 def test_the_stages_are_scheduled_in_order_with_the_overrides(tmp_path):
     done = _snakemake(tmp_path, ["run_dir=here", "training.threads=1"], "--dry-run")
     assert done.returncode == 0, done.stdout
-    commands = [line.split("-m calogan ")[1] for line in done.stdout.splitlines() if "-m calogan" in line]
+    commands = calogan_commands(done.stdout)
     options = f"{ROOT / 'configs' / 'demo.yaml'} --set run_dir=here --set training.threads=1"
     assert commands == [
-        f"prepare {options} && touch here/prepared/manifest.json",
-        f"train {options} && touch here/bundle/bundle.json",
-        f"validate {options} --split test && touch here/validation/test/report.json",
+        f"prepare {options} >> here/logs/prepare.log 2>&1 && touch here/prepared/manifest.json",
+        f"train {options} >> here/logs/train.log 2>&1 && touch here/bundle/bundle.json",
+        f"validate {options} --split test >> here/logs/validate-test.log 2>&1 "
+        "&& touch here/validation/test/report.json",
     ]
 
 
@@ -58,7 +65,7 @@ def test_files_of_the_data_are_inputs_and_odd_names_are_quoted(tmp_path, shipped
     (inputs,) = (line for line in done.stdout.splitlines() if line.strip().startswith("input:"))
     for number in (1001, 1002):
         assert str(folder / f"hits_{number}.root") in inputs
-    (command,) = (line.split("-m calogan ")[1] for line in done.stdout.splitlines() if "-m calogan" in line)
+    (command,) = calogan_commands(done.stdout)
     words = shlex.split(command)
     assert words[words.index("--set") + 1] == overrides[0]
     assert words[-1] == f"{tmp_path}/$HOME/here/prepared/manifest.json"
@@ -74,3 +81,90 @@ def test_a_job_runs_once_and_again_for_a_new_file(tmp_path, shipped):
     assert "Nothing to be done" in _snakemake(tmp_path, overrides, "prepare").stdout
     shutil.copy2(shipped / "hits_1002.root", tmp_path)  # older than the manifest
     assert "calogan prepare" in _snakemake(tmp_path, overrides, "prepare", "--dry-run").stdout
+
+
+def test_files_are_scattered_over_parts_and_over_jobs_that_generate(tmp_path):
+    generate = {"input": ["calogan://ecal30_electron/hits_*.root"], "output": "out", "seed": 7, "bundle": "b"}
+    done = _snakemake(tmp_path, ["run_dir=here"], "--dry-run", parts=2, generate=generate)
+    assert done.returncode == 0, done.stdout
+    commands = calogan_commands(done.stdout)
+    for part in (1, 2):
+        (command,) = (command for command in commands if f"--part {part}/2" in command)
+        assert command.endswith(
+            f">> here/logs/prepare-{part}-of-2.log 2>&1 && touch here/prepared/parts/{part}-of-2.json"
+        )
+    generated = [command for command in commands if command.startswith("generate")]
+    assert len(generated) == 3
+    for command, number in zip(sorted(generated), (1001, 1002, 1003), strict=True):
+        assert f"--output out/hits_{number}.root --seed 7 --seed-by-input" in command
+    (collect,) = (command for command in commands if command.startswith("collect"))
+    assert collect.count(".root") == 3
+
+
+def test_generation_with_a_bundle_that_is_there_needs_no_training(tmp_path):
+    generate = {"input": "calogan://ecal30_electron/*.root", "output": "out", "seed": 7, "bundle": "ecal30-electron"}
+    done = _snakemake(tmp_path, [], "--dry-run", "production", generate=generate)
+    assert {command.split()[0] for command in calogan_commands(done.stdout)} == {"generate", "collect"}
+
+
+def test_each_seed_and_variant_is_a_run_on_the_same_prepared_showers(tmp_path):
+    variants = {"plain": [], "wide": ["model.critic_hidden=[512,256]"]}
+    done = _snakemake(tmp_path, ["run_dir=here"], "--dry-run", seeds=[1, 2], variants=variants)
+    assert done.returncode == 0, done.stdout
+    commands = calogan_commands(done.stdout)
+    trained = [command for command in commands if command.startswith("train")]
+    assert len(trained) == 4
+    assert any(
+        "--set 'model.critic_hidden=[512,256]' --set seed=2 --set run_dir=here/runs/wide-seed2" in command
+        for command in trained
+    )
+    assert sum(command.startswith("prepare") for command in commands) == 1
+    (best,) = (command for command in commands if command.startswith("best"))
+    assert best.split()[1:5] == [f"here/runs/{name}-seed{seed}" for name in ("plain", "wide") for seed in (1, 2)]
+    assert not any(command.startswith("validate") for command in commands)  # of the best alone, which is not known yet
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"sedes": [1]}, "sedes: unknown key of the pipeline; did you mean 'seeds'"),
+        ({"generate": {"inputs": "a.root"}}, "generate.inputs: unknown key of the pipeline; did you mean 'input'"),
+        ({"variants": {"far": ["domain.max_angle=5"]}}, "variants.far: changes data, geometry or domain"),
+        ({"variants": {"wide": ["model.critic=[8]"]}}, "model.critic: unknown key"),
+    ],
+)
+def test_a_wrong_pipeline_stops_before_any_job(tmp_path, config, message):
+    done = _snakemake(tmp_path, [], "--dry-run", **config)
+    assert done.returncode == 1
+    assert message in done.stdout
+
+
+@pytest.mark.parametrize("profile", ["slurm", "htcondor"])
+def test_profiles_of_clusters_are_understood(tmp_path, profile):
+    pytest.importorskip(f"snakemake_executor_plugin_{profile}")
+    done = _snakemake(tmp_path, ["run_dir=here"], "--dry-run", profile=profile, parts=2)
+    assert done.returncode == 0, done.stdout
+    assert len(calogan_commands(done.stdout)) == 5
+
+
+@pytest.mark.parametrize(
+    ("resources", "command"),
+    [
+        (["processes=2"], "launch --nproc-per-node 2 -- train "),
+        (["processes=2", "nodes=3"], "launch --nnodes 3 --nproc-per-node 2 --rdzv-backend c10d "),
+    ],
+)
+def test_several_processes_train_together(tmp_path, resources, command):
+    chosen = ["--set-resources", *(f"train:{resource}" for resource in resources)]
+    done = _snakemake(tmp_path, ["run_dir=here"], "--dry-run", *chosen)
+    assert done.returncode == 0, done.stdout
+    (trained,) = (line for line in done.stdout.splitlines() if "launch" in line)
+    assert command in trained
+    assert ("srun --nodes=3 --ntasks=3 --ntasks-per-node=1" in trained) == (len(resources) == 2)
+
+
+def test_the_submit_file_for_htcondor_is_understood():
+    htcondor = pytest.importorskip("htcondor2")
+    submit = htcondor.Submit((ROOT / "examples" / "htcondor" / "train.sub").read_text())
+    assert submit["on_exit_remove"] == "(ExitBySignal == False) && (ExitCode =!= 75)"
+    assert submit["request_gpus"] == "1"

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from calogan.bundle import Bundle, write_atomically
+from calogan.atomic import write_atomically
+from calogan.bundle import Bundle
 from calogan.config import load_config
 from calogan.errors import StoreError
 

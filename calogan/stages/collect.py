@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from calogan.bundle import write_atomically
+from calogan.atomic import write_atomically
 from calogan.data.decode import Jagged
 from calogan.data.files import Stamp, checksum
 from calogan.data.root import InputFile, TreeContent, iterate_entries, read_provenance, read_trees

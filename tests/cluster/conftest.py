@@ -1,4 +1,4 @@
-"""A Slurm of one node on this machine, and a small study for its jobs."""
+"""A Slurm of two nodes on this machine, and a small study for its jobs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 120  # that a job may take on a busy machine; only a failure waits for so long
+SECONDS = 400  # that a job may take on a busy machine; only a failure waits for so long
 TRAINING = {
     "threads": 1,
     "device": "cpu",
     "batch_size": 32,
-    "warmup_steps": 400,
-    "steps": 400,
+    "warmup_steps": 60,
+    "steps": 60,
     "critic_steps": 1,
     "critic_head_start": 20,
-    "log_every": 5,
-    "evaluate_every": 50,
+    "log_every": 2,
+    "evaluate_every": 60,
     "evaluate_showers": 50,
     "checkpoint_every": 100_000,
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A Slurm of one node on this machine, for tests: python tests/cluster/slurm.py FOLDER
+"""A Slurm of two nodes on this machine, for tests: python tests/cluster/slurm.py FOLDER
 
 Needs root and Debian's slurm-wlm and munge; no systemd and no accounting. It says when it is ready, and how to use it;
 it ends, with all of its jobs, when its standard input does: with its parent, whatever happens to that.
@@ -20,6 +20,9 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "sinfo")
 SECONDS = 60  # to start
+# The nodes are two daemons on this machine, under names that lead to it.
+NODES = tuple(dict.fromkeys((socket.gethostname(), "localhost")))
+CPUS = 4  # that jobs may ask for on a node; there need not be so many
 MEMORY = 64000  # MB that jobs may ask for; nothing holds them to it
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
@@ -27,18 +30,18 @@ PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 CONFIG = """\
 ClusterName=calogan
 SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={ports[0]}
+SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CryptoType=crypto/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
@@ -55,10 +58,12 @@ JobRequeue=1
 ReturnToService=2
 KillWait=20
 OverTimeLimit=0
-NodeName=node0 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs={cpus} RealMemory={memory} State=UNKNOWN
-PartitionName=main Nodes=node0 Default=YES MaxTime=INFINITE State=UP PriorityTier=1
-PartitionName=urgent Nodes=node0 MaxTime=INFINITE State=UP PriorityTier=2
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2
 """
+NODE = (
+    "NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} RealMemory={memory} State=UNKNOWN\n"
+)
 
 
 def missing() -> str | None:
@@ -78,26 +83,26 @@ def main(folder: Path) -> None:
         wait_for((folder / "munge.socket").exists, "munged", folder)
         start(stack, "slurmctld", "-D")
         wait_for(lambda: succeeds("scontrol", "ping"), "slurmctld", folder)
-        start(stack, "slurmd", "-D", "-N", "node0")
+        for node in NODES:
+            start(stack, "slurmd", "-D", "-N", node)
         stack.callback(cancel_jobs)
-        wait_for(lambda: "idle" in output("sinfo", "--noheader", "--format=%t"), "slurmd", folder)
+        wait_for(nodes_are_idle, "slurmd", folder)
         print(f"export SLURM_CONF={folder / 'slurm.conf'} PATH={folder / 'bin'}:$PATH", flush=True)
         sys.stdin.read()
 
 
 def configure(folder: Path) -> Path:
     """Write the configuration, its key and its folders."""
-    for name in ("state", "spool", "bin"):
+    for name in ("state", "bin", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir()
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o400)
-    cpus = max(os.cpu_count() or 1, 4)  # more than there are will do
-    with socket.socket() as first, socket.socket() as second:
-        for one in (first, second):
-            one.bind(("127.0.0.1", 0))
-        ports = [one.getsockname()[1] for one in (first, second)]
-    text = CONFIG.format(host=socket.gethostname(), folder=folder, ports=ports, cpus=cpus, memory=MEMORY)
-    (folder / "slurm.conf").write_text(text)
+    host, (port, *node_ports) = socket.gethostname(), free_ports(1 + len(NODES))
+    nodes = [
+        NODE.format(node=node, host=host, port=node_port, cpus=CPUS, memory=MEMORY)
+        for node, node_port in zip(NODES, node_ports, strict=True)
+    ]
+    (folder / "slurm.conf").write_text("".join([*nodes, CONFIG.format(host=host, folder=folder, port=port)]))
     # Snakemake's jobs drop SLURM_CONF: on a cluster, the configuration is in /etc/slurm.
     wrapper = folder / "bin" / "srun"
     wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
@@ -108,6 +113,14 @@ def configure(folder: Path) -> Path:
     return folder / "slurm.conf"
 
 
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
 def munge_options(folder: Path) -> list[str]:
     files = {"key-file": "munge.key", "socket": "munge.socket", "pid-file": "munge.pid", "seed-file": "munge.seed"}
     return ["--force", *(f"--{option}={folder / name}" for option, name in files.items())]
@@ -115,7 +128,7 @@ def munge_options(folder: Path) -> list[str]:
 
 def start(stack: ExitStack, *command: str) -> None:
     """Run a daemon in the foreground until the stack unwinds."""
-    with Path(os.environ["SLURM_CONF"]).with_name(f"{command[0]}.out").open("w") as log:
+    with Path(os.environ["SLURM_CONF"]).with_name(f"{command[0]}.out").open("a") as log:
         # a group of its own: Ctrl-C at a terminal is for this script alone
         daemon = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     stack.callback(end, daemon)
@@ -139,6 +152,10 @@ def cancel_jobs() -> None:
         time.sleep(0.2)
 
 
+def nodes_are_idle() -> bool:
+    return output("sinfo", "--noheader", "--partition=main", "--format=%T %D") == f"idle {len(NODES)}"
+
+
 def succeeds(*command: str) -> bool:
     return subprocess.run(command, capture_output=True).returncode == 0
 
@@ -151,7 +168,7 @@ def wait_for(ready, what: str, folder: Path) -> None:
     deadline = time.monotonic() + SECONDS
     while not ready():
         if time.monotonic() > deadline:
-            logs = (path for path in (folder / f"{what}.out", folder / f"{what}.log") if path.exists())
+            logs = sorted(folder.glob(f"{what}*.out")) + sorted(folder.glob(f"{what}*.log"))
             sys.exit("\n".join([f"{what} does not start:", *(path.read_text()[-2000:] for path in logs)]))
         time.sleep(0.1)
 

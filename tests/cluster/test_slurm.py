@@ -58,7 +58,8 @@ def signal_as_before_the_time_limit(slurm, folder, job):
 
 
 def preempt(slurm, folder, job):
-    slurm.submit(folder, "--partition=urgent", "--exclusive", "--wrap=true")
+    node = slurm("squeue", f"--jobs={job}", "--noheader", "--format=%N")
+    slurm.submit(folder, "--partition=urgent", "--exclusive", f"--nodelist={node}", "--wrap=true")
     return job
 
 
@@ -69,11 +70,11 @@ def submit(slurm, folder):
 @pytest.mark.parametrize("stop", [cancel_and_submit_again, requeue, signal_as_before_the_time_limit, preempt])
 def test_a_stopped_training_ends_with_the_weights_of_an_uninterrupted_one(slurm, copy, uninterrupted, stop):
     job = submit(slurm, copy)
-    slurm.wait(lambda: last_step(copy) >= 20, "the training to begin")
+    slurm.wait(lambda: last_step(copy) >= 10, "the training to begin")
     job = stop(slurm, copy, job)
     log = copy / f"calogan-{job}.log"
     slurm.wait(lambda: log.exists() and "going on from step" in log.read_text(), "the training to go on")
     assert slurm.wait_for_end(job) == "COMPLETED", log.read_text()
     (step,) = re.findall(r"going on from step (\d+)", log.read_text())
-    assert 20 <= int(step) < 800
+    assert 10 <= int(step) < 120
     assert weights(copy) == uninterrupted
