@@ -67,7 +67,7 @@ class Outcome:
     def of(cls, run: Path) -> Outcome:
         """What is in a run folder."""
         lines = [json.loads(line) for line in (run / "train" / "metrics.jsonl").read_text().splitlines()]
-        timeless = [{key: line[key] for key in line if not key.startswith("time/")} for line in lines]
+        timeless = [{key: line[key] for key in line if not key.startswith(("time/", "memory/"))} for line in lines]
         return cls(
             (run / "bundle" / "weights.safetensors").read_bytes(),
             json.loads((run / "bundle" / "bundle.json").read_text())["id"],

@@ -13,20 +13,21 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from calogan.errors import CaloganError, TrainingInterrupted
+from calogan.errors import CaloganError, ProcessLostError, TrainingInterrupted
 from calogan.redaction import redact
 
 __all__ = ["OrderlyGroup", "ignore_signals"]
 
-_ERROR, _INTERRUPTED, _STOPPED = 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
+_FAILED, _ERROR, _INTERRUPTED, _STOPPED = 1, 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-_RESUMED, _NOTHING = ("run", "prepare", "train", "generate"), "nothing was written; run the same command again"
+_RESUMED, _NOTHING = ("run", "prepare", "train", "sweep", "generate"), "nothing was written; run the same command again"
 # What the extra `train` brings, by the names that Python imports.
 _OPTIONAL = {
     *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "pandas", "psutil", "pynvml", "scipy", "sklearn"),
     "torch",
 }
+_EXTRA = {"optuna": "hpo", **dict.fromkeys(_OPTIONAL, "train")}
 
 
 class _Stopped(KeyboardInterrupt):
@@ -42,14 +43,16 @@ class OrderlyGroup(TyperGroup):
             with _stopping_in_order():
                 return super().invoke(ctx)
         except TrainingInterrupted as error:
-            code, text = _STOPPED, str(error)
+            code, text = _STOPPED, "" if error.said else str(error)
         except CaloganError as error:
-            code, text = _ERROR, f"error: {redact(' '.join(str(error).split()))}"
+            code = _FAILED if isinstance(error, ProcessLostError) else _ERROR
+            text = "" if error.said else f"error: {redact(' '.join(str(error).split()))}"
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
-            if missing not in _OPTIONAL:
+            if missing not in _EXTRA:
                 raise
-            code, text = _ERROR, f"error: needs {missing}, which is not installed: pip install 'calogan[train]'"
+            extra = f"calogan[{_EXTRA[missing]}]"
+            code, text = _ERROR, f"error: needs {missing}, which is not installed: pip install '{extra}'"
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
@@ -64,7 +67,8 @@ class OrderlyGroup(TyperGroup):
             resumed = ctx.invoked_subcommand in _RESUMED
             code = _STOPPED if resumed else _INTERRUPTED
             text = f"interrupted: {'the same command goes on from what is there' if resumed else _NOTHING}"
-        print(text, file=sys.stderr)  # noqa: T201
+        if text:
+            print(text, file=sys.stderr)  # noqa: T201
         raise typer.Exit(code)
 
 

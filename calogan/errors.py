@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BundleError",
+    "BusyError",
     "CaloganError",
     "ConfigError",
     "DataError",
@@ -14,6 +15,7 @@ __all__ = [
     "DomainError",
     "GeometryError",
     "MissingDependencyError",
+    "ProcessLostError",
     "SchemaError",
     "ShapeError",
     "StoreError",
@@ -25,7 +27,15 @@ __all__ = [
 
 
 class CaloganError(Exception):
-    """Anything that calogan refuses: the message says what, where, and what to do."""
+    """Anything that calogan refuses: the message says what, where, and what to do.
+
+    Attributes:
+        agreed: Whether all processes of a training raise it, at the same place.
+        said: Whether another process says it.
+    """
+
+    agreed = False
+    said = False
 
 
 class ConfigError(CaloganError, ValueError):
@@ -56,6 +66,10 @@ class StoreError(CaloganError, RuntimeError):
     """A prepared folder that is missing, damaged or made for something else."""
 
 
+class BusyError(StoreError):
+    """A folder that another process works in."""
+
+
 class BundleError(CaloganError, RuntimeError):
     """A trained model that is missing, damaged or of an unknown format."""
 
@@ -74,6 +88,10 @@ class TrainingInterrupted(CaloganError):  # noqa: N818 - a stop that was asked f
 
 class WorkerError(CaloganError, RuntimeError):
     """A process of a job that ended before its work was done."""
+
+
+class ProcessLostError(CaloganError, RuntimeError):
+    """A process of a training that cannot go on since another one has gone."""
 
 
 class MissingDependencyError(CaloganError, ImportError):

@@ -24,6 +24,8 @@ from calogan.stages.export import Exported
 from calogan.stages.generate import Generation
 from calogan.stages.models import Models
 from calogan.stages.register import Decision
+from calogan.stages.sweep import Outcome as SweepOutcome
+from calogan.stages.sweep.ledger import State, Trial
 from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.document import Document
 
@@ -83,6 +85,7 @@ def calogan_says(*arguments):
         "run",
         "prepare",
         "train",
+        "sweep",
         "validate",
         "weigh",
         "best",
@@ -197,14 +200,16 @@ def test_a_signal_of_the_batch_system_stops_any_stage_in_order(monkeypatch, numb
     assert signal.getsignal(number) == before
 
 
-@pytest.mark.parametrize(("name", "stays"), [("torch", False), ("scipy.special", False), ("absent", True)])
-def test_an_optional_library_that_is_not_installed_is_named(stage, name, stays):
+@pytest.mark.parametrize(
+    ("name", "extra"), [("torch", "train"), ("scipy.special", "train"), ("optuna", "hpo"), ("absent", None)]
+)
+def test_an_optional_library_that_is_not_installed_is_named(stage, name, extra):
     stage("calogan.stages.run.train_run", ModuleNotFoundError(f"No module named {name!r}", name=name))
     done = calogan_says("train", DEMO)
-    if stays:
+    if extra is None:
         assert isinstance(done.exception, ModuleNotFoundError)
     else:
-        text = f"error: needs {name.split('.')[0]}, which is not installed: pip install 'calogan[train]'\n"
+        text = f"error: needs {name.split('.')[0]}, which is not installed: pip install 'calogan[{extra}]'\n"
         assert (done.exit_code, done.stderr) == (2, text)
 
 
@@ -277,6 +282,27 @@ def test_wrong_arguments_are_one_line_and_exit_code_2(arguments, text):
 
 def test_the_training_split_cannot_be_validated():
     assert calogan_says("validate", DEMO, "--split", "train").exit_code == 2
+
+
+def test_sweep_prints_the_table_what_failed_and_where_the_best_is(stage, tmp_path):
+    changes = ["--set", f"run_dir={tmp_path}", "--set", "sweep={trials: 3, parameters: {seed: {low: 1, high: 9}}}"]
+    config = load_config(DEMO, changes[1::2])
+    trials = [
+        Trial(0, State.done, 0.0213, {"seed": 4}, {0: 0.0213}, [], None),
+        Trial(1, State.failed, None, {"seed": 5}, {}, [], "training diverged"),
+        Trial(2, State.done, 0.0187, {"seed": 6}, {0: 0.0187}, [], None),
+    ]
+    stage("calogan.stages.sweep.sweep", SweepOutcome.of(config, trials))
+    done = calogan_says("sweep", DEMO, *changes)
+    assert done.exit_code == 0, done.stderr
+    rows = [line.split("│")[1:4] for line in done.stdout.splitlines() if line.startswith("│")]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["0002", "done", "0.0187"],
+        ["0000", "done", "0.0213"],
+        ["0001", "failed", ""],
+    ]
+    assert "trial 0001 failed: training diverged" in done.stdout
+    assert f"best: trial 0002, physics score 0.0187: {tmp_path}/trials/0002/bundle" in done.stdout
 
 
 def test_validate_compares_a_split_of_the_study(stage):

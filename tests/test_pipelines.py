@@ -38,13 +38,12 @@ def _snakemake(folder, overrides, *options, profile="local", **config):
 def test_the_stages_are_scheduled_in_order_with_the_overrides(tmp_path):
     done = _snakemake(tmp_path, ["run_dir=here", "training.threads=1"], "--dry-run")
     assert done.returncode == 0, done.stdout
-    commands = calogan_commands(done.stdout)
+    commands, log = calogan_commands(done.stdout), "here/logs/validate-test.log"
     options = f"{ROOT / 'configs' / 'demo.yaml'} --set run_dir=here --set training.threads=1"
     assert commands == [
         f"prepare {options} >> here/logs/prepare.log 2>&1 && touch here/prepared/manifest.json",
         f"train {options} >> here/logs/train.log 2>&1 && touch here/bundle/bundle.json",
-        f"validate {options} --split test >> here/logs/validate-test.log 2>&1 "
-        "&& touch here/validation/test/report.json",
+        f"validate {options} --split test >> {log} 2>&1 && touch here/validation/test/report.json",
     ]
 
 

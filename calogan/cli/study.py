@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calogan.progress import Reporter
     from calogan.stages.validate import Verdicts
 
-__all__ = ["best", "compare", "prepare", "register", "run", "train", "validate", "weigh"]
+__all__ = ["best", "compare", "prepare", "register", "run", "sweep", "train", "validate", "weigh"]
 
 
 class Split(StrEnum):
@@ -109,7 +109,8 @@ def prepare(
 def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     """Train on the prepared showers and write the bundle.
 
-    SIGTERM, SIGUSR1 and Ctrl-C save the state and stop; the same command goes on from there.
+    SIGTERM, SIGUSR1 and Ctrl-C save the state and stop; the same command goes on from there. Several GPUs train
+    together under `calogan launch`.
 
     Exit code: 0 done, 2 an error, 75 stopped by a signal: run it again.
 
@@ -119,7 +120,38 @@ def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     from calogan.progress import make_reporter
     from calogan.stages.run import train_run
 
-    print(train_run(load_config(config, set_ or ()), make_reporter(quiet=quiet)))
+    bundle = train_run(load_config(config, set_ or ()), make_reporter(quiet=quiet))
+    if bundle is not None:
+        print(bundle)
+
+
+@app.command()
+def sweep(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
+    """Train a study with many settings, and keep the best by the physics score on validation showers.
+
+    The section `sweep` of the configuration says what is varied:
+
+        sweep:
+          trials: 20
+          parameters:
+            training.critic_learning_rate: {low: 1.0e-5, high: 1.0e-3, log: true}
+            model.latent_size: {choices: [12, 24, 48]}
+
+    Start it as often as there are GPUs, on as many nodes: the processes share the trials. Stop it at any instant; the
+    same command goes on. Test showers are not looked at: `calogan run RUN_DIR/best.yaml` validates the best bundle.
+
+    Example: `calogan sweep my.yaml`
+
+    Example: `calogan sweep my.yaml --set sweep.trials=50 --set training.max_minutes=20`
+
+    Example: `srun --ntasks=8 --gpus-per-task=1 calogan sweep my.yaml`
+    """
+    from calogan.config import load_config
+    from calogan.progress import make_reporter
+    from calogan.stages.sweep import sweep as run_sweep
+    from calogan.terminal import print_sweep
+
+    print_sweep(run_sweep(load_config(config, set_ or ()), make_reporter(quiet=quiet)))
 
 
 @app.command()

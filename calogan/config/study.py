@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from calogan.config.data import DataConfig, DenseSource, DomainConfig, GeometryConfig
 from calogan.config.section import Section
+from calogan.config.sweep import SweepConfig
 from calogan.config.training import ModelConfig, TrainingConfig
 from calogan.config.validation import ValidationConfig
 from calogan.redaction import has_credentials
@@ -63,6 +64,7 @@ class Config(Section):
         description="another bundle, as for --bundle, that calogan run puts beside the trained one",
     )
     tracking: TrackingConfig = TrackingConfig()
+    sweep: SweepConfig = SweepConfig()
 
     @field_validator("condition")
     @classmethod

@@ -30,10 +30,28 @@ class ModelConfig(Section):
 class TrainingConfig(Section):
     """Lengths in steps; one step is one update of the generator."""
 
-    FREE: ClassVar[frozenset[str]] = frozenset({"checkpoint_every", "device", "log_every", "max_minutes", "threads"})
+    FREE: ClassVar[frozenset[str]] = frozenset(
+        {"accumulate", "checkpoint_every", "data", "device", "log_every", "max_minutes", "memory_gb", "threads"}
+    )
     """Fields that may change when a training is taken up again: they change no result."""
+    LATER: ClassVar[frozenset[str]] = frozenset({"batch_per", "precision"})
+    """Fields that checkpoints of earlier versions do not know; at their defaults, all is as it was."""
 
     batch_size: int = Field(default=128, ge=2, description="showers in a batch")
+    batch_per: Literal["global", "process"] = Field(
+        default="global",
+        description="whether a batch has batch_size showers in all (the same training on any number of processes), "
+        "or for each process",
+    )
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="parts that a process computes its share of a batch in: less memory, the same training",
+    )
+    precision: Literal["float32", "tf32", "bf16"] = Field(
+        default="float32",
+        description="of matrix products: tf32 rounds their factors on a GPU; bf16 the large networks' forward passes",
+    )
     warmup_steps: int = Field(default=2000, ge=1, description="supervised steps before the adversarial phase")
     steps: int = Field(default=6000, ge=0, description="adversarial steps")
     critic_steps: int = Field(default=3, ge=1, description="critic updates per generator update")
@@ -49,6 +67,21 @@ class TrainingConfig(Section):
         default=None,
         description="band of |p| [GeV] kept from training and selection, to see in the report how well it is filled",
     )
+    data: Literal["auto", "memory", "stream"] = Field(
+        default="auto",
+        description="training showers in memory, or streamed from disk while training; auto: in memory if they fit",
+    )
+    memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="memory that training showers may take [GB], on the device or to stream them; null: what is free",
+    )
+    shuffle_window: int | None = Field(
+        default=None,
+        ge=1,
+        description="showers that are shuffled with one another, from blocks of 256 all over the files, which disks "
+        "read fast; null: all showers up to 16 GB, beyond that so many that they fill 1 GB",
+    )
     log_every: int = Field(default=50, ge=1, description="steps between two lines of metrics.jsonl")
     evaluate_every: int = Field(default=500, ge=1, description="steps between two physics scores on validation showers")
     evaluate_showers: int = Field(default=2000, ge=10, description="validation showers in a physics score")
@@ -56,3 +89,7 @@ class TrainingConfig(Section):
     max_minutes: float | None = Field(default=None, gt=0, description="stop after this time, on top of the steps")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, ...")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; null leaves torch's choice")
+
+    def global_batch(self, processes: int) -> int:
+        """Showers in a batch of all processes."""
+        return self.batch_size * (processes if self.batch_per == "process" else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import socket
 import time
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from calogan.errors import StoreError
+from calogan.errors import BusyError, StoreError
 from calogan.progress import Reporter
 
 __all__ = ["LOCK", "locked"]
@@ -24,7 +25,14 @@ _PATIENCE, _PAUSE = 150.0, 1.0  # [s]
 
 @contextmanager
 def locked(
-    folder: Path, kind: str, otherwise: str, reporter: Reporter, *, name: str = LOCK, sharer: str | None = None
+    folder: Path,
+    kind: str,
+    otherwise: str,
+    reporter: Reporter,
+    *,
+    name: str = LOCK,
+    sharer: str | None = None,
+    patience: float | None = None,
 ) -> Iterator[None]:
     """Keep other processes out of a folder; the lock ends with the process, however it ends.
 
@@ -38,12 +46,15 @@ def locked(
         reporter: Warned where the file system cannot lock.
         name: Name of the lock; those of different names do not exclude each other.
         sharer: What others that are kept out call this process, which lets in those that share the folder too.
+        patience: How long to wait for another process [s]; by default not at all for one of this machine, and for
+            one of another machine, which may be lost, as long as file servers keep locks.
 
     Raises:
-        StoreError: Another process works in the folder, or nothing can be written there.
+        BusyError: Another process works in the folder.
+        StoreError: Nothing can be written there.
     """
     how = fcntl.LOCK_EX if sharer is None else fcntl.LOCK_SH
-    with _take(folder / name, how, kind, otherwise, reporter) as lock:
+    with _take(folder / name, how, kind, otherwise, reporter, patience) as lock:
         try:
             lock.truncate(0)
             lock.write(f"{sharer or f'process {os.getpid()} on {socket.gethostname()}'}\n")
@@ -53,7 +64,7 @@ def locked(
         yield
 
 
-def _take(path: Path, how: int, kind: str, otherwise: str, reporter: Reporter) -> TextIO:
+def _take(path: Path, how: int, kind: str, otherwise: str, reporter: Reporter, patience: float | None) -> TextIO:
     """The locked file that is at the lock's path."""
     folder = path.parent
     for _ in range(_ATTEMPTS):
@@ -65,7 +76,7 @@ def _take(path: Path, how: int, kind: str, otherwise: str, reporter: Reporter) -
         except OSError as error:
             raise _unwritable(folder, kind, error) from error
         try:
-            _lock(lock, how, folder, kind, otherwise, reporter)
+            _lock(lock, how, folder, kind, otherwise, reporter, patience)
             if _is_at(lock, path):
                 return lock
         except BaseException:
@@ -76,7 +87,9 @@ def _take(path: Path, how: int, kind: str, otherwise: str, reporter: Reporter) -
     raise StoreError(msg)
 
 
-def _lock(lock: TextIO, how: int, folder: Path, kind: str, otherwise: str, reporter: Reporter) -> None:
+def _lock(
+    lock: TextIO, how: int, folder: Path, kind: str, otherwise: str, reporter: Reporter, patience: float | None
+) -> None:
     latest: float | None = None
     while True:
         try:
@@ -85,12 +98,15 @@ def _lock(lock: TextIO, how: int, folder: Path, kind: str, otherwise: str, repor
             lock.seek(0)
             holder = lock.readline().strip() or "another process"
             here = holder.endswith(f" on {socket.gethostname()}") or " on " not in holder
-            if here or (latest is not None and time.monotonic() >= latest):
-                msg = f"{folder}: {holder} works in this {kind}; wait for it to end or {otherwise}"
-                raise StoreError(msg) from None
+            wait = patience if patience is not None else 0.0 if here else _PATIENCE
             if latest is None:
-                latest = time.monotonic() + _PATIENCE
-                reporter.message(f"{folder}: {holder} works in this {kind}; waiting {_PATIENCE:.0f} s for it to end")
+                latest = time.monotonic() + wait
+                if wait > 0:
+                    until = f"{wait:.0f} s for it to end" if math.isfinite(wait) else "for it to end"
+                    reporter.message(f"{folder}: {holder} works in this {kind}; waiting {until}")
+            if time.monotonic() >= latest:
+                msg = f"{folder}: {holder} works in this {kind}; wait for it to end or {otherwise}"
+                raise BusyError(msg) from None
             time.sleep(_PAUSE)
         except OSError as error:
             reporter.warning(f"{folder}: the file system cannot lock ({error}); run one command on it at a time")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,16 +12,17 @@ from calogan.atomic import write_atomically
 from calogan.bundle import Bundle
 from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
-from calogan.errors import StoreError
-from calogan.progress import Reporter
+from calogan.errors import ConfigError, StoreError
+from calogan.progress import Reporter, SilentReporter
 from calogan.stages.lock import locked
-from calogan.tracking import Tracker, gpu_driver, tracked
+from calogan.tracking import NullTracker, Tracker, gpu_driver, tracked
 
 if TYPE_CHECKING:
     from calogan.stages.part import Part
     from calogan.stages.validate import Verdicts
+    from calogan.training.distributed import Group
 
-__all__ = ["prepare_part_run", "prepare_run", "run", "run_folder", "train_run", "validate_run"]
+__all__ = ["prepare_part_run", "prepare_run", "run", "run_folder", "train_held", "train_run", "validate_run"]
 
 # What may change between two commands on one run folder: none of it changes the prepared data or the model. Files may
 # move; whether they hold the same showers is told by their checksums.
@@ -30,6 +32,7 @@ _FREE = (
     "beside",
     "tracking",
     "validation",
+    "sweep",
     "data.workers",
     "data.chunk_showers",
     *(f"training.{name}" for name in sorted(TrainingConfig.FREE)),
@@ -51,13 +54,14 @@ def run(config: Config, reporter: Reporter) -> Verdicts:
     from calogan.stages.train import require_model
 
     require_model(config)
+    _require_one_process()
     if config.beside is not None:
         from calogan.stages.validate import require_bundle
 
         require_bundle(config, config.beside)
     with run_folder(config, reporter), tracked(config, reporter) as tracker:
         _prepare(config, reporter)
-        _train(config, reporter, tracker)
+        train_held(config, reporter, tracker)
         verdicts = _validate(config, "test", reporter, tracker)
         if config.beside is not None:
             _validate_other(config, "test", config.beside, reporter)
@@ -78,13 +82,23 @@ def prepare_part_run(config: Config, part: Part, reporter: Reporter) -> Path:
         return prepare_part(config, part, reporter)
 
 
-def train_run(config: Config, reporter: Reporter) -> Path:
-    """Train on the prepared showers and return the folder of the bundle."""
+def train_run(config: Config, reporter: Reporter) -> Path | None:
+    """Train on the prepared showers.
+
+    Of several processes, as torchrun starts them, the first one alone holds the run folder, keeps the record and talks.
+
+    Returns:
+        Folder of the bundle; None on all processes but the first.
+    """
     from calogan.stages.train import require_model
+    from calogan.training.distributed import process_group
 
     require_model(config)
-    with run_folder(config, reporter), tracked(config, reporter) as tracker:
-        return _train(config, reporter, tracker)
+    with process_group() as group:
+        reporter = reporter if group.leads else SilentReporter()
+        with group.led(_recorded(config, reporter), NullTracker()) as tracker:
+            bundle = train_held(config, reporter, tracker, group=group)
+        return bundle if group.leads else None
 
 
 def validate_run(
@@ -112,7 +126,9 @@ def validate_run(
 
 
 @contextmanager
-def run_folder(config: Config, reporter: Reporter, *, sharer: str | None = None) -> Iterator[Path]:
+def run_folder(
+    config: Config, reporter: Reporter, *, sharer: str | None = None, patience: float | None = None
+) -> Iterator[Path]:
     """Hold the run folder for this process, and keep the resolved configuration in it.
 
     Args:
@@ -120,6 +136,7 @@ def run_folder(config: Config, reporter: Reporter, *, sharer: str | None = None)
         reporter: Warned where the file system cannot lock.
         sharer: What a process is called that shares the folder with others of its kind, and leaves the configuration
             to the command that holds it alone.
+        patience: How long to wait for another process [s], as for `locked`.
 
     Raises:
         StoreError: It cannot be made, another process holds it, or it holds results of another configuration.
@@ -129,11 +146,27 @@ def run_folder(config: Config, reporter: Reporter, *, sharer: str | None = None)
     except OSError as error:
         msg = f"{config.run_dir}: cannot make the run folder: {error.strerror or error}; choose another run_dir"
         raise StoreError(msg) from error
-    with locked(config.run_dir, "run folder", "take another run_dir", reporter, sharer=sharer):
+    with locked(config.run_dir, "run folder", "take another run_dir", reporter, sharer=sharer, patience=patience):
         _require_same(config)
         if sharer is None:
             _keep(config)
         yield config.run_dir
+
+
+@contextmanager
+def _recorded(config: Config, reporter: Reporter) -> Iterator[Tracker]:
+    with run_folder(config, reporter), tracked(config, reporter) as tracker:
+        yield tracker
+
+
+def _require_one_process() -> None:
+    from calogan.training.distributed import Group
+
+    if Group.from_environment(os.environ).size > 1:
+        msg = (
+            "calogan run works in one process; for several: calogan prepare, calogan launch -- train, calogan validate"
+        )
+        raise ConfigError(msg)
 
 
 def _prepare(config: Config, reporter: Reporter) -> Store:
@@ -142,10 +175,31 @@ def _prepare(config: Config, reporter: Reporter) -> Store:
     return prepare(config, reporter)
 
 
-def _train(config: Config, reporter: Reporter, tracker: Tracker) -> Path:
-    from calogan.stages.train import train
+def train_held(
+    config: Config,
+    reporter: Reporter,
+    tracker: Tracker,
+    *,
+    group: Group | None = None,
+    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Path:
+    """Train in a run folder that this process holds, and keep a record of it.
 
-    store = Store.open(config.run_dir / "prepared")
+    Args:
+        config: The study; its showers are prepared.
+        reporter: Progress.
+        tracker: The record.
+        group: Processes that call this together; by default this one alone.
+        watch: Called with the step and the figures of every line of ``train/metrics.jsonl``.
+
+    Returns:
+        Folder of the bundle.
+    """
+    from calogan.stages.train import train
+    from calogan.training.distributed import Group
+
+    group = group or Group()
+    store = group.together(lambda: Store.open(config.run_dir / "prepared"))
     files = [pattern for source in config.data.sources for pattern in source.files]
     tracker.log_params(dict(_leaves(config.model_dump(mode="json"))))
     tracker.log_dataset(
@@ -155,7 +209,7 @@ def _train(config: Config, reporter: Reporter, tracker: Tracker) -> Path:
     tracker.log_artifact(config.run_dir / "config.yaml")
     tracker.log_artifact(config.run_dir / "prepared" / "manifest.json")
     tracker.log_artifact(config.run_dir / "train" / "metrics.jsonl")
-    bundle = train(config, reporter, tracker)
+    bundle = train(config, reporter, tracker, group=group, watch=watch)
     tracker.log_training()
     return bundle
 
@@ -210,7 +264,7 @@ def _hardware(config: Config) -> dict[str, object]:
 
 def _require_same(config: Config) -> None:
     path = config.run_dir / "config.yaml"
-    if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle")):
+    if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle", "trials")):
         changed = _differences(_essential(load_config(path)), _essential(config))
         if changed:
             named = "; ".join(f"{key} is {old} there, {new} now" for key, old, new in changed[:_MOST_NAMED])

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from calogan.models.critic import Critic
 from calogan.models.encoder import Encoder
 from calogan.models.generator import Generator
+from calogan.training.distributed import Group
 
 __all__ = ["FORMAT", "Best", "TrainingState"]
 
@@ -49,6 +50,7 @@ class TrainingState:
     Attributes:
         step: Steps done.
         elapsed: Time that they took [s].
+        batch_size: Showers of the last batch; 0 before the first.
         best: The generator to be selected, so far.
         sums: Figures since the last line of the record, summed over steps.
         counts: Steps in each of the sums.
@@ -63,6 +65,7 @@ class TrainingState:
     critic_optimiser: Optimizer
     step: int = 0
     elapsed: float = 0.0
+    batch_size: int = 0
     best: Best | None = None
     sums: dict[str, Tensor] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -77,6 +80,7 @@ class TrainingState:
         return {
             "step": self.step,
             "elapsed": self.elapsed,
+            "batch_size": self.batch_size,
             "best": vars(self.best) if self.best else None,
             "sums": dict(self.sums),
             "counts": dict(self.counts),
@@ -92,7 +96,14 @@ class TrainingState:
         for name in _PARTS:
             getattr(self, name).load_state_dict(content["parts"][name])
         self.step, self.elapsed = int(content["step"]), float(content["elapsed"])
+        self.batch_size = int(content["batch_size"])
         self.best = Best(**content["best"]) if content["best"] else None
         for known, kept in ((self.sums, content["sums"]), (self.counts, content["counts"])):
             known.clear()
             known.update(kept)
+
+    def share(self, group: Group) -> None:
+        """Become, on every process, the state of process 0, which alone has the figures: they are added up."""
+        if (content := group.spread(self.content)) is not None:
+            figures = {name: torch.zeros_like(figure) for name, figure in content["sums"].items()}
+            self.take_up({**content, "sums": figures})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import math
+import threading
 from contextlib import ExitStack
 
 import pytest
@@ -86,3 +88,19 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         hold(tmp_path / "file" / "work").__enter__()
     with pytest.raises(StoreError, match=r"file: the folder cannot be written: File exists"):
         hold(tmp_path / "file").__enter__()
+
+
+def test_who_waits_works_when_the_other_has_ended(tmp_path):
+    done = []
+
+    def wait():
+        with locked(tmp_path, "folder", "go away", SilentReporter(), patience=math.inf):
+            done.append("waited")
+
+    waiting = threading.Thread(target=wait)
+    with hold(tmp_path):
+        waiting.start()
+        waiting.join(0.05)
+        done.append("held")
+    waiting.join(30)
+    assert done == ["held", "waited"]

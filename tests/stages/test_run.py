@@ -85,7 +85,7 @@ def stages(monkeypatch):
         _write(config.run_dir / "prepared" / "manifest.json")
         return Store()
 
-    def train(config, reporter, tracker):
+    def train(config, reporter, tracker, group, watch=None):
         called.append("train")
         _write(config.run_dir / "train" / "metrics.jsonl", '{"step": 5, "loss": 0.5}\n')
         _write(config.run_dir / "bundle" / "bundle.json")

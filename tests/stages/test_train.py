@@ -254,9 +254,9 @@ def test_a_held_out_band_is_seen_by_no_part_of_the_training(config, without_onnx
     seen = []
     fresh_state, score = train_stage.fresh_state, train_stage.PhysicsScore
 
-    def spied_state(config, geometry, showers, device):
-        seen.append(showers.incident)
-        return fresh_state(config, geometry, showers, device)
+    def spied_state(config, geometry, showers, device, **options):
+        seen.append(showers[np.arange(len(showers))].incident)
+        return fresh_state(config, geometry, showers, device, **options)
 
     def spied_score(showers, seed):
         seen.append(showers.incident)
