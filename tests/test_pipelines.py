@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load
+
+from calogan.bundle import write_bundle
 
 ROOT = Path(__file__).parent.parent
 pytest.importorskip("snakemake")
@@ -167,3 +172,50 @@ def test_the_submit_file_for_htcondor_is_understood():
     submit = htcondor.Submit((ROOT / "examples" / "htcondor" / "train.sub").read_text())
     assert submit["on_exit_remove"] == "(ExitBySignal == False) && (ExitCode =!= 75)"
     assert submit["request_gpus"] == "1"
+
+
+@pytest.mark.multiprocess
+def test_the_best_run_alone_is_compared_with_the_test_showers(tmp_path, tiny_bundle, ecal30_config):
+    """Runs as their trainings leave them: the second seed has the lower score on the validation showers."""
+    prepared = tmp_path / "here" / "prepared" / "manifest.json"
+    prepared.parent.mkdir(parents=True)
+    prepared.touch()
+    for seed, score in ((1, 2.5), (2, 1.5)):
+        told = {"physics_score": score, "selected_step": 4, "steps": 5, "complete": True, "seed": seed}
+        info = replace(tiny_bundle.info, provenance=told | {"data_digest": "d", "hold_out_momentum": None})
+        run = tmp_path / "here" / "runs" / f"seed{seed}"
+        write_bundle(run / "bundle", info, load(tiny_bundle.weights_path.read_bytes()), None)
+        (run / "config.yaml").write_text(ecal30_config.to_yaml())
+    before = (run / "config.yaml").stat().st_mtime_ns - 10**9
+    os.utime(prepared, ns=(before, before))
+    done = _snakemake(tmp_path, ["run_dir=here"], "best", seeds=[1, 2])
+    assert done.returncode == 0, done.stdout
+    assert json.loads((tmp_path / "here" / "best.json").read_text())["best"] == "here/runs/seed2"
+    done = _snakemake(tmp_path, ["run_dir=here"], "--dry-run", seeds=[1, 2])
+    (command,) = calogan_commands(done.stdout)
+    assert command.startswith("validate")
+    assert "run_dir=here/runs/seed2" in command
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_files_of_particles_are_generated_side_by_side(tmp_path, tiny_bundle, ecal30_config):
+    generate = {"input": ecal30_config.data.sources[0].files, "output": "out", "seed": 7}
+    generate |= {"bundle": str(tiny_bundle.path)}
+    done = _snakemake(tmp_path, ["run_dir=here"], "production", generate=generate)
+    assert done.returncode == 0, done.stdout
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert [(file["path"], file["entries"]) for file in manifest["files"]] == [("part0.root", 200), ("part1.root", 200)]
+    assert len({file["seed"] for file in manifest["files"]}) == 2
+    assert "200 showers" in (tmp_path / "out" / "logs" / "part1.log").read_text()
+    assert "Nothing to be done" in _snakemake(tmp_path, ["run_dir=here"], "production", generate=generate).stdout
+
+
+def test_two_inputs_for_one_output_are_refused(tmp_path, shipped):
+    (tmp_path / "copy").mkdir()
+    shutil.copy(shipped / "hits_1001.root", tmp_path / "copy")
+    inputs = [str(shipped / "hits_1001.root"), str(tmp_path / "copy" / "hits_1001.root")]
+    generate = {"input": inputs, "output": "out", "seed": 7, "bundle": "b"}
+    done = _snakemake(tmp_path, [], "--dry-run", generate=generate)
+    assert done.returncode == 1
+    assert "would be one output; rename one" in done.stdout
