@@ -19,6 +19,7 @@ from calogan.config import load_config
 from calogan.errors import BundleError, StoreError, TrainingInterrupted
 from calogan.export import Parity
 from calogan.registry import Registration
+from calogan.stages.best import Candidate
 from calogan.stages.export import Exported
 from calogan.stages.generate import Generation
 from calogan.stages.models import Models
@@ -81,7 +82,21 @@ def calogan_says(*arguments):
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "prepare", "train", "sweep", "validate", "weigh", "compare", "register", "models", "generate", "export"],
+    [
+        "run",
+        "prepare",
+        "train",
+        "sweep",
+        "validate",
+        "weigh",
+        "best",
+        "compare",
+        "register",
+        "models",
+        "generate",
+        "collect",
+        "export",
+    ],
 )
 def test_every_command_has_help_with_an_example(command):
     done = calogan_says(command, "--help")
@@ -474,10 +489,18 @@ def test_generate_passes_its_options_on_and_says_what_was_written(stage):
     written = SimpleNamespace(showers=9, outside=1, output=Path("o.root"), events=None)
     generate = stage("calogan.stages.generate.generate", written)
     options = [*GENERATE, "--layout", "hits", "--layout", "dense", "--rntuple", "--pdg", "-11", "--workers", "3"]
+    options += ["--seed-by-input"]
     done = calogan_says("generate", *options, "--branch", "px=p_x", "--branch", "event=", "--outside", "raise")
     assert (done.exit_code, done.stdout) == (0, "9 showers, 1 particles outside the domain\no.root\n")
     assert generate.arguments == ("b", ["i.root"], Path("o.root"))
-    chosen = {"seed": 7, "layout": ["hits", "dense"], "rntuple": True, "outside": "raise", "key": "event"}
+    chosen = {
+        "seed": 7,
+        "seed_by_input": True,
+        "layout": ["hits", "dense"],
+        "rntuple": True,
+        "outside": "raise",
+        "key": "event",
+    }
     chosen |= {"batch_size": 1000, "pdg": [-11], "workers": 3, "part_showers": None, "overlay": False}
     assert {name: generate.named[name] for name in chosen} == chosen
     assert generate.named["input_branches"] == {"px": "p_x", "event": None}
@@ -495,6 +518,26 @@ def test_an_interrupted_generation_goes_on(stage):
     stage("calogan.stages.generate.generate", KeyboardInterrupt())
     done = calogan_says("generate", *GENERATE)
     assert (done.exit_code, done.stderr) == (75, "interrupted: the same command goes on from what is there\n")
+
+
+def test_collect_says_what_is_listed(stage):
+    listed = SimpleNamespace(files=(1, 2), bundle="0123456789ab", entries=9, left_out=1)
+    collect = stage("calogan.stages.collect.collect", listed)
+    done = calogan_says("collect", "a.root", "b.root", "--out", "m.json")
+    said = "2 files of bundle 0123456789ab: 9 entries, 1 particles left out\nm.json\n"
+    assert (done.exit_code, done.stdout) == (0, said)
+    assert collect.arguments == ([Path("a.root"), Path("b.root")], Path("m.json"))
+
+
+def test_best_ends_with_the_chosen_run(stage):
+    ranking = [Candidate("runs/b", "b0", 1.5, 400, 500, True, 2), Candidate("runs/a", "a0", 2.5, 300, 500, True, 1)]
+    choose = stage("calogan.stages.best.choose_best", ranking)
+    done = calogan_says("best", "runs/a", "runs/b", "--out", "best.json")
+    assert done.exit_code == 0
+    *table, last = done.stdout.splitlines()
+    assert last == "runs/b"
+    assert any("400 of 500" in line and "1.5" in line for line in table)
+    assert choose.arguments == ([Path("runs/a"), Path("runs/b")], Path("best.json"))
 
 
 def test_the_installed_program_refuses_in_one_line(tmp_path):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calogan.progress import Reporter
     from calogan.stages.validate import Verdicts
 
-__all__ = ["compare", "prepare", "register", "run", "sweep", "train", "validate", "weigh"]
+__all__ = ["best", "compare", "prepare", "register", "run", "sweep", "train", "validate", "weigh"]
 
 
 class Split(StrEnum):
@@ -248,6 +248,29 @@ def compare(
     Example: `calogan compare runs/a/validation/test runs/b/validation/test --out side_by_side`
     """
     _print_side_by_side(first, second, out)
+
+
+@app.command()
+def best(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR...", help="Run folders of trained studies.")],
+    out: Annotated[Path, typer.Option(help="JSON to write: the runs, best first.")],
+) -> None:
+    """Choose among runs on the same showers, by the physics score on the validation showers.
+
+    The test showers have no say in it: compare the chosen run alone with them.
+
+    Example: `calogan best runs/demo/sweep/* --out runs/demo/best.json`
+    """
+    from calogan.stages.best import choose_best
+    from calogan.terminal import print_table
+
+    ranking = choose_best(runs, out)
+    rows = [
+        (one.run, one.bundle, f"{one.score:.4g}", f"{one.selected_step} of {one.steps}", str(one.seed))
+        for one in ranking
+    ]
+    print_table(("run", "bundle", "score", "step", "seed"), rows, (0, 1))
+    print(ranking[0].run)
 
 
 @app.command()
