@@ -136,7 +136,7 @@ class BatchNoise:
         """Numbers for one use at one step.
 
         Args:
-            counters: The step, the use, and which of several.
+            counters: The step, the use, and which of several where that use has several.
             share: Positions.
             width: Normals that each of them needs.
 

@@ -37,12 +37,14 @@ class Group:
         size: How many there are.
         local_rank: Number among those of this node.
         local_size: How many are on this node.
+        watched: Whether one agent has started all of them, and tells which one was lost.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
     local_size: int = 1
+    watched: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Group:
@@ -61,10 +63,11 @@ class Group:
             )
             raise TrainingError(msg)
         try:
-            return cls(*(int(given[name]) for name in _NAMES[:4]))
+            rank, size, local_rank, local_size = (int(given[name]) for name in _NAMES[:4])
         except ValueError as error:
             msg = f"{', '.join(_NAMES[:4])} in the environment must be whole numbers: {error}"
             raise TrainingError(msg) from error
+        return cls(rank, size, local_rank, local_size, watched=environment.get("GROUP_WORLD_SIZE") == "1")
 
     @property
     def leads(self) -> bool:
@@ -218,12 +221,13 @@ class Group:
         try:
             yield
         except RuntimeError as error:
+            why = " ".join(str(error).split())[:200]
             msg = (
-                f"process {self.rank} of {self.size} lost touch with the others: "
-                f"{' '.join(str(error).split())[:160]}; run the same command to go on from the last checkpoint"
+                f"process {self.rank} of {self.size} lost touch with the others ({why}); "
+                "run the same command to go on from the last checkpoint"
             )
             lost = ProcessLostError(msg)
-            lost.said = self.local_rank > 0
+            lost.said = self.watched or self.local_rank > 0
             raise lost from error
 
 

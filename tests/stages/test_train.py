@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from calogan.stages import train as train_stage
 from calogan.stages.prepare import prepare
 from calogan.stages.train import train
 from calogan.training import windows
+from calogan.training.state import FORMAT
 
 TRAINING = {
     "batch_size": 32,
@@ -122,6 +124,30 @@ def test_other_configuration_in_the_same_folder_is_refused(config, without_onnx)
     (config.run_dir / "bundle" / "bundle.json").unlink()
     with pytest.raises(TrainingError, match="another configuration"):
         train(changed(config, seed=7), SilentReporter())
+
+
+def test_settings_that_are_not_used_change_no_fingerprint(config):
+    """A checkpoint of a version that did not know them goes on."""
+    store = Store.open(config.run_dir / "prepared")
+    usual = train_stage._fingerprint(config, store)
+
+    def with_settings(**settings):
+        return train_stage._fingerprint(changed(config, training=TRAINING | settings), store)
+
+    assert with_settings(precision="float32", batch_per="global", accumulate=4) == usual
+    assert len({usual, with_settings(precision="bf16"), with_settings(batch_per="process")}) == 3
+    known = config.training.model_dump_json(
+        exclude={*config.training.FREE, "precision", "batch_per"}, exclude_none=True
+    )
+    sections = config.digest("seed", "threshold", "condition", "geometry", "domain", "model")
+    text = "\n".join([str(FORMAT), sections, known, store.digest])
+    assert usual == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_tf32_on_a_cpu_is_told(config, without_onnx):
+    reporter = Lines()
+    train(changed(config, training=SHORT | {"precision": "tf32"}), reporter)
+    assert "training.precision is tf32, which only GPUs have: computing in float32" in reporter.warned
 
 
 def test_without_prepared_showers_it_says_so(config, tmp_path):
@@ -228,6 +254,7 @@ from calogan.progress import SilentReporter
 from calogan.training.loop import Trainer
 from calogan.stages.train import train
 from calogan.training import windows
+from calogan.training.state import FORMAT
 original = Trainer._step
 def step(self):
     if self._state.step == 23:

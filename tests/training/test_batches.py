@@ -1,8 +1,9 @@
+import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calogan.training.batches import BatchOrder, step_seed
+from calogan.training.batches import BLOCK, BatchNoise, BatchOrder, Share, step_seed
 
 CPU = torch.device("cpu")
 
@@ -33,3 +34,46 @@ def test_step_seeds_differ():
     seeds = {step_seed(seed, step, use) for seed in range(5) for step in range(50) for use in range(3)}
     assert len(seeds) == 5 * 50 * 3
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@given(st.integers(2, 300), st.integers(1, 9))
+def test_shares_divide_a_batch_evenly(size, count):
+    shares = [Share.of(size, number, count) for number in range(count)]
+    positions = [position for share in shares for span in share.spans for position in span]
+    assert sorted(positions) == list(range(size))
+    for lengths in ([len(share) for share in shares], [len(share.penalised) for share in shares]):
+        assert max(lengths) - min(lengths) <= 2
+    assert sum(share.weight for share in shares) == pytest.approx(1)
+    assert sum(share.penalised_weight for share in shares) == pytest.approx(1)
+    assert sorted(position for share in shares for position in share.penalised) == list(range(size // 2))
+
+
+def test_a_whole_batch_is_taken_as_it_is():
+    batch = torch.arange(10)
+    assert Share.of(10).take(batch).data_ptr() == batch.data_ptr()
+    assert Share.of(10, 1, 2).take(batch).tolist() == [2, 3, 4, 7, 8, 9]
+
+
+@given(st.integers(2, 1500), st.integers(1, 5))
+@settings(max_examples=20)
+def test_noise_is_that_of_the_position_whatever_the_share(size, count):
+    noise = BatchNoise(3, CPU, torch.float32)
+    whole = noise.draw((5, 1), Share.of(size), 4)
+    for number in range(count):
+        share = Share.of(size, number, count)
+        part = noise.draw((5, 1), share, 4)
+        assert all(torch.equal(one, share.take(other)) for one, other in zip(part, whole, strict=True))
+
+
+def test_small_batches_have_one_seed():
+    rng = torch.Generator().manual_seed(step_seed(3, 5, 1))
+    expected = torch.randn(BLOCK, 7, generator=rng), torch.rand(BLOCK, 1, generator=rng)
+    drawn = BatchNoise(3, CPU, torch.float32).draw((5, 1), Share.of(BLOCK), 7)
+    assert all(torch.equal(one, other) for one, other in zip(drawn, expected, strict=True))
+
+
+def test_positions_steps_and_uses_have_noise_of_their_own():
+    noise = BatchNoise(3, CPU, torch.float64)
+    uses = (5, 1), (5, 2), (6, 1), (5, 0, 0), (5, 0, 1)
+    drawn = torch.cat([noise.draw(counters, Share.of(300), 1)[0] for counters in uses])
+    assert len(drawn.unique()) == len(drawn)

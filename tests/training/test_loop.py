@@ -21,6 +21,7 @@ from calogan.training import loop
 from calogan.training.checkpoint import Checkpoint
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
+from calogan.training.objectives import gradient_penalty
 from calogan.training.signals import stop_on_signals
 from calogan.training.state import TrainingState
 
@@ -235,6 +236,27 @@ def test_half_of_a_batch_is_in_the_penalty(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "gradient_penalty", penalty)
     Run(tmp_path).trainer.run()
     assert set(seen) == {(8, 8, 8)}
+
+
+def test_bfloat16_trains_nearly_as_float32_does(tmp_path, straight, monkeypatch):
+    types = []
+
+    def penalty(critic, reference, generated, mixing):
+        value = gradient_penalty(critic, reference, generated, mixing)
+        types.append((value.dtype, torch.is_autocast_enabled("cpu")))
+        return value
+
+    monkeypatch.setattr(loop, "gradient_penalty", penalty)
+    run = Run(tmp_path, settings=SETTINGS.model_copy(update={"precision": "bf16"}))
+    run.trainer.run()
+    assert set(types) == {(torch.float32, False)}
+    assert run.state.is_finite()
+    assert not same(run.state.generator.state_dict(), straight.state.generator.state_dict())
+    for (step, rounded), (other_step, exact) in zip(run.records, straight.records, strict=True):
+        assert step == other_step
+        for name in rounded:
+            if name.startswith("warmup/") or name == "critic/distance":
+                assert rounded[name] == pytest.approx(exact[name], rel=0.05, abs=0.05)
 
 
 def test_records_are_at_the_intervals(straight):

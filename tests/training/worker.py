@@ -6,6 +6,7 @@ Importable by path as well: `train` is what one process does.
 import json
 import math
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from calogan.config import TrainingConfig
+from calogan.errors import TrainingInterrupted
 from calogan.geometry import Geometry, Layer
 from calogan.models.critic import Critic
 from calogan.models.encoder import Encoder
@@ -80,10 +82,22 @@ def make_state(seed, *, double, dark):
     return state, showers
 
 
-def train(folder, group, *, double=False, dark=True, **settings):
-    """Train, on from the checkpoint if there is one; only the first process' numbers of the start are used."""
+class Lines(SilentReporter):
+    def __init__(self):
+        self.warned = []
+
+    def warning(self, text):
+        self.warned.append(text)
+
+
+def train(folder, group, *, double=False, dark=True, signal_at=None, **settings):
+    """Train, on from the checkpoint if there is one; only the first process' numbers of the start are used.
+
+    The last process gets a signal after so many steps.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     state, showers = make_state(group.rank, double=double, dark=dark)
-    checkpoint, records = folder / "checkpoint.pt", []
+    checkpoint, records, lines = folder / "checkpoint.pt", [], Lines()
     if group.leads and checkpoint.exists():
         state.load(checkpoint, "print")
     state.share(group)
@@ -93,18 +107,29 @@ def train(folder, group, *, double=False, dark=True, **settings):
         "print",
         lambda step, figures: records.append((step, figures)),
         lambda generator: float(generator.cell_mean.bias.detach().abs().sum()),
-        SilentReporter(),
+        lines,
     )
-    best = Trainer(state, settings, showers, 5, outlet, group).run()
+    trainer = Trainer(state, settings, showers, 5, outlet, group)
+    step = trainer._step
+
+    def signalled_step():
+        step()
+        if state.step + 1 == signal_at and group.rank == group.size - 1:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    trainer._step = signalled_step
+    try:
+        trainer.run()
+    except TrainingInterrupted as error:
+        lines.warned.append(str(error))
     networks = (state.generator, state.critic, state.encoder, state.ema)
     weights = [value.detach().double() for network in networks for value in network.state_dict().values()]
-    return {"weights": weights, "records": records, "best": best.step, "step": state.step}
+    return {"weights": weights, "records": records, "step": state.step, "warned": lines.warned}
 
 
 if __name__ == "__main__":
     out, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
     with process_group() as group:
         for name, options in jobs.items():
-            folder = out / name
-            folder.mkdir(parents=True, exist_ok=True)
-            torch.save(train(folder, group, **options), folder / f"rank{os.environ.get('RANK', '0')}.pt")
+            result = train(out / name, group, **options)
+            torch.save(result, out / name / f"rank{group.rank}.pt")
