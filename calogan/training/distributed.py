@@ -281,7 +281,8 @@ def process_group() -> Iterator[Group]:
     """The processes that torchrun started, joined while the context lasts; this one alone where it started none.
 
     Raises:
-        TrainingError: The environment describes the group by halves, or the others do not come.
+        TrainingError: The environment describes the group by halves.
+        ProcessLostError: The others do not come.
     """
     group = Group.from_environment(os.environ)
     if group.size == 1:
@@ -293,8 +294,8 @@ def process_group() -> Iterator[Group]:
     try:
         dist.init_process_group(timeout=PATIENCE)  # gloo for the CPU, and NCCL where there are GPUs
     except (RuntimeError, ValueError) as error:
-        msg = f"process {group.rank} of {group.size} finds no group: {' '.join(str(error).split())[:200]}"
-        raise TrainingError(msg) from error
+        msg = f"process {group.rank} of {group.size} does not find the others: {' '.join(str(error).split())[:200]}"
+        raise ProcessLostError(msg) from error
     try:
         yield group
     except CaloganError as error:
