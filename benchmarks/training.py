@@ -25,6 +25,7 @@ from calogan.errors import CaloganError
 from calogan.geometry import Geometry
 from calogan.progress import SilentReporter
 from calogan.stages.train import fresh_state
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.loop import Outlet, Trainer
 
 PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm"}
@@ -120,7 +121,9 @@ def make_trainer(config: Config, device: torch.device) -> Trainer:
     cell_energy[cell_energy < config.threshold] = 0.0
     showers = Showers(geometry, np.arange(count), incident, cell_energy, np.full(count, 11, dtype=np.int32))
     state, local = fresh_state(config, geometry, showers, device)
-    outlet = Outlet(Path("unused"), "", lambda *_: None, lambda _generator: 0.0, SilentReporter())
+    outlet = Outlet(
+        Checkpoint(Path("unused"), "", SilentReporter()), lambda *_: None, lambda _generator: 0.0, SilentReporter()
+    )
     return Trainer(state, config.training, local, config.seed, outlet)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from calogan.atomic import sync_folder, write_atomically, write_durably
 from calogan.data.schema import Schema
 from calogan.errors import BundleError, CaloganError
 from calogan.geometry import Geometry
@@ -25,11 +25,13 @@ from calogan.physics.kinematics import Domain
 if TYPE_CHECKING:
     from calogan.models.generator import Generator
 
-__all__ = ["Bundle", "BundleInfo", "write_atomically", "write_bundle"]
+__all__ = ["Bundle", "BundleInfo", "write_bundle"]
 
 FORMAT = 1
 DESCRIPTION, WEIGHTS, GRAPH = "bundle.json", "weights.safetensors", "generator.onnx"
 WEIGHER = "weigher.onnx"
+TIME = "minutes"
+"""Of the provenance; no part of the id: the same model may take longer."""
 
 
 @dataclass(frozen=True)
@@ -233,26 +235,43 @@ def write_bundle(
 
     Returns:
         The bundle that was written, opened again.
+
+    Raises:
+        BundleError: It cannot be written; what was there is still there.
     """
     contents = {WEIGHTS: save({name: np.ascontiguousarray(value) for name, value in weights.items()})}
     if graph is not None:
         contents[GRAPH] = graph
     files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    core = info.to_dict() | {"id": "", "files": {WEIGHTS: files[WEIGHTS]}, "validation": None}
+    made = {name: value for name, value in info.provenance.items() if name != TIME}
+    core = info.to_dict() | {"id": "", "files": {WEIGHTS: files[WEIGHTS]}, "validation": None, "provenance": made}
     identity = hashlib.sha256(_to_json(core)).hexdigest()[:12]
     contents[DESCRIPTION] = _to_json(replace(info, id=identity, files=files).to_dict())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}-*"):  # of a process that was killed here
-        shutil.rmtree(leftover)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    folder.chmod(0o755)
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    if path.exists():
-        path.replace(folder.with_name(f"{folder.name}.old"))
-    folder.replace(path)
-    shutil.rmtree(folder.with_name(f"{folder.name}.old"), ignore_errors=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)  # of a process that was killed here
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        folder.chmod(0o755)
+        for name, content in contents.items():
+            write_durably(folder / name, content)
+        sync_folder(folder)
+        if path.exists():
+            path.replace(folder.with_name(f"{folder.name}.old"))
+        folder.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        msg = f"{path}: the bundle cannot be written: {error.strerror or error}; make room there, and run it again"
+        if path.exists():  # else the bundle that was there is one of them
+            _remove_leftovers(path)
+        raise BundleError(msg) from error
+    _remove_leftovers(path)
     return Bundle.load(path)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove bundles in the making, and former ones, from beside a bundle."""
+    for leftover in path.parent.glob(f".{path.name}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _check_files(path: Path, files: Mapping[str, str]) -> None:
@@ -274,13 +293,3 @@ def _check_files(path: Path, files: Mapping[str, str]) -> None:
 
 def _to_json(values: Mapping[str, Any]) -> bytes:
     return (json.dumps(values, indent=1, sort_keys=False) + "\n").encode()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that appears as a whole, or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

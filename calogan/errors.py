@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BundleError",
+    "BusyError",
     "CaloganError",
     "ConfigError",
     "DataError",
@@ -63,6 +64,10 @@ class DomainError(CaloganError, ValueError):
 
 class StoreError(CaloganError, RuntimeError):
     """A prepared folder that is missing, damaged or made for something else."""
+
+
+class BusyError(StoreError):
+    """A folder that another process works in."""
 
 
 class BundleError(CaloganError, RuntimeError):

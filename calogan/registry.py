@@ -12,7 +12,8 @@ from typing import Any
 
 from calogan.config import Config
 from calogan.errors import BundleError, CaloganError, MissingDependencyError, near_miss
-from calogan.tracking import kept_run, load_mlflow, one_line, store_uri
+from calogan.redaction import redact
+from calogan.tracking import kept_run, load_mlflow, missing_as_none, one_line, store_uri
 
 __all__ = [
     "ALIAS",
@@ -47,8 +48,8 @@ class Registry:
 
     @property
     def uri(self) -> str:
-        """Where the store is."""
-        return str(self.client.tracking_uri)
+        """Where the store is, without the user name and password that it may be opened with."""
+        return redact(self.client.tracking_uri)
 
     @contextmanager
     def reporting(self, what: str) -> Iterator[None]:
@@ -65,12 +66,7 @@ class Registry:
 
     def found(self, call: Callable[[str], Any], name: str) -> Any:
         """What a call finds by a name; None if there is no such thing."""
-        try:
-            return call(name)
-        except self.failures[0] as error:
-            if getattr(error, "error_code", "") != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return None
+        return missing_as_none(call, name, self.failures)
 
     def models(self) -> list[Any]:
         """All registered models, by name."""
@@ -94,14 +90,14 @@ class Registry:
         """Names of the artifacts in a folder of the store; none if there is no such folder."""
         from mlflow.artifacts import list_artifacts
 
-        listed = list_artifacts(artifact_uri=place, tracking_uri=self.uri)
+        listed = list_artifacts(artifact_uri=place, tracking_uri=self.client.tracking_uri)
         return {PurePosixPath(item.path).name for item in listed}
 
     def download(self, place: str, name: str, folder: Path) -> None:
         """Copy one artifact of a folder of the store into `folder`."""
         from mlflow.artifacts import download_artifacts
 
-        download_artifacts(artifact_uri=f"{place}/{name}", dst_path=str(folder), tracking_uri=self.uri)
+        download_artifacts(artifact_uri=f"{place}/{name}", dst_path=str(folder), tracking_uri=self.client.tracking_uri)
 
 
 @dataclass(frozen=True)
@@ -174,7 +170,7 @@ def open_registry() -> Registry:
     uri = store_uri()
     path = uri.removeprefix("sqlite:///")
     if path != uri and "?" not in path and not Path(path).exists():
-        msg = f"MLflow at {uri}: there is no such database; set MLFLOW_TRACKING_URI to the store of your runs"
+        msg = f"MLflow at {redact(uri)}: there is no such database; set MLFLOW_TRACKING_URI to the store of your runs"
         raise CaloganError(msg)
     return _opened(uri)
 
@@ -189,9 +185,9 @@ def open_record(config: Config) -> Record:
     uri = store_uri(config)
     registry = _opened(uri)
     with registry.reporting("cannot be used"):
-        run = kept_run(registry.client, config, registry.failures[0])
+        run = kept_run(registry.client, config.run_dir, registry.failures)
     if run is None:
-        msg = f"MLflow at {uri} has no run of {config.run_dir}; `calogan validate` on that folder makes one"
+        msg = f"MLflow at {registry.uri} has no run of {config.run_dir}; `calogan runs sync {config.run_dir}` makes one"
         raise CaloganError(msg)
     return Record(registry.client, registry.failures, str(run.info.run_id))
 
@@ -313,7 +309,7 @@ def _opened(uri: str) -> Registry:
     try:
         return Registry(connect(uri), failures)
     except failures as error:
-        msg = f"MLflow at {uri} cannot be used: {one_line(error)}"
+        msg = f"MLflow at {redact(uri)} cannot be used: {one_line(error)}"
         raise CaloganError(msg) from error
 
 

@@ -11,9 +11,10 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from calogan.stages.export import Exported
+    from calogan.stages.sweep import Outcome
     from calogan.validation.summary import Verdicts
 
-__all__ = ["print_parity", "print_table", "print_verdicts"]
+__all__ = ["print_parity", "print_sweep", "print_table", "print_verdicts"]
 
 _WIDTH = 120  # in files and batch logs
 _COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
@@ -55,4 +56,15 @@ def print_verdicts(verdicts: Verdicts) -> None:
     header, *rows = verdicts.table()
     print_table(header, rows, left=(0, len(header) - 1))
     for line in (*verdicts.left_out(), verdicts.sentence, verdicts.report):
+        print(line)  # noqa: T201
+
+
+def print_sweep(outcome: Outcome) -> None:
+    """Print the table of trials, what is left to do, and where the best is."""
+    header, *rows = outcome.table()
+    print_table(header, rows, left=(0, 1))
+    for trial in outcome.trials:
+        if trial.reason is not None:
+            print(f"trial {trial.folder} failed: {trial.reason}")  # noqa: T201
+    for line in outcome.summary():
         print(line)  # noqa: T201

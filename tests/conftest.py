@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,22 @@ def legacy_rng():
     np.random.seed(1)  # noqa: NPY002
     yield
     np.random.set_state(state)  # noqa: NPY002
+
+
+@pytest.fixture
+def files_of_at_most():
+    """``with files_of_at_most(size):`` the kernel refuses longer files [bytes], as it does when a disk is full."""
+
+    @contextmanager
+    def limit(size):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,7 @@ def make_generator():
     return build_generator(Architecture(4, (16, 16)), GEOMETRY, DOMAIN, CONDITION, 3e-4).eval()
 
 
-def make_bundle(path, graph=None):
+def make_bundle(path, graph=None, **provenance):
     generator = make_generator()
     info = BundleInfo(
         id="",
@@ -45,7 +47,7 @@ def make_bundle(path, graph=None):
         schema=Schema.from_source(DenseSource(layout="dense", files=["x.root"], energy=["a", "b"])),
         noise_size=generator.noise_size,
         architecture=generator.architecture.to_dict(),
-        provenance={"seed": 1},
+        provenance={"seed": 1} | provenance,
         files={},
     )
     return write_bundle(path, info, {name: value.numpy() for name, value in generator.state_dict().items()}, graph)
@@ -67,7 +69,64 @@ def test_bundle_comes_back_as_it_was(bundle):
 
 
 def test_identity_depends_on_the_weights_alone_and_not_on_where_or_when(tmp_path, bundle):
-    assert make_bundle(tmp_path / "elsewhere").info.id == bundle.info.id
+    later = make_bundle(tmp_path / "elsewhere", minutes=7.5)
+    assert later.info.id == bundle.info.id
+    assert later.info.provenance == {"seed": 1, "minutes": 7.5}
+
+
+def test_a_bundle_that_finds_no_room_leaves_the_former_one(bundle, files_of_at_most):
+    with (
+        files_of_at_most(1000),
+        pytest.raises(BundleError, match=r"bundle: the bundle cannot be written: File too large"),
+    ):
+        make_bundle(bundle.path)
+    assert Bundle.load(bundle.path) == bundle
+    assert [folder.name for folder in bundle.path.parent.iterdir()] == ["bundle"]
+
+
+KILLED = """
+import json, os, pathlib, signal, sys
+from safetensors.numpy import load
+from calogan.bundle import Bundle, write_bundle
+from calogan.errors import BundleError
+
+path, found = pathlib.Path(sys.argv[1]), []
+former = Bundle.load(path)
+weights = {name: value + 1 for name, value in load(former.weights_path.read_bytes()).items()}
+for moment in range(100):
+    child = os.fork()
+    if not child:
+        left = [moment]
+
+        def kill(event, arguments):
+            if event in {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}:
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left[0] -= 1
+
+        sys.addaudithook(kill)
+        write_bundle(path, former.info, weights, b"another graph")
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        found.append(Bundle.load(path).info.id)
+    except BundleError as error:
+        found.append(str(error))
+    if code == 0:
+        break
+print(json.dumps([code, found]))
+"""
+
+
+@pytest.mark.multiprocess
+def test_a_kill_at_any_instant_leaves_a_whole_bundle_or_none(bundle):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(bundle.path)], capture_output=True, text=True, check=True)
+    code, found = json.loads(done.stdout)
+    new = Bundle.load(bundle.path)
+    assert code == 0
+    assert set(found) == {bundle.info.id, f"{bundle.path}: not a bundle: there is no bundle.json", new.info.id}
+    assert found[0] == bundle.info.id != new.info.id
+    assert [folder.name for folder in bundle.path.parent.iterdir()] == ["bundle"]
 
 
 def test_writing_again_replaces_the_folder(bundle):

@@ -19,10 +19,14 @@ from calogan.config import load_config
 from calogan.errors import BundleError, StoreError, TrainingInterrupted
 from calogan.export import Parity
 from calogan.registry import Registration
+from calogan.stages.best import Candidate
 from calogan.stages.export import Exported
 from calogan.stages.generate import Generation
 from calogan.stages.models import Models
 from calogan.stages.register import Decision
+from calogan.stages.runs import Runs, Synced
+from calogan.stages.sweep import Outcome as SweepOutcome
+from calogan.stages.sweep.ledger import State, Trial
 from calogan.validation.criteria import Outcome, Verdict
 from calogan.validation.document import Document
 
@@ -78,7 +82,21 @@ def calogan_says(*arguments):
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "prepare", "train", "validate", "weigh", "compare", "register", "models", "generate", "export"],
+    [
+        "run",
+        "prepare",
+        "train",
+        "sweep",
+        "validate",
+        "weigh",
+        "best",
+        "compare",
+        "register",
+        "models",
+        "generate",
+        "collect",
+        "export",
+    ],
 )
 def test_every_command_has_help_with_an_example(command):
     done = calogan_says(command, "--help")
@@ -120,13 +138,48 @@ def test_a_failed_criterion_is_exit_code_1_only_under_strict(stage, command, pas
     [
         (StoreError("runs/demo: damaged\n  in two lines"), 2, "error: runs/demo: damaged in two lines\n"),
         (TrainingInterrupted("saved at step 9"), 75, "saved at step 9\n"),
-        (KeyboardInterrupt(), 130, "interrupted: the same command goes on from what is there\n"),
+        (
+            OSError(28, "No space left on device", "r"),
+            2,
+            "error: r: cannot write: No space left on device; make room and run the same command again\n",
+        ),
+        (KeyboardInterrupt(), 75, "interrupted: the same command goes on from what is there\n"),
     ],
 )
 def test_what_stops_a_stage_is_one_line_and_an_exit_code(stage, error, code, text):
     stage("calogan.stages.run.train_run", error)
     done = calogan_says("train", DEMO)
     assert (done.exit_code, done.stderr, done.stdout) == (code, text, "")
+
+
+def test_a_signal_is_no_error_that_a_library_could_go_on_from(monkeypatch):
+    def prepare(config, reporter):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Exception:  # noqa: BLE001 - as libraries do
+            return SimpleNamespace(counts=dict)
+
+    monkeypatch.setattr("calogan.stages.run.prepare_run", prepare)
+    assert calogan_says("prepare", DEMO).exit_code == 75
+
+
+@pytest.mark.multiprocess
+def test_a_second_signal_does_not_change_the_exit_code():
+    """It comes while Python ends, after the command."""
+    script = """
+import atexit, signal
+from calogan.cli import main
+
+def stop(*_):
+    signal.raise_signal(signal.SIGUSR1)
+
+atexit.register(stop)
+import calogan.config
+calogan.config.load_config = stop
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script, "prepare", DEMO], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (75, "stopped by SIGUSR1; run the same command to go on\n")
 
 
 def test_an_interrupted_comparison_starts_anew(stage):
@@ -148,14 +201,16 @@ def test_a_signal_of_the_batch_system_stops_any_stage_in_order(monkeypatch, numb
     assert signal.getsignal(number) == before
 
 
-@pytest.mark.parametrize(("name", "stays"), [("torch", False), ("scipy.special", False), ("absent", True)])
-def test_an_optional_library_that_is_not_installed_is_named(stage, name, stays):
+@pytest.mark.parametrize(
+    ("name", "extra"), [("torch", "train"), ("scipy.special", "train"), ("optuna", "hpo"), ("absent", None)]
+)
+def test_an_optional_library_that_is_not_installed_is_named(stage, name, extra):
     stage("calogan.stages.run.train_run", ModuleNotFoundError(f"No module named {name!r}", name=name))
     done = calogan_says("train", DEMO)
-    if stays:
+    if extra is None:
         assert isinstance(done.exception, ModuleNotFoundError)
     else:
-        text = f"error: needs {name.split('.')[0]}, which is not installed: pip install 'calogan[train]'\n"
+        text = f"error: needs {name.split('.')[0]}, which is not installed: pip install 'calogan[{extra}]'\n"
         assert (done.exit_code, done.stderr) == (2, text)
 
 
@@ -228,6 +283,27 @@ def test_wrong_arguments_are_one_line_and_exit_code_2(arguments, text):
 
 def test_the_training_split_cannot_be_validated():
     assert calogan_says("validate", DEMO, "--split", "train").exit_code == 2
+
+
+def test_sweep_prints_the_table_what_failed_and_where_the_best_is(stage, tmp_path):
+    changes = ["--set", f"run_dir={tmp_path}", "--set", "sweep={trials: 3, parameters: {seed: {low: 1, high: 9}}}"]
+    config = load_config(DEMO, changes[1::2])
+    trials = [
+        Trial(0, State.done, 0.0213, {"seed": 4}, {0: 0.0213}, [], None),
+        Trial(1, State.failed, None, {"seed": 5}, {}, [], "training diverged"),
+        Trial(2, State.done, 0.0187, {"seed": 6}, {0: 0.0187}, [], None),
+    ]
+    stage("calogan.stages.sweep.sweep", SweepOutcome.of(config, trials))
+    done = calogan_says("sweep", DEMO, *changes)
+    assert done.exit_code == 0, done.stderr
+    rows = [line.split("│")[1:4] for line in done.stdout.splitlines() if line.startswith("│")]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["0002", "done", "0.0187"],
+        ["0000", "done", "0.0213"],
+        ["0001", "failed", ""],
+    ]
+    assert "trial 0001 failed: training diverged" in done.stdout
+    assert f"best: trial 0002, physics score 0.0187: {tmp_path}/trials/0002/bundle" in done.stdout
 
 
 def test_validate_compares_a_split_of_the_study(stage):
@@ -413,10 +489,18 @@ def test_generate_passes_its_options_on_and_says_what_was_written(stage):
     written = SimpleNamespace(showers=9, outside=1, output=Path("o.root"), events=None)
     generate = stage("calogan.stages.generate.generate", written)
     options = [*GENERATE, "--layout", "hits", "--layout", "dense", "--rntuple", "--pdg", "-11", "--workers", "3"]
+    options += ["--seed-by-input"]
     done = calogan_says("generate", *options, "--branch", "px=p_x", "--branch", "event=", "--outside", "raise")
     assert (done.exit_code, done.stdout) == (0, "9 showers, 1 particles outside the domain\no.root\n")
     assert generate.arguments == ("b", ["i.root"], Path("o.root"))
-    chosen = {"seed": 7, "layout": ["hits", "dense"], "rntuple": True, "outside": "raise", "key": "event"}
+    chosen = {
+        "seed": 7,
+        "seed_by_input": True,
+        "layout": ["hits", "dense"],
+        "rntuple": True,
+        "outside": "raise",
+        "key": "event",
+    }
     chosen |= {"batch_size": 1000, "pdg": [-11], "workers": 3, "part_showers": None, "overlay": False}
     assert {name: generate.named[name] for name in chosen} == chosen
     assert generate.named["input_branches"] == {"px": "p_x", "event": None}
@@ -433,7 +517,27 @@ def test_generate_says_what_an_overlay_holds(stage):
 def test_an_interrupted_generation_goes_on(stage):
     stage("calogan.stages.generate.generate", KeyboardInterrupt())
     done = calogan_says("generate", *GENERATE)
-    assert (done.exit_code, done.stderr) == (130, "interrupted: the same command goes on from what is there\n")
+    assert (done.exit_code, done.stderr) == (75, "interrupted: the same command goes on from what is there\n")
+
+
+def test_collect_says_what_is_listed(stage):
+    listed = SimpleNamespace(files=(1, 2), bundle="0123456789ab", entries=9, left_out=1)
+    collect = stage("calogan.stages.collect.collect", listed)
+    done = calogan_says("collect", "a.root", "b.root", "--out", "m.json")
+    said = "2 files of bundle 0123456789ab: 9 entries, 1 particles left out\nm.json\n"
+    assert (done.exit_code, done.stdout) == (0, said)
+    assert collect.arguments == ([Path("a.root"), Path("b.root")], Path("m.json"))
+
+
+def test_best_ends_with_the_chosen_run(stage):
+    ranking = [Candidate("runs/b", "b0", 1.5, 400, 500, True, 2), Candidate("runs/a", "a0", 2.5, 300, 500, True, 1)]
+    choose = stage("calogan.stages.best.choose_best", ranking)
+    done = calogan_says("best", "runs/a", "runs/b", "--out", "best.json")
+    assert done.exit_code == 0
+    *table, last = done.stdout.splitlines()
+    assert last == "runs/b"
+    assert any("400 of 500" in line and "1.5" in line for line in table)
+    assert choose.arguments == ([Path("runs/a"), Path("runs/b")], Path("best.json"))
 
 
 def test_the_installed_program_refuses_in_one_line(tmp_path):
@@ -457,3 +561,31 @@ def test_generate_reads_the_calorimeter_of_a_file(stage, tmp_path):
     done = calogan_says("generate", *arguments, str(wall))
     assert done.exit_code == 2
     assert "layers.0.deep: unknown key; did you mean 'depth'?" in done.stderr
+
+
+@pytest.mark.parametrize(("failed", "code"), [(False, 0), (True, 1)])
+def test_runs_sync_prints_a_line_a_run_and_fails_if_something_is_missing(tmp_path, monkeypatch, failed, code):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "config.yaml").write_text("")
+    stage = Stage(iter([Synced(Path("runs/a"), "sent 2 params", failed)]))
+    monkeypatch.setattr("calogan.stages.runs.sync_runs", stage)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["runs", "sync"])
+    assert (result.exit_code, result.output) == (code, "runs/a: sent 2 params\n")
+    assert stage.arguments[0] == [Path("runs/a")]
+
+
+def test_runs_list_prints_a_table_and_what_to_send(monkeypatch):
+    runs = Runs(("run folder", "record"), (("runs/a", "complete"), ("runs/b", "not sent")), (0, 1), (Path("runs/b"),))
+    monkeypatch.setattr("calogan.stages.runs.find_runs", Stage([]))
+    monkeypatch.setattr("calogan.stages.runs.list_runs", Stage(runs))
+    result = CliRunner().invoke(app, ["runs", "list", "runs"])
+    assert result.exit_code == 0
+    assert "not sent" in result.output
+    assert result.output.endswith("calogan runs sync runs/b\n")
+
+
+def test_a_place_without_runs_is_one_line():
+    result = CliRunner().invoke(app, ["runs", "list", "nowhere"])
+    assert result.exit_code == 2
+    assert result.output.startswith("error: nowhere: there is no such folder")

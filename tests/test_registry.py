@@ -201,7 +201,7 @@ def test_without_a_run_there_is_nothing_to_register(study):
     with pytest.raises(CaloganError, match="has no run of"):
         open_record(study)
     (study.run_dir / "mlflow.json").unlink()
-    with pytest.raises(CaloganError, match="`calogan validate` on that folder makes one"):
+    with pytest.raises(CaloganError, match=r"`calogan runs sync .*` makes one"):
         open_record(study)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import calogan
-from calogan.endings import OrderlyGroup
+from calogan.endings import OrderlyGroup, ignore_signals
 
 __all__ = ["FAILED", "Overrides", "Quiet", "Study", "app", "main"]
 
@@ -33,6 +33,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results, warni
 
 def main() -> None:
     """Run the command line."""
+    ignore_signals()  # but in a command, which ends with an exit code of its own
     app(prog_name="calogan")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from calogan.progress import Reporter
     from calogan.stages.validate import Verdicts
 
-__all__ = ["compare", "prepare", "register", "run", "train", "validate", "weigh"]
+__all__ = ["best", "compare", "prepare", "register", "run", "sweep", "train", "validate", "weigh"]
 
 
 class Split(StrEnum):
@@ -49,6 +49,9 @@ def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Qu
 
     Stop it at any instant; the same command goes on from what is there.
 
+    Exit code: 0 done, 1 a criterion does not pass under `--strict`, 2 an error, 75 stopped by a signal (SIGTERM,
+    SIGUSR1, Ctrl-C): run it again.
+
     Example: `calogan run configs/demo.yaml --set training.steps=2000`
     """
     from calogan.config import load_config
@@ -68,18 +71,36 @@ def run(config: Study, set_: Overrides = None, strict: Strict = False, quiet: Qu
 
 
 @app.command()
-def prepare(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
+def prepare(
+    config: Study,
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="Read only every N-th file, from the K-th: one of N jobs at the same time."),
+    ] = None,
+    set_: Overrides = None,
+    quiet: Quiet = False,
+) -> None:
     """Read and check the files of the full simulation.
 
-    Run again, it reads only the files that are new or changed.
+    Run again, it reads only the files that are new or changed. Many files are read on several nodes with `--part`: run
+    all parts in any order, each of which leaves `prepared/parts/K-of-N.json`, then the command without it.
+
+    Exit code: 0 done, 2 an error, 75 stopped by a signal: run it again.
 
     Example: `calogan prepare configs/demo.yaml`
+
+    Example: `calogan prepare my.yaml --part 2/8`
     """
     from calogan.config import load_config
     from calogan.progress import make_reporter
-    from calogan.stages.run import prepare_run
+    from calogan.stages.part import Part
+    from calogan.stages.run import prepare_part_run, prepare_run
 
-    store = prepare_run(load_config(config, set_ or ()), make_reporter(quiet=quiet))
+    study, reporter = load_config(config, set_ or ()), make_reporter(quiet=quiet)
+    if part is not None:
+        print(prepare_part_run(study, Part.parse(part), reporter))
+        return
+    store = prepare_run(study, reporter)
     counts = ", ".join(f"{count} {split}" for split, count in store.counts().items())
     print(f"prepared showers: {counts}")
 
@@ -88,8 +109,10 @@ def prepare(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None
 def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     """Train on the prepared showers and write the bundle.
 
-    SIGTERM, SIGUSR1 and Ctrl-C save and stop with exit code 75; the same command goes on. Several GPUs train together
-    under `calogan launch`.
+    SIGTERM, SIGUSR1 and Ctrl-C save the state and stop; the same command goes on from there. Several GPUs train
+    together under `calogan launch`.
+
+    Exit code: 0 done, 2 an error, 75 stopped by a signal: run it again.
 
     Example: `calogan train configs/demo.yaml --set training.device=cuda`
     """
@@ -100,6 +123,35 @@ def train(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
     bundle = train_run(load_config(config, set_ or ()), make_reporter(quiet=quiet))
     if bundle is not None:
         print(bundle)
+
+
+@app.command()
+def sweep(config: Study, set_: Overrides = None, quiet: Quiet = False) -> None:
+    """Train a study with many settings, and keep the best by the physics score on validation showers.
+
+    The section `sweep` of the configuration says what is varied:
+
+        sweep:
+          trials: 20
+          parameters:
+            training.critic_learning_rate: {low: 1.0e-5, high: 1.0e-3, log: true}
+            model.latent_size: {choices: [12, 24, 48]}
+
+    Start it as often as there are GPUs, on as many nodes: the processes share the trials. Stop it at any instant; the
+    same command goes on. Test showers are not looked at: `calogan run RUN_DIR/best.yaml` validates the best bundle.
+
+    Example: `calogan sweep my.yaml`
+
+    Example: `calogan sweep my.yaml --set sweep.trials=50 --set training.max_minutes=20`
+
+    Example: `srun --ntasks=8 --gpus-per-task=1 calogan sweep my.yaml`
+    """
+    from calogan.config import load_config
+    from calogan.progress import make_reporter
+    from calogan.stages.sweep import sweep as run_sweep
+    from calogan.terminal import print_sweep
+
+    print_sweep(run_sweep(load_config(config, set_ or ()), make_reporter(quiet=quiet)))
 
 
 @app.command()
@@ -196,6 +248,29 @@ def compare(
     Example: `calogan compare runs/a/validation/test runs/b/validation/test --out side_by_side`
     """
     _print_side_by_side(first, second, out)
+
+
+@app.command()
+def best(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN_DIR...", help="Run folders of trained studies.")],
+    out: Annotated[Path, typer.Option(help="JSON to write: the runs, best first.")],
+) -> None:
+    """Choose among runs on the same showers, by the physics score on the validation showers.
+
+    The test showers have no say in it: compare the chosen run alone with them.
+
+    Example: `calogan best runs/demo/sweep/* --out runs/demo/best.json`
+    """
+    from calogan.stages.best import choose_best
+    from calogan.terminal import print_table
+
+    ranking = choose_best(runs, out)
+    rows = [
+        (one.run, one.bundle, f"{one.score:.4g}", f"{one.selected_step} of {one.steps}", str(one.seed))
+        for one in ranking
+    ]
+    print_table(("run", "bundle", "score", "step", "seed"), rows, (0, 1))
+    print(ranking[0].run)
 
 
 @app.command()

@@ -11,7 +11,7 @@ import typer
 from calogan.cli.application import Quiet, app
 from calogan.errors import ConfigError
 
-__all__ = ["export", "generate", "models"]
+__all__ = ["collect", "export", "generate", "models"]
 
 
 class Layout(StrEnum):
@@ -64,6 +64,9 @@ def generate(
     input: Annotated[list[str], typer.Option(help="ROOT file (or file.root:tree) of particles; may be repeated.")],
     output: Annotated[Path, typer.Option(help="ROOT file to write.")],
     seed: Annotated[int, typer.Option(min=0, help="A shower depends on the seed and its key alone.")],
+    seed_by_input: Annotated[
+        bool, typer.Option("--seed-by-input", help="A seed from --seed and the inputs: for jobs of a file each.")
+    ] = False,
     tree: Annotated[str | None, typer.Option(help="Tree to read and to write; by default the training data's.")] = None,
     layout: Annotated[
         list[Layout] | None,
@@ -112,6 +115,7 @@ def generate(
         input,
         output,
         seed=seed,
+        seed_by_input=seed_by_input,
         tree=tree,
         layout=[one.value for one in layout or ()],
         rntuple=rntuple,
@@ -134,6 +138,26 @@ def generate(
     else:
         print(f"{generation.events} events, {generation.showers} showers, {generation.outside} particles left")
     print(generation.output)
+
+
+@app.command()
+def collect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="ROOT files that `calogan generate` wrote.")],
+    out: Annotated[Path, typer.Option(help="JSON to write.")],
+) -> None:
+    """List generated files as one data set: showers, particles left out, seeds and checksums.
+
+    Files of different bundles or branches are refused, and files that share their noise. The showers stay where they
+    are: read the files as a chain, or join them with ROOT's hadd.
+
+    Example: `calogan collect generated/*.root --out generated/manifest.json`
+    """
+    from calogan.stages.collect import collect as collect_files
+
+    collection = collect_files(files, out)
+    counts = f"{collection.entries} entries, {collection.left_out} particles left out"
+    print(f"{len(collection.files)} files of bundle {collection.bundle}: {counts}")
+    print(out)
 
 
 @app.command()

@@ -13,8 +13,9 @@ from calogan.config.data import (
     Source,
     Units,
 )
-from calogan.config.load import load_calorimeter, load_config
+from calogan.config.load import load_calorimeter, load_config, make_config
 from calogan.config.study import ConditionName, Config, TrackingConfig
+from calogan.config.sweep import ParameterConfig, SweepConfig
 from calogan.config.training import ModelConfig, TrainingConfig
 from calogan.config.validation import CriteriaConfig, ValidationConfig
 
@@ -29,12 +30,15 @@ __all__ = [
     "HitsSource",
     "LayerConfig",
     "ModelConfig",
+    "ParameterConfig",
     "PositionsSource",
     "Source",
+    "SweepConfig",
     "TrackingConfig",
     "TrainingConfig",
     "Units",
     "ValidationConfig",
     "load_calorimeter",
     "load_config",
+    "make_config",
 ]

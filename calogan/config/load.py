@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from calogan.config.data import LIST_OF_EDGES, GeometryConfig
 from calogan.config.study import Config
 from calogan.errors import ConfigError, near_miss
+from calogan.redaction import redact
 
-__all__ = ["load_calorimeter", "load_config"]
+__all__ = ["load_calorimeter", "load_config", "make_config"]
 
 # What pydantic names between a field and its key, to tell the forms of the field apart.
 _FORMS = {"dense", "hits", "positions", "AxisConfig", LIST_OF_EDGES}
@@ -33,10 +34,23 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     values = _read(path)
     for override in overrides:
         _apply_override(values, override)
+    return make_config(values, path)
+
+
+def make_config(values: Mapping[str, Any], origin: object) -> Config:
+    """A configuration from plain values.
+
+    Args:
+        values: Sections by name.
+        origin: Where they are from, for the message.
+
+    Raises:
+        ConfigError: A key or value is wrong; says where.
+    """
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_describe(path, error, Config)) from error
+        raise ConfigError(_describe(origin, error, Config)) from error
 
 
 def load_calorimeter(path: str | Path) -> GeometryConfig:
@@ -105,7 +119,7 @@ def _child(node: Any, key: str, override: str) -> Any:
     raise ConfigError(msg)
 
 
-def _describe(path: Path, error: ValidationError, model: type[BaseModel]) -> str:
+def _describe(origin: object, error: ValidationError, model: type[BaseModel]) -> str:
     parts = []
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"] if part not in _FORMS) or "config"
@@ -114,9 +128,9 @@ def _describe(path: Path, error: ValidationError, model: type[BaseModel]) -> str
             parts.append(f"{where}: unknown key; {near_miss(str(problem['loc'][-1]), known)}")
         else:
             text = problem["msg"].removeprefix("Value error, ")
-            shown = "" if isinstance(problem["input"], Mapping | list) else f" (got {problem['input']!r})"
+            shown = "" if isinstance(problem["input"], Mapping | list) else f" (got {redact(repr(problem['input']))})"
             parts.append(f"{where}: {text}{shown}")
-    return f"{path}: " + "; ".join(parts)
+    return f"{origin}: " + "; ".join(parts)
 
 
 def _known_keys(location: Sequence[int | str], model: type[BaseModel]) -> list[str]:
@@ -132,7 +146,7 @@ def _known_keys(location: Sequence[int | str], model: type[BaseModel]) -> list[s
         elif "oneOf" in node:
             node = {"$ref": f"#/$defs/{part}"}
         else:
-            node = node.get("properties", {}).get(part, {})
+            node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
     return list(_resolve(node, definitions).get("properties", {}))
 
 

@@ -10,4 +10,4 @@ __all__ = ["Section"]
 class Section(BaseModel):
     """A part of the configuration: its fields are known, bounded, and never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)

@@ -12,8 +12,10 @@ from pydantic import Field, field_validator, model_validator
 
 from calogan.config.data import DataConfig, DenseSource, DomainConfig, GeometryConfig
 from calogan.config.section import Section
+from calogan.config.sweep import SweepConfig
 from calogan.config.training import ModelConfig, TrainingConfig
 from calogan.config.validation import ValidationConfig
+from calogan.redaction import has_credentials
 
 __all__ = ["ConditionName", "Config", "TrackingConfig"]
 
@@ -26,6 +28,17 @@ class TrackingConfig(Section):
     enabled: bool = Field(default=True, description="log to MLflow where it is installed")
     uri: str = Field(default="sqlite:///mlflow.db", description="tracking server or database")
     experiment: str = Field(default="calogan", min_length=1, description="MLflow experiment")
+
+    @field_validator("uri")
+    @classmethod
+    def _without_credentials(cls, uri: str) -> str:
+        if has_credentials(uri):
+            msg = (
+                "holds a user name, password or token, which would be kept in files; leave it out and set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment"
+            )
+            raise ValueError(msg)
+        return uri
 
 
 class Config(Section):
@@ -51,6 +64,7 @@ class Config(Section):
         description="another bundle, as for --bundle, that calogan run puts beside the trained one",
     )
     tracking: TrackingConfig = TrackingConfig()
+    sweep: SweepConfig = SweepConfig()
 
     @field_validator("condition")
     @classmethod

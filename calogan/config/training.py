@@ -31,7 +31,7 @@ class TrainingConfig(Section):
     """Lengths in steps; one step is one update of the generator."""
 
     FREE: ClassVar[frozenset[str]] = frozenset(
-        {"accumulate", "checkpoint_every", "device", "log_every", "max_minutes", "threads"}
+        {"accumulate", "checkpoint_every", "data", "device", "log_every", "max_minutes", "memory_gb", "threads"}
     )
     """Fields that may change when a training is taken up again: they change no result."""
     LATER: ClassVar[frozenset[str]] = frozenset({"batch_per", "precision"})
@@ -66,6 +66,21 @@ class TrainingConfig(Section):
     hold_out_momentum: tuple[float, float] | None = Field(
         default=None,
         description="band of |p| [GeV] kept from training and selection, to see in the report how well it is filled",
+    )
+    data: Literal["auto", "memory", "stream"] = Field(
+        default="auto",
+        description="training showers in memory, or streamed from disk while training; auto: in memory if they fit",
+    )
+    memory_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="memory that training showers may take [GB], on the device or to stream them; null: what is free",
+    )
+    shuffle_window: int | None = Field(
+        default=None,
+        ge=1,
+        description="showers that are shuffled with one another, from blocks of 256 all over the files, which disks "
+        "read fast; null: all showers up to 16 GB, beyond that so many that they fill 1 GB",
     )
     log_every: int = Field(default=50, ge=1, description="steps between two lines of metrics.jsonl")
     evaluate_every: int = Field(default=500, ge=1, description="steps between two physics scores on validation showers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +39,8 @@ class NpyWriter:
                 # NumPy leaves room in the header for a growing first axis, so that it can be written again in place.
                 self._stream.seek(0)
                 self._write_header()
+                self._stream.flush()
+                os.fsync(self._stream.fileno())  # before a record says that the file is whole
 
     def append(self, rows: NDArray[Any]) -> None:
         """Append rows of the declared shape."""

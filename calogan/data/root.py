@@ -9,6 +9,7 @@ import lzma
 import struct
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +34,7 @@ from calogan.geometry import Geometry
 __all__ = [
     "InputFile",
     "ShowerWriter",
+    "TreeContent",
     "count_showers",
     "expand_files",
     "fingerprint",
@@ -42,6 +44,7 @@ __all__ = [
     "iterate_showers",
     "read_provenance",
     "read_showers",
+    "read_trees",
     "read_types",
 ]
 
@@ -236,6 +239,28 @@ def read_provenance(path: str | Path) -> dict[str, str]:
         return values
 
 
+@dataclass(frozen=True)
+class TreeContent:
+    """What is in a tree: number of entries, and the type of each branch as ROOT names it."""
+
+    entries: int
+    branches: Mapping[str, str]
+
+
+def read_trees(path: str | Path) -> dict[str, TreeContent]:
+    """Content of each TTree and RNTuple of a file.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    with _open(InputFile(str(path))) as root, _translated(str(path)):
+        trees = {name: root[name] for name in _tree_names(root.classnames(cycle=False))}
+        return {
+            name: TreeContent(int(tree.num_entries), {branch: str(tree[branch].typename) for branch in tree.keys()})  # noqa: SIM118
+            for name, tree in trees.items()
+        }
+
+
 @contextlib.contextmanager
 def _translated(source: str) -> Iterator[None]:
     try:
@@ -263,7 +288,7 @@ def _open(file: InputFile) -> Iterator[Any]:
 def _find_tree(root: Any, file: InputFile, name: str, branches: Iterable[str]) -> tuple[str, Any]:
     with _translated(file.path):
         classes: dict[str, str] = root.classnames(cycle=False)
-    trees = [key for key, kind in classes.items() if kind in {"TTree", "TNtuple", "TNtupleD"} or "RNTuple" in kind]
+    trees = _tree_names(classes)
     if name not in trees:
         if name in classes:
             msg = f"{file.path}: '{name}' is a {classes[name]}, not a TTree or RNTuple; {near_miss(name, trees)}"
@@ -279,6 +304,10 @@ def _find_tree(root: Any, file: InputFile, name: str, branches: Iterable[str]) -
             msg = f"{source}: no branch '{branch}'; {near_miss(branch, sorted(known))}"
             raise SchemaError(msg)
     return source, tree
+
+
+def _tree_names(classes: Mapping[str, str]) -> list[str]:
+    return [key for key, kind in classes.items() if kind in {"TTree", "TNtuple", "TNtupleD"} or "RNTuple" in kind]
 
 
 def _next_chunk(steps: Iterator[Any], source: str, start: int, branches: Sequence[str]) -> Chunk | None:

@@ -44,6 +44,7 @@ class ShardJob:
         geometry: Cells.
         domain: Showers outside are left out.
         checksum: Fingerprint of the file's content.
+        owner: Whose half-written shards are marked as such, for `remove_leftovers`; anybody's if it is empty.
     """
 
     file: InputFile
@@ -51,6 +52,7 @@ class ShardJob:
     geometry: Geometry
     domain: Domain
     checksum: str
+    owner: str = ""
 
     @property
     def tree(self) -> str:
@@ -88,7 +90,7 @@ class ShardJob:
             SchemaError: The file is not laid out as the schema says.
         """
         tally = _Tally()
-        temporary = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=shards))
+        temporary = Path(tempfile.mkdtemp(prefix=_mark(self.owner), dir=shards))
         chunks = iterate_chunks(self.file, self.schema, self.geometry, chunk_showers, self.checksum)
         try:
             with _Columns(temporary, self.geometry) as columns, closing(chunks):
@@ -136,10 +138,14 @@ def _rename(temporary: Path, final: Path) -> None:
             raise
 
 
-def remove_leftovers(shards: Path) -> None:
-    """Remove what killed runs left half-written."""
-    for folder in shards.glob(f"{_TEMPORARY}*"):
+def remove_leftovers(shards: Path, owner: str = "") -> None:
+    """Remove what killed runs left half-written: one owner's, or everybody's."""
+    for folder in shards.glob(f"{_mark(owner)}*"):
         shutil.rmtree(folder)
+
+
+def _mark(owner: str) -> str:
+    return f"{_TEMPORARY}{owner}-" if owner else _TEMPORARY
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.atomic import write_atomically
 from calogan.data.fingerprints import shower_fingerprints
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
@@ -31,6 +32,7 @@ __all__ = [
     "Store",
     "is_store",
     "open_shard",
+    "read_manifest",
     "read_record",
     "shard_columns",
     "write_json",
@@ -203,23 +205,7 @@ class Store:
             StoreError: It is missing, damaged or of an unknown format.
         """
         folder = Path(folder)
-        try:
-            values = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            msg = f"{folder}: no prepared showers (no {_MANIFEST}); run `calogan prepare` first"
-            raise StoreError(msg) from error
-        except (OSError, ValueError) as error:
-            msg = f"{folder / _MANIFEST}: cannot be read: {error}; remove it and run `calogan prepare`"
-            raise StoreError(msg) from error
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
-            found = values.get("format") if isinstance(values, dict) else None
-            msg = f"{folder / _MANIFEST}: format {found}, expected {FORMAT}; run `calogan prepare` again"
-            raise StoreError(msg)
-        try:
-            store = cls(folder, Manifest.from_dict(values))
-        except (KeyError, TypeError, CaloganError) as error:
-            msg = f"{folder / _MANIFEST}: damaged: {error!r}; remove it and run `calogan prepare`"
-            raise StoreError(msg) from error
+        store = cls(folder, read_manifest(folder / _MANIFEST))
         for record in store.manifest.shards:
             open_shard(store.shards, record, store.geometry)
         return store
@@ -299,6 +285,31 @@ class Store:
         return np.concatenate(found)
 
 
+def read_manifest(path: Path) -> Manifest:
+    """Read what a prepared folder, or a part of one, holds.
+
+    Raises:
+        StoreError: The file is missing, damaged or of an unknown format.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"{path.parent}: no prepared showers (no {path.name}); run `calogan prepare` first"
+        raise StoreError(msg) from error
+    except (OSError, ValueError) as error:
+        msg = f"{path}: cannot be read: {error}; remove it and run `calogan prepare`"
+        raise StoreError(msg) from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        found = values.get("format") if isinstance(values, dict) else None
+        msg = f"{path}: format {found}, expected {FORMAT}; run `calogan prepare` again"
+        raise StoreError(msg)
+    try:
+        return Manifest.from_dict(values)
+    except (KeyError, TypeError, CaloganError) as error:
+        msg = f"{path}: damaged: {error!r}; remove it and run `calogan prepare`"
+        raise StoreError(msg) from error
+
+
 def is_store(folder: str | Path) -> bool:
     """Whether a path is that of a prepared folder: whether a manifest is in it."""
     return (Path(folder) / _MANIFEST).is_file()
@@ -350,6 +361,4 @@ def read_record(folder: Path) -> ShardRecord | None:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON file that is either whole or not there."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, (json.dumps(values, indent=1) + "\n").encode())

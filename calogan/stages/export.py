@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.bundle import Bundle, write_atomically
+from calogan.atomic import write_atomically
+from calogan.bundle import Bundle
 from calogan.errors import ConfigError, DataError, MissingDependencyError
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter

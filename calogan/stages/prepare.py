@@ -19,13 +19,15 @@ from calogan.data.root import count_showers, fingerprint
 from calogan.data.schema import Schema
 from calogan.data.shards import ShardJob, remove_leftovers
 from calogan.data.simulation_time import SimulationTime
-from calogan.data.store import Manifest, ShardRecord, SkippedFile, Store, open_shard, read_record
+from calogan.data.store import Manifest, ShardRecord, SkippedFile, Store, open_shard, read_record, write_json
 from calogan.errors import CaloganError, DataError, SchemaError, StoreError
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter, Task
+from calogan.stages.lock import locked
+from calogan.stages.part import Part, read_parts
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "prepare_part"]
 
 # A calorimeter sees at most little more than the whole energy and at least a thousandth of it.
 _PLAUSIBLE_RESPONSE = (1e-3, 1.5)
@@ -51,17 +53,58 @@ def prepare(config: Config, reporter: Reporter) -> Store:
         SchemaError: A file that is not laid out as the configuration says (unless ``on_bad_file: skip``).
     """
     folder = config.run_dir / "prepared"
-    shards = folder / "shards"
-    shards.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(shards)
-    reader = _FileReader.open(config, shards)
     sources = [_Source.from_config(source) for source in config.data.sources]
+    reader = _FileReader.open(config, folder)
+    outcomes = _read_files(reader, _inputs(sources, reader), config, reporter)
+    outcomes = _check_events(outcomes, reader, skip=config.data.on_bad_file == "skip")
+    manifest = _manifest(config, reader, sources, outcomes)
+    _warn(manifest, reporter)
+    _check_splits(manifest)
+    return _finish(Store(folder, manifest), reader, reporter)
+
+
+def prepare_part(config: Config, part: Part, reporter: Reporter) -> Path:
+    """Make the shards of a share of the files, beside processes that make those of other shares.
+
+    `prepare` then finds the shards, and does what concerns all of them.
+
+    Args:
+        config: Data, geometry and domain.
+        part: Which share.
+        reporter: Progress and warnings.
+
+    Returns:
+        Manifest of the part, which is written when all its shards are made.
+
+    Raises:
+        StoreError: Another process makes this part.
+        DataError: A bad file (unless ``on_bad_file: skip``), or a pattern without files.
+        SchemaError: A file that is not laid out as the configuration says (unless ``on_bad_file: skip``).
+    """
+    folder = config.run_dir / "prepared"
+    path = part.manifest(folder)
+    sources = [_Source.from_config(source) for source in config.data.sources]
+    with locked(path.parent, f"part {part}", "take another part", reporter, name=f".{part.name}.lock"):
+        reader = _FileReader.open(config, folder, part.name)
+        files = _inputs(sources, reader)
+        outcomes = _read_files(reader, part.share(files), config, reporter)
+        manifest = _manifest(config, reader, sources, outcomes)
+        _warn(manifest, reporter)
+        write_json(path, manifest.to_dict())
+    reporter.message(
+        f"part {part}: prepared {len(outcomes)} of {len(files)} files ({reader.reused(manifest)} unchanged)"
+    )
+    return path
+
+
+def _inputs(sources: list[_Source], reader: _FileReader) -> list[tuple[InputFile, _Source]]:
     for source in sources:
         source.schema.check(reader.geometry)
-    inputs = [(file, source) for source in sources for file in source.files]
-    outcomes = _read_files(reader, inputs, config, reporter)
-    outcomes = _check_events(outcomes, reader, skip=config.data.on_bad_file == "skip")
-    manifest = Manifest(
+    return [(file, source) for source in sources for file in source.files]
+
+
+def _manifest(config: Config, reader: _FileReader, sources: list[_Source], outcomes: list[Outcome]) -> Manifest:
+    return Manifest(
         config_digest=config.digest("data", "geometry", "domain"),
         geometry=reader.geometry,
         domain=reader.domain,
@@ -69,9 +112,6 @@ def prepare(config: Config, reporter: Reporter) -> Store:
         shards=tuple(outcome for outcome in outcomes if isinstance(outcome, ShardRecord)),
         skipped=tuple(outcome for outcome in outcomes if isinstance(outcome, SkippedFile)),
     )
-    _warn(manifest, reporter)
-    _check_splits(manifest)
-    return _finish(Store(folder, manifest), reader, reporter)
 
 
 @dataclass(frozen=True)
@@ -95,6 +135,7 @@ class _FileReader:
         known: Whole shards of earlier runs by folder.
         checksums: Checksums of files of earlier runs, by path and stamp.
         times: Times of the full simulation that earlier runs have read, by the folder of the shard.
+        owner: Whose half-written shards these are.
     """
 
     geometry: Geometry
@@ -104,31 +145,44 @@ class _FileReader:
     known: dict[str, ShardRecord]
     checksums: dict[tuple[str, Stamp], str]
     times: dict[str, SimulationTime]
+    owner: str
 
     @classmethod
-    def open(cls, config: Config, shards: Path) -> Self:
+    def open(cls, config: Config, folder: Path, owner: str = "") -> Self:
+        """Look at what is there, and remove what killed runs of the owner left half-written."""
+        shards = folder / "shards"
+        shards.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(shards, owner)
         geometry = Geometry.from_dict(config.geometry.to_dict())
         records = [record for child in sorted(shards.iterdir()) if (record := read_record(child)) is not None]
+        parts = [record for part in read_parts(folder) for record in part.shards]
         try:
-            before = Store.open(shards.parent).manifest.shards
+            before = Store.open(folder).manifest.shards
         except StoreError:
             before = ()
         checksums = {
             (record.source, Stamp(record.size, record.changed)): record.checksum
-            for record in (*records, *before)
+            for record in (*records, *parts, *before)
             if record.size is not None and record.changed is not None
         }
         known = {record.folder: record for record in records}
-        times = {record.folder: record.simulation_time for record in before if record.simulation_time is not None}
+        times = {
+            record.folder: record.simulation_time for record in (*parts, *before) if record.simulation_time is not None
+        }
         domain = Domain.from_config(config.domain)
-        return cls(geometry, domain, shards, config.data.chunk_showers, known, checksums, times)
+        return cls(geometry, domain, shards, config.data.chunk_showers, known, checksums, times, owner)
+
+    def reused(self, manifest: Manifest) -> int:
+        """Shards that were there before."""
+        return sum(record.folder in self.known for record in manifest.shards)
 
     def read(self, file: InputFile, source: _Source, progress: _Progress) -> ShardRecord:
         """The record of a file's shard, which is made if it is not there yet."""
         stamp, schema = file.stamp(), source.schema
         checksum = self.checksums.get((file.path, stamp)) if stamp else None
-        job = ShardJob(file, schema, self.geometry, self.domain, checksum or fingerprint(file))
-        known = self.known.get(job.folder)
+        job = ShardJob(file, schema, self.geometry, self.domain, checksum or fingerprint(file), self.owner)
+        # looked up anew: a part with the same file may have made it in the meantime
+        known = self.known.get(job.folder) or read_record(self.shards / job.folder)
         if known is not None and known.key == job.key and self._is_whole(known):
             record = replace(
                 known,
@@ -321,7 +375,6 @@ def _doubt_hits(record: ShardRecord, _manifest: Manifest) -> str | None:
 
 def _finish(store: Store, reader: _FileReader, reporter: Reporter) -> Store:
     manifest = store.manifest
-    reused = sum(record.folder in reader.known for record in manifest.shards)
     changed = store.write()
     for child in reader.shards.iterdir():
         if child.name not in {record.folder for record in manifest.shards}:
@@ -329,7 +382,8 @@ def _finish(store: Store, reader: _FileReader, reporter: Reporter) -> Store:
     listed = ", ".join(f"{split} {count}" for split, count in store.counts().items())
     if changed:
         reporter.message(
-            f"prepared {len(manifest.shards)} files ({reused} unchanged) in {store.folder}: {listed} showers"
+            f"prepared {len(manifest.shards)} files ({reader.reused(manifest)} unchanged) in {store.folder}: "
+            f"{listed} showers"
         )
     else:
         reporter.message(f"{store.folder} is up to date, nothing to do: {listed} showers")

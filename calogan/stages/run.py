@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from calogan.atomic import write_atomically
 from calogan.bundle import Bundle
 from calogan.config import Config, TrainingConfig, load_config
 from calogan.data.store import Store
 from calogan.errors import ConfigError, StoreError
 from calogan.progress import Reporter, SilentReporter
 from calogan.stages.lock import locked
-from calogan.tracking import NullTracker, Tracker, log_history, tracked
+from calogan.tracking import NullTracker, Tracker, gpu_driver, tracked
 
 if TYPE_CHECKING:
+    from calogan.stages.part import Part
     from calogan.stages.validate import Verdicts
     from calogan.training.distributed import Group
 
-__all__ = ["prepare_run", "run", "run_folder", "train_run", "validate_run"]
+__all__ = ["prepare_part_run", "prepare_run", "run", "run_folder", "train_held", "train_run", "validate_run"]
 
 # What may change between two commands on one run folder: none of it changes the prepared data or the model. Files may
 # move; whether they hold the same showers is told by their checksums.
@@ -30,6 +32,7 @@ _FREE = (
     "beside",
     "tracking",
     "validation",
+    "sweep",
     "data.workers",
     "data.chunk_showers",
     *(f"training.{name}" for name in sorted(TrainingConfig.FREE)),
@@ -58,7 +61,7 @@ def run(config: Config, reporter: Reporter) -> Verdicts:
         require_bundle(config, config.beside)
     with run_folder(config, reporter), tracked(config, reporter) as tracker:
         _prepare(config, reporter)
-        _train(config, reporter, tracker)
+        train_held(config, reporter, tracker)
         verdicts = _validate(config, "test", reporter, tracker)
         if config.beside is not None:
             _validate_other(config, "test", config.beside, reporter)
@@ -69,6 +72,14 @@ def prepare_run(config: Config, reporter: Reporter) -> Store:
     """Read and check the files of the full simulation; needs neither torch nor MLflow."""
     with run_folder(config, reporter):
         return _prepare(config, reporter)
+
+
+def prepare_part_run(config: Config, part: Part, reporter: Reporter) -> Path:
+    """Make the shards of a share of the files, beside other parts but no other command; returns the part's manifest."""
+    from calogan.stages.prepare import prepare_part
+
+    with run_folder(config, reporter, sharer="a part of `calogan prepare`"):
+        return prepare_part(config, part, reporter)
 
 
 def train_run(config: Config, reporter: Reporter) -> Path | None:
@@ -86,7 +97,7 @@ def train_run(config: Config, reporter: Reporter) -> Path | None:
     with process_group() as group:
         reporter = reporter if group.leads else SilentReporter()
         with group.led(_recorded(config, reporter), NullTracker()) as tracker:
-            bundle = _train(config, reporter, tracker, group)
+            bundle = train_held(config, reporter, tracker, group=group)
         return bundle if group.leads else None
 
 
@@ -115,8 +126,17 @@ def validate_run(
 
 
 @contextmanager
-def run_folder(config: Config, reporter: Reporter) -> Iterator[Path]:
+def run_folder(
+    config: Config, reporter: Reporter, *, sharer: str | None = None, patience: float | None = None
+) -> Iterator[Path]:
     """Hold the run folder for this process, and keep the resolved configuration in it.
+
+    Args:
+        config: The study.
+        reporter: Warned where the file system cannot lock.
+        sharer: What a process is called that shares the folder with others of its kind, and leaves the configuration
+            to the command that holds it alone.
+        patience: How long to wait for another process [s], as for `locked`.
 
     Raises:
         StoreError: It cannot be made, another process holds it, or it holds results of another configuration.
@@ -126,8 +146,10 @@ def run_folder(config: Config, reporter: Reporter) -> Iterator[Path]:
     except OSError as error:
         msg = f"{config.run_dir}: cannot make the run folder: {error.strerror or error}; choose another run_dir"
         raise StoreError(msg) from error
-    with locked(config.run_dir, "run folder", "take another run_dir", reporter):
-        _claim(config)
+    with locked(config.run_dir, "run folder", "take another run_dir", reporter, sharer=sharer, patience=patience):
+        _require_same(config)
+        if sharer is None:
+            _keep(config)
         yield config.run_dir
 
 
@@ -153,7 +175,26 @@ def _prepare(config: Config, reporter: Reporter) -> Store:
     return prepare(config, reporter)
 
 
-def _train(config: Config, reporter: Reporter, tracker: Tracker, group: Group | None = None) -> Path:
+def train_held(
+    config: Config,
+    reporter: Reporter,
+    tracker: Tracker,
+    *,
+    group: Group | None = None,
+    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Path:
+    """Train in a run folder that this process holds, and keep a record of it.
+
+    Args:
+        config: The study; its showers are prepared.
+        reporter: Progress.
+        tracker: The record.
+        group: Processes that call this together; by default this one alone.
+        watch: Called with the step and the figures of every line of ``train/metrics.jsonl``.
+
+    Returns:
+        Folder of the bundle.
+    """
     from calogan.stages.train import train
     from calogan.training.distributed import Group
 
@@ -167,10 +208,9 @@ def _train(config: Config, reporter: Reporter, tracker: Tracker, group: Group | 
     tracker.set_tags({"calogan.data_digest": store.digest, **_hardware(config)})
     tracker.log_artifact(config.run_dir / "config.yaml")
     tracker.log_artifact(config.run_dir / "prepared" / "manifest.json")
-    bundle = train(config, reporter, tracker, group)
-    history = config.run_dir / "train" / "metrics.jsonl"
-    log_history(history, tracker)
-    tracker.log_artifact(history)
+    tracker.log_artifact(config.run_dir / "train" / "metrics.jsonl")
+    bundle = train(config, reporter, tracker, group=group, watch=watch)
+    tracker.log_training()
     return bundle
 
 
@@ -216,13 +256,15 @@ def _hardware(config: Config) -> dict[str, object]:
     return {
         "calogan.torch": torch.__version__,
         "calogan.threads": config.training.threads or torch.get_num_threads(),
-        "calogan.gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "calogan.gpu": ", ".join(map(torch.cuda.get_device_name, range(torch.cuda.device_count()))) or "none",
+        "calogan.cuda": torch.version.cuda or "none",
+        "calogan.gpu_driver": gpu_driver() or "none",
     }
 
 
-def _claim(config: Config) -> None:
+def _require_same(config: Config) -> None:
     path = config.run_dir / "config.yaml"
-    if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle")):
+    if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle", "trials")):
         changed = _differences(_essential(load_config(path)), _essential(config))
         if changed:
             named = "; ".join(f"{key} is {old} there, {new} now" for key, old, new in changed[:_MOST_NAMED])
@@ -232,9 +274,10 @@ def _claim(config: Config) -> None:
                 "take another folder with --set run_dir=PATH, or remove this one"
             )
             raise StoreError(msg)
-    partial = path.with_name(f"{path.name}.tmp")
-    partial.write_text(config.to_yaml(), encoding="utf-8")
-    partial.replace(path)
+
+
+def _keep(config: Config) -> None:
+    write_atomically(config.run_dir / "config.yaml", config.to_yaml().encode())
 
 
 def _essential(config: Config) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from calogan.config import Config, TrainingConfig
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.store import Store
+from calogan.data.stored import ShowerRows, StoredShowers
 from calogan.errors import BundleError, StoreError, TrainingError
 from calogan.export import can_export, check_parity, describe, export_onnx
 from calogan.geometry import Geometry
@@ -28,12 +29,17 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, Generator, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import Reporter
+from calogan.stages.room import Room
+from calogan.tracking import NullTracker
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.distributed import Group
 from calogan.training.journal import Journal
-from calogan.training.local import LocalShowers
-from calogan.training.loop import Outlet, Trainer
+from calogan.training.local import CHUNK, LocalShowers, ShowerSource
+from calogan.training.loop import MOST_CONTEXTS, Outlet, Trainer
+from calogan.training.memory import Keeping, keep_showers
 from calogan.training.selection import PhysicsScore
 from calogan.training.state import FORMAT, Best, TrainingState
+from calogan.training.stream import StreamedShowers
 
 if TYPE_CHECKING:
     from calogan.tracking import Tracker
@@ -46,10 +52,19 @@ SHAPE_RATE = 0.3
 """Learning rate of the cells' shapes relative to that of the other weights of the warm start."""
 FITTED = 10_000
 """Training showers, at most, that scales are taken from, spread evenly."""
+FITTED_ENERGIES = 250_000
+"""The same for those of the layer energies."""
 _SECTIONS = ("seed", "threshold", "condition", "geometry", "domain", "model")
 
 
-def train(config: Config, reporter: Reporter, tracker: Tracker | None = None, group: Group | None = None) -> Path:
+def train(
+    config: Config,
+    reporter: Reporter,
+    tracker: Tracker | None = None,
+    *,
+    group: Group | None = None,
+    watch: Callable[[int, Mapping[str, float]], None] | None = None,
+) -> Path:
     """Warm start, adversarial training, selection on validation showers, bundle.
 
     Run again, it goes on from the last checkpoint, and does nothing once the bundle is written.
@@ -57,45 +72,54 @@ def train(config: Config, reporter: Reporter, tracker: Tracker | None = None, gr
     Args:
         config: The configuration; `config.run_dir` holds the prepared showers.
         reporter: Progress.
-        tracker: Where figures go beside ``train/metrics.jsonl``.
+        tracker: Sends ``train/metrics.jsonl``, up to the last checkpoint: what comes after it may be done again.
         group: Processes that call this together; the first of them alone writes.
+        watch: Called with the step and its figures after they are recorded.
 
     Returns:
         Folder of the bundle.
 
     Raises:
         StoreError: There are no prepared showers, or they are of another geometry.
-        TrainingError: The run folder holds a training of another configuration, the device is not there, or nothing is
-            left beside the momenta that are held out.
+        TrainingError: The run folder holds a training of another configuration or has too little room, the device is
+            not there, nothing is left beside the momenta that are held out, or the state cannot be saved.
+        BundleError: The bundle cannot be written.
         TrainingInterrupted: A signal asked to stop; the state is saved.
         DivergenceError: The training diverged; the last good checkpoint is kept.
     """
-    group = group or Group()
+    group, tracker = group or Group(), tracker or NullTracker()
     store = group.together(lambda: _open(config))
     fingerprint = _fingerprint(config, store)
     target = config.run_dir / "bundle"
     if group.lead(lambda: _is_finished(target, fingerprint)):
         reporter.message(f"training: {target} is already there for this configuration and data")
         return target
+    folder = config.run_dir / "train"
+    checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint, reporter, tracker.log_training)
+    group.lead(lambda: _require_room(config, store.geometry, checkpoint))
     device = group.together(lambda: _prepare_device(config, group))
     showers, validation = group.together(lambda: _load(config, store))
-    _announce(config.training, len(showers), device, group, reporter)
+    keeping = _keep(config, store.geometry, showers, device, group)
+    _announce(config.training, len(showers), keeping, device, group, reporter)
     torch.manual_seed(config.seed)
-    state, local = group.together(lambda: fresh_state(config, store.geometry, showers, device))
-    folder = config.run_dir / "train"
-    checkpoint = folder / "checkpoint.pt"
-    group.lead(lambda: _take_up(state, checkpoint, fingerprint, reporter))
+    state, source = group.together(
+        lambda: fresh_state(config, store.geometry, showers, device, section=keeping.section)
+    )
+    group.lead(lambda: _take_up(state, checkpoint, reporter))
     state.share(group)
-    journal = group.together(lambda: Journal(folder / "metrics.jsonl", state.step) if group.leads else None)
+    journal = group.together(lambda: Journal(folder / "metrics.jsonl", state.step, reporter) if group.leads else None)
+    tracker.log_training(state.step)
 
     def record(step: int, figures: dict[str, float]) -> None:
         if journal is not None:
             journal.write(step, figures)
-        if tracker is not None:
-            tracker.log_metrics(figures, step)
+        if watch is not None:
+            watch(step, figures)
 
-    outlet = Outlet(checkpoint, fingerprint, record, PhysicsScore(validation, config.seed), reporter)
-    best = Trainer(state, config.training, local, config.seed, outlet, group).run()
+    outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
+    best = Trainer(state, config.training, source, config.seed, outlet, group).run()
+    if journal is not None:
+        journal.finish()
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     made = _provenance(config, store, state, best, fingerprint) | {
         "training_showers": len(showers),
@@ -123,10 +147,20 @@ def _open(config: Config) -> Store:
     return store
 
 
-def _announce(settings: TrainingConfig, showers: int, device: torch.device, group: Group, reporter: Reporter) -> None:
+def _announce(
+    settings: TrainingConfig,
+    showers: int,
+    keeping: Keeping,
+    device: torch.device,
+    group: Group,
+    reporter: Reporter,
+) -> None:
     """Say what is trained on, and what is not as it seems."""
     processes = f"{group.size} processes, " if group.size > 1 else ""
-    reporter.message(f"training on {showers} showers, {processes}{device}, {torch.get_num_threads()} threads")
+    reporter.message(
+        f"training on {showers} showers, {processes}{device}, {torch.get_num_threads()} threads; "
+        f"showers {keeping.reason}"
+    )
     if 0 < settings.steps <= settings.critic_head_start:
         reporter.warning(
             f"training.steps {settings.steps} are not more than critic_head_start {settings.critic_head_start}: "
@@ -136,18 +170,22 @@ def _announce(settings: TrainingConfig, showers: int, device: torch.device, grou
         reporter.warning("training.precision is tf32, which only GPUs have: computing in float32")
 
 
-def _take_up(state: TrainingState, checkpoint: Path, fingerprint: str, reporter: Reporter) -> None:
+def _require_room(config: Config, geometry: Geometry, checkpoint: Checkpoint) -> None:
+    sketch = _build_generator(config, geometry, energy_scale=config.threshold)
+    Room.of(sketch, geometry, config.model.critic_hidden).require(checkpoint.path.parent, checkpoint)
+
+
+def _take_up(state: TrainingState, checkpoint: Checkpoint, reporter: Reporter) -> None:
     """Go on from the last checkpoint if there is one."""
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    if checkpoint.exists():
-        state.load(checkpoint, fingerprint)
-        reporter.message(f"going on from step {state.step} ({checkpoint})")
+    if (whole := checkpoint.find()) is not None:
+        checkpoint.load(whole, state)
+        reporter.message(f"going on from step {state.step} ({whole})")
 
 
-def _load(config: Config, store: Store) -> tuple[Showers, Showers]:
-    """Training and validation showers, without those of the band that is held out."""
+def _load(config: Config, store: Store) -> tuple[StoredShowers, Showers]:
+    """Training showers, still on disk, and validation showers, without those of the band that is held out."""
     band = config.training.hold_out_momentum
-    showers = store.load("train", threshold=config.threshold).without_momenta(band)
+    showers = StoredShowers(store, "train", threshold=config.threshold, without=band)
     most = config.training.evaluate_showers
     validation = store.load("validation", max_showers=most, threshold=config.threshold).without_momenta(band)
     if band is not None and not (len(showers) and len(validation)):
@@ -159,20 +197,38 @@ def _load(config: Config, store: Store) -> tuple[Showers, Showers]:
     return showers, validation
 
 
+def _keep(config: Config, geometry: Geometry, showers: StoredShowers, device: torch.device, group: Group) -> Keeping:
+    # what the critic expects of a cell is kept where all showers are few: two numbers more
+    few = len(showers) * geometry.n_cells <= MOST_CONTEXTS
+    numbers = geometry.n_cells * (3 if few else 1)
+    return keep_showers(config.training, len(showers), numbers, device, sharers=group.local_size)
+
+
 def fresh_state(
-    config: Config, geometry: Geometry, showers: Showers, device: torch.device
-) -> tuple[TrainingState, LocalShowers]:
-    """Networks with the scales of the training showers, their optimisers, and the showers as the networks see them."""
+    config: Config, geometry: Geometry, showers: ShowerRows, device: torch.device, *, section: int | None = None
+) -> tuple[TrainingState, ShowerSource]:
+    """Networks with the scales of the training showers, their optimisers, and the showers as the networks see them.
+
+    Args:
+        config: The configuration.
+        geometry: Cells of a shower.
+        showers: Training showers, cut at the threshold.
+        device: Where the networks are wanted.
+        section: Showers that are read at a time, to stream them from disk; None brings all to the device.
+    """
     settings = config.training
     generator = _fresh_generator(config, geometry, showers)
     critic = Critic(config.model.critic_hidden, geometry, generator).to(device)
     generator = generator.to(device)
-    incident, cell_energy = (torch.from_numpy(array).to(device) for array in (showers.incident, showers.cell_energy))
-    local = LocalShowers.of(generator, incident, cell_energy)
-    generator.energy_head.fit_scale(local.layer_energy, local.momentum)
+    source: ShowerSource = (
+        LocalShowers.load(generator, showers, device)
+        if section is None
+        else StreamedShowers(generator, showers, device, section)
+    )
+    _fit_energies(generator, source)
     encoder = Encoder(geometry.n_cells, generator.frame.size + geometry.n_layers, config.model.latent_size).to(device)
-    some = _spread_evenly(len(local)).to(device)
-    critic.fit_scale(local.u[some], local.features[some])
+    some = source[_spread_evenly(len(source), FITTED).to(source.index_device)]
+    critic.fit_scale(some.u, some.features)
     averaged = AveragedModel(generator, device=device, multi_avg_fn=_averaging(settings.ema_decay))
     adversarial = [weight for name, weight in generator.named_parameters() if not name.startswith("energy_head.")]
     critic_weights = [weight for weight in critic.parameters() if weight.requires_grad]
@@ -186,7 +242,14 @@ def fresh_state(
         generator_optimiser=Adam(adversarial, settings.generator_learning_rate, betas=(0.0, 0.9), fused=True),
         critic_optimiser=Adam(critic_weights, settings.critic_learning_rate, betas=(0.0, 0.9), fused=True),
     )
-    return state, local
+    return state, source
+
+
+def _fit_energies(generator: Generator, source: ShowerSource) -> None:
+    index = _spread_evenly(len(source), FITTED_ENERGIES).to(source.index_device)
+    pieces = [(some.layer_energy, some.momentum) for part in torch.split(index, CHUNK) for some in [source[part]]]
+    layer_energy, momentum = (torch.cat(parts) for parts in zip(*pieces, strict=True))
+    generator.energy_head.fit_scale(layer_energy, momentum)
 
 
 def _warmup_groups(generator: Generator, encoder: Encoder) -> list[dict[str, Any]]:
@@ -208,9 +271,9 @@ def _averaging(decay: float) -> Callable[[Weights, Weights, Tensor | int], None]
     return update
 
 
-def _fresh_generator(config: Config, geometry: Geometry, showers: Showers) -> Generator:
+def _fresh_generator(config: Config, geometry: Geometry, showers: ShowerRows) -> Generator:
     """Generator whose scale of energies is that of the training showers."""
-    lit = showers.cell_energy[_spread_evenly(len(showers)).numpy()]
+    lit = showers[_spread_evenly(len(showers), FITTED).numpy()].cell_energy
     lit = lit[lit > 0]
     if len(lit) == 0:
         msg = f"no training shower has a cell above the threshold of {config.threshold} GeV; check threshold and units"
@@ -218,9 +281,9 @@ def _fresh_generator(config: Config, geometry: Geometry, showers: Showers) -> Ge
     return _build_generator(config, geometry, float(np.median(lit - config.threshold)))
 
 
-def _spread_evenly(count: int) -> Tensor:
+def _spread_evenly(count: int, most: int) -> Tensor:
     """Numbers of the showers that scales are taken from: files may be ordered by momentum."""
-    return torch.arange(0, count, max(1, math.ceil(count / FITTED)))
+    return torch.arange(0, count, max(1, math.ceil(count / most)))
 
 
 def _build_generator(config: Config, geometry: Geometry, energy_scale: float) -> Generator:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -23,13 +22,16 @@ from calogan.errors import DivergenceError, TrainingError, TrainingInterrupted
 from calogan.models.critic import CriticContext
 from calogan.models.generator import Generator
 from calogan.progress import Reporter, Task
-from calogan.training.batches import PENALISED, BatchNoise, BatchOrder, Share, step_seed
+from calogan.training.batches import PENALISED, BatchNoise, Share, step_seed
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.distributed import Exchange, Group
-from calogan.training.local import LocalShowers
+from calogan.training.local import LocalShowers, ShowerSource
+from calogan.training.memory import peak_memory
 from calogan.training.objectives import gradient_penalty, warm_start_loss
 from calogan.training.precision import Precision
 from calogan.training.signals import STOPPING, StopRequest, stop_on_signals
 from calogan.training.state import Best, TrainingState
+from calogan.training.windows import batch_order
 
 __all__ = ["Outlet", "Trainer"]
 
@@ -45,27 +47,25 @@ class Outlet:
     """Where a training's results go.
 
     Attributes:
-        checkpoint: File of the state.
-        fingerprint: Hash of configuration and data, kept in the checkpoint.
+        checkpoint: Where the state is kept.
         record: Called with the step and the figures of an interval.
         score: Physics score of a generator on validation showers; lower is better.
         reporter: Progress.
     """
 
-    checkpoint: Path
-    fingerprint: str
+    checkpoint: Checkpoint
     record: Callable[[int, dict[str, float]], None]
     score: Callable[[Generator], float]
     reporter: Reporter
 
 
 class Trainer:
-    """Runs the steps of a training on showers that are in memory.
+    """Runs the steps of a training.
 
     Args:
         state: Networks, optimisers and counters, on the device.
         settings: Lengths and rates.
-        showers: Reference showers in their local frames, on the device.
+        showers: Reference showers in their local frames.
         seed: Seed of batches and noise.
         outlet: Where results go; process 0 alone uses it.
         group: The processes that train together; their states are the same.
@@ -78,18 +78,25 @@ class Trainer:
         self,
         state: TrainingState,
         settings: TrainingConfig,
-        showers: LocalShowers,
+        showers: ShowerSource,
         seed: int,
         outlet: Outlet,
         group: Group | None = None,
     ) -> None:
         self._state, self._settings, self._outlet = state, settings, outlet
         self._showers, self._group = showers, group or Group()
-        self._device = showers.u.device
+        self._device = showers.device
         self._contexts: CriticContext | None = None
-        self._noise = BatchNoise(seed, self._device, showers.u.dtype)
+        self._noise = BatchNoise(seed, self._device, next(state.generator.parameters()).dtype)
         self._batch_size = min(settings.global_batch(self._group.size), len(showers))
-        self._order = BatchOrder(len(showers), self._batch_size, step_seed(seed, 0), self._device)
+        self._order = batch_order(
+            len(showers),
+            state.generator.n_cells,
+            self._batch_size,
+            step_seed(seed, 0),
+            showers.index_device,
+            settings.shuffle_window,
+        )
         self._shares = _shares(self._batch_size, self._group, settings.accumulate)
         if state.batch_size not in (0, self._batch_size):
             outlet.reporter.warning(f"batches had {state.batch_size} showers, and have {self._batch_size} from now on")
@@ -97,8 +104,8 @@ class Trainer:
         self._precision = Precision(settings.precision, self._device)
         self._stop = StopRequest()
         self._exchange = Exchange(self._group, self._device, self._requests)
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = defaultdict(int)
+        self._sums, self._counts = state.sums, state.counts
+        self._sums.update({name: figure.to(self._device) for name, figure in self._sums.items()})
         self._started = time.monotonic() - state.elapsed
         self._interval = (time.monotonic(), state.step)
 
@@ -115,12 +122,14 @@ class Trainer:
 
         Raises:
             TrainingInterrupted: A signal asked to stop; the state is saved.
+            TrainingError: The last state, or several in a row, cannot be saved.
             DivergenceError: Losses or weights are not finite or exploded; the last good checkpoint is kept.
         """
         state, reporter = self._state, self._outlet.reporter
         with (
             stop_on_signals() as self._stop,
             self._precision.of(_large_networks(state)),
+            self._showers.prefetch(self._coming(state.step)),
             reporter.task("training", self.total_steps, "steps", completed=state.step) as task,
         ):
             over = self._group.lead(self._out_of_time)
@@ -132,7 +141,7 @@ class Trainer:
         if state.step < self.total_steps:
             reporter.warning(f"stopped at step {state.step} of {self.total_steps}: training.max_minutes is over")
             self._evaluate()
-        self._save()
+        self._save(self._outlet.checkpoint.save_last)
         if state.best is None:
             msg = f"no generator had a finite physics score by step {state.step}; nothing to select"
             raise self._group.agreed(DivergenceError(msg))
@@ -144,6 +153,22 @@ class Trainer:
         else:
             self._adversarial_step(self._state.step - self._settings.warmup_steps)
 
+    def _coming(self, first: int) -> Iterator[Tensor]:
+        """Numbers of the showers of all shares from a step on; for another thread, so with an order of its own."""
+        order = copy(self._order)
+        for step in range(first, self.total_steps):
+            for counter in self._counters(step):
+                batch = order.batch(counter)
+                yield from (share.take(batch) for share in self._shares)
+
+    def _counters(self, step: int) -> range:
+        """Numbers of the batches of a step."""
+        settings, adversarial = self._settings, step - self._settings.warmup_steps
+        if adversarial < 0:
+            return range(step, step + 1)
+        first = settings.warmup_steps + adversarial * (settings.critic_steps + 1)
+        return range(first, first + settings.critic_steps + (adversarial >= settings.critic_head_start))
+
     def _after_step(self, task: Task) -> None:
         state, settings = self._state, self._settings
         step, last = state.step, state.step == self.total_steps
@@ -153,8 +178,8 @@ class Trainer:
         adversarial = step - settings.warmup_steps
         if adversarial >= 0 and (adversarial % settings.evaluate_every == 0 or last):
             note = self._evaluate()
-        if step % settings.checkpoint_every == 0:
-            self._save()
+        if step % settings.checkpoint_every == 0 and not last:
+            self._save(self._outlet.checkpoint.save_or_warn)
         task.advance(1, note)
 
     def _requests(self) -> list[bool]:
@@ -166,7 +191,7 @@ class Trainer:
         """Stop if any process was asked to; else say whether the time is over."""
         *asked, over = self._exchange.answer()
         if any(asked):
-            self._save()
+            self._save(self._outlet.checkpoint.save_or_warn)
             name = STOPPING[asked.index(True)].name
             msg = f"stopped by {name} at step {self._state.step}; run the same command to go on"
             raise self._group.agreed(TrainingInterrupted(msg))
@@ -181,8 +206,9 @@ class Trainer:
         step = state.step
         _set_rate(state.warmup_optimiser, settings.warmup_learning_rate, step / settings.warmup_steps)
         state.warmup_optimiser.zero_grad(set_to_none=True)
+        (batch,) = self._counters(step)
         for share in self._shares:
-            showers = self._showers[share.take(self._order.batch(step))]
+            showers = self._showers[share.take(self._order.batch(batch))]
             noise, _ = self._noise.draw((step, WARMUP_DRAWS), share, state.generator.architecture.latent_size)
             divergence_weight = min(1.0, 2.0 * step / settings.warmup_steps)
             loss, parts = warm_start_loss(state.generator, state.encoder, showers, noise, step, divergence_weight)
@@ -204,13 +230,14 @@ class Trainer:
         if step == 0:  # from the averaged weights, which the last batches have not pushed about
             state.generator.load_state_dict(state.ema.module.state_dict())
             state.critic.set_baseline(state.generator)
-        if self._contexts is None and self._showers.u.numel() <= MOST_CONTEXTS:
-            self._contexts = state.critic.context(self._showers.features)
-        batches = settings.warmup_steps + step * (settings.critic_steps + 1)
-        for critic_step in range(settings.critic_steps):
-            self._critic_step(batches + critic_step, (state.step, CRITIC_DRAWS, critic_step))
-        if step >= settings.critic_head_start:
-            self._generator_step(batches + settings.critic_steps, (state.step, GENERATOR_DRAWS))
+        showers = self._showers
+        if self._contexts is None and isinstance(showers, LocalShowers) and showers.u.numel() <= MOST_CONTEXTS:
+            self._contexts = state.critic.context(showers.features)
+        batches = self._counters(settings.warmup_steps + step)
+        for critic_step, batch in enumerate(batches[: settings.critic_steps]):
+            self._critic_step(batch, (state.step, CRITIC_DRAWS, critic_step))
+        for batch in batches[settings.critic_steps :]:
+            self._generator_step(batch, (state.step, GENERATOR_DRAWS))
 
     def _critic_step(self, batch: int, draws: tuple[int, ...]) -> None:
         optimiser = self._state.critic_optimiser
@@ -272,9 +299,7 @@ class Trainer:
             self._counts[name] += share is self._shares[0]
 
     def _log(self) -> str:
-        sums = torch.stack(list(self._sums.values()))
-        self._group.add_up(sums)
-        figures = {name: total / self._counts[name] for name, total in zip(self._sums, sums.tolist(), strict=True)}
+        figures = {name: float(total) / self._counts[name] for name, total in self._totals().items()}
         wrong = [name for name, value in figures.items() if not abs(value) < EXPLODED]
         if wrong:
             self._diverged(f"{wrong[0]} is {figures[wrong[0]]:.3g}")
@@ -284,9 +309,8 @@ class Trainer:
         self._sums.clear()
         self._counts.clear()
         showers = rate * self._batch_size
-        self._record(
-            figures | {"time/elapsed_s": now - self._started, "time/steps_per_s": rate, "time/showers_per_s": showers}
-        )
+        extra = {"time/elapsed_s": now - self._started, "time/steps_per_s": rate, "time/showers_per_s": showers}
+        self._record(figures | extra | peak_memory(self._device))
         return ", ".join(f"{name.rpartition('/')[2]} {value:.3g}" for name, value in list(figures.items())[:2])
 
     def _evaluate(self) -> str:
@@ -300,19 +324,30 @@ class Trainer:
         self._outlet.reporter.message(f"step {state.step}: physics score {score:.3g} on validation showers")
         return f"score {score:.3g}"
 
-    def _save(self) -> None:
+    def _totals(self) -> dict[str, Tensor]:
+        """Figures since the last line of the record, of all processes."""
+        if not self._sums:
+            return {}
+        totals = torch.stack(list(self._sums.values()))
+        self._group.add_up(totals)
+        return dict(zip(self._sums, totals, strict=True))
+
+    def _save(self, save: Callable[[TrainingState], None]) -> None:
         if not self._state.is_finite():
             self._diverged("a weight is not finite")
         self._state.elapsed = time.monotonic() - self._started
-        self._group.lead(lambda: self._state.save(self._outlet.checkpoint, self._outlet.fingerprint))
+        for name, total in self._totals().items():  # which process 0 has from now on, for all
+            self._sums[name] = total if self._group.leads else torch.zeros_like(total)
+        self._group.lead(lambda: save(self._state))
 
     def _record(self, figures: dict[str, float]) -> None:
         self._group.lead(lambda: self._outlet.record(self._state.step, figures))
 
     def _diverged(self, what: str) -> None:
-        kept = "the last good checkpoint is kept" if self._outlet.checkpoint.exists() else "there is no checkpoint yet"
+        checkpoint = self._outlet.checkpoint
+        kept = "the last good checkpoint is kept" if checkpoint.exists() else "there is no checkpoint yet"
         msg = (
-            f"training diverged at step {self._state.step}: {what}; {kept} ({self._outlet.checkpoint}). "
+            f"training diverged at step {self._state.step}: {what}; {kept} ({checkpoint.path}). "
             "Lower the learning rates or raise training.gradient_penalty, with another run_dir"
         )
         raise self._group.agreed(DivergenceError(msg))

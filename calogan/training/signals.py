@@ -26,7 +26,10 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn SIGTERM, SIGINT and SIGUSR1 into a request while the context lasts (main thread only)."""
+    """Turn SIGTERM, SIGINT and SIGUSR1 into a request while the context lasts (main thread only).
+
+    A request that came too late for the work in the context is left to whoever handled the signals before.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
@@ -37,3 +40,5 @@ def stop_on_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if request.name is not None:
+        signal.raise_signal(signal.Signals[request.name])

@@ -1,12 +1,10 @@
-"""Everything that a training needs to go on exactly, in one file that is replaced as a whole."""
+"""Everything that a training needs to go on exactly."""
 
 from __future__ import annotations
 
-import os
-import pickle
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,7 +12,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from calogan.errors import TrainingError
 from calogan.models.critic import Critic
 from calogan.models.encoder import Encoder
 from calogan.models.generator import Generator
@@ -46,9 +43,17 @@ class Best:
 
 @dataclass
 class TrainingState:
-    """Networks, optimisers, counters, and the size of the last batch (0 if there was none).
+    """Networks, optimisers and counters.
 
     There is no random state: every step draws from a generator seeded by the seed and the step.
+
+    Attributes:
+        step: Steps done.
+        elapsed: Time that they took [s].
+        batch_size: Showers of the last batch; 0 before the first.
+        best: The generator to be selected, so far.
+        sums: Figures since the last line of the record, summed over steps.
+        counts: Steps in each of the sums.
     """
 
     generator: Generator
@@ -62,6 +67,8 @@ class TrainingState:
     elapsed: float = 0.0
     batch_size: int = 0
     best: Best | None = None
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def is_finite(self) -> bool:
         """Whether all weights are numbers."""
@@ -75,6 +82,8 @@ class TrainingState:
             "elapsed": self.elapsed,
             "batch_size": self.batch_size,
             "best": vars(self.best) if self.best else None,
+            "sums": dict(self.sums),
+            "counts": dict(self.counts),
             "parts": {name: getattr(self, name).state_dict() for name in _PARTS},
         }
 
@@ -87,56 +96,14 @@ class TrainingState:
         for name in _PARTS:
             getattr(self, name).load_state_dict(content["parts"][name])
         self.step, self.elapsed = int(content["step"]), float(content["elapsed"])
-        self.batch_size = int(content.get("batch_size", 0))
+        self.batch_size = int(content["batch_size"])
         self.best = Best(**content["best"]) if content["best"] else None
+        for known, kept in ((self.sums, content["sums"]), (self.counts, content["counts"])):
+            known.clear()
+            known.update(kept)
 
     def share(self, group: Group) -> None:
-        """Become, on every process, the state of process 0."""
+        """Become, on every process, the state of process 0, which alone has the figures: they are added up."""
         if (content := group.spread(self.content)) is not None:
-            self.take_up(content)
-
-    def save(self, path: Path, fingerprint: str) -> None:
-        """Write the state; a kill leaves the old file or the new one.
-
-        Args:
-            path: The checkpoint.
-            fingerprint: Hash of what must be the same to go on (configuration and data).
-        """
-        content = {"format": FORMAT, "fingerprint": fingerprint, **self.content()}
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-
-    def load(self, path: Path, fingerprint: str) -> None:
-        """Take up a state that `save` wrote; nothing in the file is executed.
-
-        Raises:
-            TrainingError: The file is damaged, of another format, or of another configuration or data.
-        """
-        content = _read(path)
-        if content.get("fingerprint") != fingerprint:
-            msg = (
-                f"{path}: belongs to a training with another configuration or other data; "
-                "choose another run_dir, or remove this file to start again"
-            )
-            raise TrainingError(msg)
-        try:
-            self.take_up(content)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            msg = f"{path}: does not fit the networks: {' '.join(str(error).split())}; remove it to start again"
-            raise TrainingError(msg) from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        msg = f"{path}: damaged checkpoint: {' '.join(str(error).split())[:200]}; remove it to start again"
-        raise TrainingError(msg) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        msg = f"{path}: not a checkpoint of this version; remove it to start again"
-        raise TrainingError(msg)
-    return content
+            figures = {name: torch.zeros_like(figure) for name, figure in content["sums"].items()}
+            self.take_up({**content, "sums": figures})

@@ -23,16 +23,15 @@ class Record(NullTracker):
     """A tracker that keeps names."""
 
     def __init__(self):
-        self.params, self.artifacts, self.metrics, self.datasets, self.status = {}, [], [], [], None
+        self.params, self.artifacts, self.training, self.datasets, self.status = {}, [], [], [], None
 
     def log_params(self, params):
         self.params.update(params)
 
-    def log_metrics(self, metrics, step):
-        self.metrics.append((step, metrics))
+    def log_training(self, last=None):
+        self.training.append(last)
 
     def log_artifact(self, path, folder=""):
-        assert path.exists()
         self.artifacts.append((path.name, folder))
 
     def log_dataset(self, name, digest, source, counts):
@@ -86,7 +85,7 @@ def stages(monkeypatch):
         _write(config.run_dir / "prepared" / "manifest.json")
         return Store()
 
-    def train(config, reporter, tracker, group):
+    def train(config, reporter, tracker, group, watch=None):
         called.append("train")
         _write(config.run_dir / "train" / "metrics.jsonl", '{"step": 5, "loss": 0.5}\n')
         _write(config.run_dir / "bundle" / "bundle.json")
@@ -167,13 +166,13 @@ def test_another_bundle_is_validated_beside_the_trained_one_and_leaves_its_figur
 
 def test_one_record_holds_the_whole_chain(tmp_path, stages, monkeypatch):
     record = Record()
-    monkeypatch.setattr("calogan.tracking.make_tracker", lambda config, reporter: record)
+    monkeypatch.setattr("calogan.tracking.tracker.make_tracker", lambda config, reporter: record)
     stage.run(_config(tmp_path), SilentReporter())
     assert record.params["training.batch_size"] == 128
     assert record.params["data.sources.0.layout"] == "hits"
     assert record.params["geometry.layers.0.x.cells"] == 2
     assert record.datasets == [("tiny", "d" * 64, ["none.root"], {"train": 6, "validation": 2, "test": 2})]
-    assert record.metrics == [(5, {"loss": 0.5})]
+    assert record.training == [None]
     assert record.artifacts == [
         ("config.yaml", ""),
         ("manifest.json", ""),

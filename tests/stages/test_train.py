@@ -2,6 +2,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from calogan.progress import SilentReporter
 from calogan.stages import train as train_stage
 from calogan.stages.prepare import prepare
 from calogan.stages.train import train
+from calogan.training import windows
 from calogan.training.state import FORMAT
 
 TRAINING = {
@@ -251,6 +253,7 @@ from calogan.export import describe
 from calogan.progress import SilentReporter
 from calogan.training.loop import Trainer
 from calogan.stages.train import train
+from calogan.training import windows
 from calogan.training.state import FORMAT
 original = Trainer._step
 def step(self):
@@ -269,6 +272,50 @@ train(Config.model_validate_json(pathlib.Path(sys.argv[1]).read_text()), SilentR
     assert resumed.weights_path.read_bytes() == expected.weights_path.read_bytes()
 
 
+def test_streamed_training_is_that_in_memory_and_either_goes_on_from_the_other(config, tmp_path, without_onnx):
+    straight = changed(config, run_dir=str(tmp_path / "straight"))
+    prepare(straight, SilentReporter())
+    expected = Bundle.load(train(straight, SilentReporter()))
+    streamed = {**TRAINING, "data": "stream", "memory_gb": 1e-3}
+    reporter, calls = Lines(), []
+    step = train_stage.Trainer._step
+
+    def interrupted(trainer):
+        calls.append(trainer)
+        if len(calls) == 23:
+            raise KeyboardInterrupt
+        step(trainer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_stage.Trainer, "_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(changed(config, training=streamed), reporter)
+    assert any("showers streamed from disk" in line and "training.data is stream" in line for line in reporter.said)
+    assert not any(thread.name.startswith("showers") for thread in threading.enumerate())
+    resumed = Bundle.load(train(config, reporter := Lines()))
+    assert any("going on from step 20" in line for line in reporter.said)
+    assert any("showers in memory" in line for line in reporter.said)
+    assert resumed.weights_path.read_bytes() == expected.weights_path.read_bytes()
+
+
+def test_a_window_is_another_training_wherever_the_showers_are(config, tmp_path, without_onnx, monkeypatch):
+    monkeypatch.setattr(windows, "BLOCK", 16)
+    shuffled = {**TRAINING, "steps": 0, "shuffle_window": 64}
+    made = {}
+    for name, settings in (
+        ("memory", shuffled),
+        ("stream", {**shuffled, "data": "stream", "memory_gb": 1e-4}),
+        ("all", {**shuffled, "shuffle_window": None}),
+    ):
+        one = changed(config, run_dir=str(tmp_path / name), training=settings)
+        prepare(one, SilentReporter())
+        made[name] = Bundle.load(train(one, SilentReporter())).weights_path.read_bytes()
+    assert made["memory"] == made["stream"] != made["all"]
+    (tmp_path / "memory" / "bundle" / "bundle.json").unlink()
+    with pytest.raises(TrainingError, match="another configuration"):
+        train(changed(one, run_dir=str(tmp_path / "memory")), SilentReporter())
+
+
 def test_training_stopped_by_the_clock_goes_on_without_the_limit(config, without_onnx):
     limited = changed(config, training=TRAINING | {"max_minutes": 1e-9})
     assert Bundle.load(train(limited, SilentReporter())).info.provenance["complete"] is False
@@ -281,9 +328,9 @@ def test_a_held_out_band_is_seen_by_no_part_of_the_training(config, without_onnx
     seen = []
     fresh_state, score = train_stage.fresh_state, train_stage.PhysicsScore
 
-    def spied_state(config, geometry, showers, device):
-        seen.append(showers.incident)
-        return fresh_state(config, geometry, showers, device)
+    def spied_state(config, geometry, showers, device, **options):
+        seen.append(showers[np.arange(len(showers))].incident)
+        return fresh_state(config, geometry, showers, device, **options)
 
     def spied_score(showers, seed):
         seen.append(showers.incident)

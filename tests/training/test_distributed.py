@@ -72,7 +72,7 @@ def losses(result):
         (step, name, value)
         for step, figures in result["records"]
         for name, value in figures.items()
-        if not name.startswith("time/")
+        if not name.startswith(("time/", "memory/"))
     ]
 
 

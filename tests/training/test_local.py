@@ -3,13 +3,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from calogan.data.toy import toy_geometry, toy_showers
 from calogan.models import frame
 from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.training import local as local_module
-from calogan.training.local import LocalShowers
+from calogan.training.local import FrameChoices, LocalShowers
 
 GEOMETRY = toy_geometry()
 THRESHOLD = 3e-4
@@ -61,6 +63,29 @@ def test_near_a_border_chance_takes_the_image_and_the_cell(generator, showers, l
     assert not torch.equal(chance.features, local.features)
     monkeypatch.setattr(local_module, "CHUNK", 7)
     torch.testing.assert_close(LocalShowers.of(generator, *given).features, chance.features)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12_500), st.integers(0, 10), st.data())
+def test_choices_are_one_draw_in_whatever_pieces(n_showers, size, data):
+    whole = torch.randn(n_showers, size, generator=torch.Generator().manual_seed(0))
+    choices = FrameChoices(n_showers, size)
+    first = data.draw(st.integers(0, n_showers - 1))
+    step = data.draw(st.integers(1, 3000))
+    for rows in (np.arange(first, n_showers, step), np.arange(n_showers), np.arange(0)):
+        assert torch.equal(choices[rows], whole[torch.from_numpy(rows)])
+
+
+@pytest.mark.parametrize("count", [1, 19, 20])
+def test_loaded_piece_by_piece_they_are_the_same(generator, showers, monkeypatch, count):
+    some = showers[:count]
+    whole = LocalShowers.of(generator, torch.from_numpy(some.incident), torch.from_numpy(some.cell_energy))
+    for chunk in (7, 4096):
+        monkeypatch.setattr(local_module, "CHUNK", chunk)
+        loaded = LocalShowers.load(generator, some, torch.device("cpu"))
+        assert torch.equal(loaded.u, whole.u)
+        for name in ("features", "momentum", "layer_energy"):
+            torch.testing.assert_close(getattr(loaded, name), getattr(whole, name))
 
 
 def test_some_of_the_showers(local):

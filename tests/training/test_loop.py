@@ -1,6 +1,7 @@
 import math
 import os
 import signal
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
 from calogan.training import loop
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.objectives import gradient_penalty
+from calogan.training.signals import stop_on_signals
 from calogan.training.state import TrainingState
 
 GEOMETRY = Geometry((Layer(tuple(np.linspace(-40, 40, 7)), tuple(np.linspace(-40, 40, 7)), depth=50.0),))
@@ -74,7 +77,10 @@ class Run:
             Adam(weights, 1e-4, betas=(0.0, 0.9)),
             Adam([weight for weight in critic.parameters() if weight.requires_grad], 1e-4, betas=(0.0, 0.9)),
         )
-        outlet = Outlet(folder / "checkpoint.pt", "print", self.record, self.score, SilentReporter())
+        reporter, self.warned = SilentReporter(), []
+        reporter.warning = self.warned.append
+        self.checkpoint = Checkpoint(folder / "checkpoint.pt", "print", reporter)
+        outlet = Outlet(self.checkpoint, self.record, self.score, reporter)
         self.trainer = Trainer(self.state, settings, showers, 5, outlet)
 
     def record(self, step, figures):
@@ -86,7 +92,7 @@ class Run:
 
 def resumed(folder, **options):
     run = Run(folder, **options)
-    run.state.load(folder / "checkpoint.pt", "print")
+    run.checkpoint.load(run.checkpoint.find(), run.state)
     return run
 
 
@@ -141,6 +147,59 @@ def test_signal_saves_and_says_how_to_go_on(tmp_path, straight, number):
     assert second.state.step == 6
     second.trainer.run()
     assert same(second.state.generator.state_dict(), straight.state.generator.state_dict())
+
+
+def test_the_record_goes_on_in_the_middle_of_an_interval(tmp_path, straight):
+    """A signal stops a training between two lines: the next one is of all its steps."""
+    folder = tmp_path / "stopped"
+    folder.mkdir()
+    first = Run(folder)
+    original = first.trainer._step
+    first.trainer._step = lambda: original() or (first.state.step == 8 and signal.raise_signal(signal.SIGUSR1))
+    with pytest.raises(TrainingInterrupted, match="SIGUSR1 at step 9"):
+        first.trainer.run()
+    second = resumed(folder)
+    second.trainer.run()
+    assert timeless(first.records + second.records) == timeless(straight.records)
+
+
+def test_a_disk_that_is_full_for_a_while_changes_no_result(tmp_path, straight, files_of_at_most):
+    folder = tmp_path / "full"
+    folder.mkdir()
+    run = Run(folder)
+    with ExitStack() as limit:
+        original = run.trainer._step
+
+        def step():
+            if run.state.step == 4:
+                limit.enter_context(files_of_at_most(1000))
+            elif run.state.step == 7:
+                limit.close()
+            original()
+
+        run.trainer._step = step
+        best = run.trainer.run()
+    assert [line.count("the state of step 5 cannot be saved (File too large)") for line in run.warned] == [1]
+    assert same(best.weights, straight.best.weights)
+    assert resumed(folder).state.step == 12
+
+
+def test_a_disk_that_is_full_at_the_end_is_told(tmp_path, files_of_at_most):
+    with files_of_at_most(1000), pytest.raises(TrainingError, match="the state of step 12 cannot be saved"):
+        Run(tmp_path).trainer.run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def timeless(records):
+    return [
+        (step, {name: value for name, value in figures.items() if not name.startswith(("time/", "memory/"))})
+        for step, figures in records
+    ]
+
+
+def test_a_request_that_nobody_obeyed_is_left_to_the_handler_before():
+    with pytest.raises(KeyboardInterrupt), stop_on_signals():
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_what_the_critic_expects_is_the_same_whether_it_is_kept_or_not(tmp_path, straight, monkeypatch):
@@ -233,29 +292,3 @@ def test_wall_clock_limit_ends_with_a_selected_generator(tmp_path):
     run = Run(tmp_path, settings=SETTINGS.model_copy(update={"max_minutes": 1e-9}))
     best = run.trainer.run()
     assert best.step == run.state.step < 12
-
-
-def test_checkpoint_of_another_configuration_is_refused(straight):
-    with pytest.raises(TrainingError, match="another configuration"):
-        Run(straight.folder).state.load(straight.folder / "checkpoint.pt", "other")
-
-
-def test_damaged_checkpoint_is_named(straight):
-    path = straight.folder / "checkpoint.pt"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match="damaged checkpoint") as error:
-        Run(straight.folder).state.load(path, "print")
-    assert "\n" not in str(error.value)
-
-
-def test_checkpoint_with_code_in_it_is_not_executed(straight, tmp_path):
-    path, trace = straight.folder / "checkpoint.pt", tmp_path / "executed"
-
-    class Malicious:
-        def __reduce__(self):
-            return (os.mkdir, (str(trace),))
-
-    torch.save({"format": 1, "fingerprint": Malicious()}, path)
-    with pytest.raises(TrainingError, match="damaged checkpoint"):
-        Run(straight.folder).state.load(path, "print")
-    assert not trace.exists()

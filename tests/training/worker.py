@@ -23,6 +23,7 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.distributed import process_group
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
@@ -97,14 +98,14 @@ def train(folder, group, *, double=False, dark=True, signal_at=None, **settings)
     """
     folder.mkdir(parents=True, exist_ok=True)
     state, showers = make_state(group.rank, double=double, dark=dark)
-    checkpoint, records, lines = folder / "checkpoint.pt", [], Lines()
-    if group.leads and checkpoint.exists():
-        state.load(checkpoint, "print")
+    records, lines = [], Lines()
+    checkpoint = Checkpoint(folder / "checkpoint.pt", "print", lines)
+    if group.leads and (whole := checkpoint.find()) is not None:
+        checkpoint.load(whole, state)
     state.share(group)
     settings = TrainingConfig(**SETTINGS | settings)
     outlet = Outlet(
         checkpoint,
-        "print",
         lambda step, figures: records.append((step, figures)),
         lambda generator: float(generator.cell_mean.bias.detach().abs().sum()),
         lines,

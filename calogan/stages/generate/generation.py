@@ -19,6 +19,7 @@ from calogan.stages.generate.job import Job, Key, Part
 from calogan.stages.generate.making import Tally
 from calogan.stages.generate.merge import merge_files
 from calogan.stages.generate.opening import open_job, require_inside
+from calogan.stages.generate.outside import outside_list_of
 from calogan.stages.generate.workers import make_parts
 
 __all__ = ["Generation", "generate"]
@@ -53,6 +54,7 @@ def generate(
     output: str | Path,
     *,
     seed: int,
+    seed_by_input: bool = False,
     tree: str | None = None,
     layout: Layout | Sequence[Layout] | None = None,
     rntuple: bool = False,
@@ -93,6 +95,8 @@ def generate(
         inputs: Files as for `expand_files`, one or several; they need no energies.
         output: ROOT file to write; it appears when it is complete. Of a link it is the file that the link names.
         seed: Seed of the noise, from 0 to 2**64 - 1.
+        seed_by_input: Take a seed that is derived from `seed` and from the names and contents of the inputs: jobs of
+            one file each share no noise, though they have the same `seed` and the same event ids. The file says both.
         tree: Name of the tree, in the inputs and the output, instead of the training data's; ``file.root:tree`` goes
             before it in an input.
         layout: Layout of the output instead of the training data's; of several, the first one goes to the tree, each
@@ -146,7 +150,7 @@ def generate(
     threads = 1 if threads is None and workers > 1 else threads
     sampler = load_sampler(bundle, device=device, threads=threads, batch_size=batch_size)
     files = _expand([inputs] if isinstance(inputs, str) else inputs, WorkFolder.path_of(output), reporter)
-    outside_list = output.with_name(f"{output.name}.outside.csv")
+    outside_list = outside_list_of(output)
     _check_place(output, files)
     if not WorkFolder.path_of(output).exists():
         _check_absent(output, outside_list, overwrite=overwrite)
@@ -154,6 +158,7 @@ def generate(
         sampler,
         files,
         seed=seed,
+        seed_by_input=seed_by_input,
         tree=tree,
         layouts=layouts,
         rntuple=rntuple,

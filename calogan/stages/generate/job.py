@@ -71,6 +71,7 @@ class Job:
         place: Where the showers are put.
         selection: Particles that it makes them for.
         seed: Seed of the noise.
+        base_seed: What it was derived from, with the inputs; None if it was given.
         key: What a shower's noise is keyed by, besides the seed.
         inputs: Files, in their order.
         source: Branches and units of the inputs.
@@ -86,6 +87,7 @@ class Job:
     place: Placement
     selection: Selection
     seed: int
+    base_seed: int | None
     key: Key
     inputs: tuple[Input, ...]
     source: Schema
@@ -140,6 +142,8 @@ class Job:
             "inputs": ", ".join(one.file.path for one in self.inputs),
             "command": shlex.join(sys.argv),
         }
+        if self.base_seed is not None:
+            told["base_seed"] = str(self.base_seed)
         if self.moved:
             told["placement"] = "cell"
         return told if self.left is None else told | {"reason": Reason.legend()}

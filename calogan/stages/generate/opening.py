@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,7 @@ def open_job(
     files: Sequence[InputFile],
     *,
     seed: int,
+    seed_by_input: bool,
     tree: str | None,
     layouts: Sequence[Layout],
     rntuple: bool,
@@ -71,7 +73,8 @@ def open_job(
         sampler=sampler,
         place=place,
         selection=Selection.of(sampler, place.domain, pdg),
-        seed=seed,
+        seed=_derive_seed(seed, inputs) if seed_by_input else seed,
+        base_seed=seed if seed_by_input else None,
         key=key,
         inputs=inputs,
         source=source,
@@ -82,6 +85,12 @@ def open_job(
         part_showers=part_showers or _part_size(inputs, workers),
         chunk=min(chunk_showers, max(_CELLS // (4 * sampler.geometry.n_cells), 1)),
     )
+
+
+def _derive_seed(seed: int, inputs: Sequence[Input]) -> int:
+    """Seed of 64 bits for these inputs alone, wherever they lie."""
+    told = [str(seed), *(f"{one.fingerprint} {one.file.tree} {one.file.stem}" for one in inputs)]
+    return int.from_bytes(hashlib.sha256("\n".join(told).encode()).digest()[:8])
 
 
 def _part_size(inputs: Sequence[Input], workers: int) -> int:

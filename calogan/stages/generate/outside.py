@@ -18,9 +18,14 @@ from calogan.data.particles import Particles
 from calogan.stages.generate.selection import Reason
 from calogan.stages.generate.writing import writing
 
-__all__ = ["OutsideList", "join_lists"]
+__all__ = ["OutsideList", "count_listed", "join_lists", "outside_list_of"]
 
 _HEADER = ["file", "entry", "event", "pdg", "px [GeV]", "py [GeV]", "pz [GeV]", "x [mm]", "y [mm]", "reason"]
+
+
+def outside_list_of(output: Path) -> Path:
+    """The list that belongs to an output."""
+    return output.with_name(f"{output.name}.outside.csv")
 
 
 class OutsideList(AbstractContextManager["OutsideList"]):
@@ -80,3 +85,11 @@ def join_lists(lists: Iterable[Path], path: Path) -> None:
             with one.open(newline="", encoding="utf-8") as stream:
                 stream.readline()
                 shutil.copyfileobj(stream, joined)
+
+
+def count_listed(path: Path) -> int:
+    """Number of particles in a list, 0 if there is none."""
+    if not path.exists():
+        return 0
+    with path.open(newline="", encoding="utf-8") as stream:
+        return sum(1 for _ in csv.reader(stream)) - 1

@@ -1,0 +1,38 @@
+import pytest
+from pydantic import ValidationError
+
+from calogan.config import TrackingConfig, load_config
+from calogan.errors import ConfigError
+from calogan.redaction import has_credentials, redact
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("API request to https://me:s3@cret@host:5000/api failed", "API request to https://host:5000/api failed"),
+        ("postgresql://me@host/runs", "postgresql://host/runs"),
+        ("https://host/api?x=1&access_token=abc&y=2", "https://host/api?x=1&access_token=***&y=2"),
+        ("https://host/a@b", "https://host/a@b"),
+        ("sqlite:////home/me/mlflow.db", "sqlite:////home/me/mlflow.db"),
+    ],
+)
+def test_what_is_secret_in_an_address_is_left_out(text, shown):
+    assert redact(text) == shown
+    assert has_credentials(text) == (text != shown)
+
+
+def test_what_the_environment_says_is_secret_is_left_out(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken")
+    assert redact("calogan --with t0ken") == "calogan --with ***"
+
+
+def test_a_configuration_with_a_password_is_refused_without_showing_it(tmp_path):
+    with pytest.raises(ValidationError) as refusal:
+        TrackingConfig(uri="https://me:s3cret@host")
+    assert "s3cret" not in str(refusal.value)
+    path = tmp_path / "study.yaml"
+    path.write_text("name: a\n")
+    with pytest.raises(ConfigError) as refusal:
+        load_config(path, ["tracking.uri=https://me:s3cret@host"])
+    assert "MLFLOW_TRACKING_PASSWORD" in str(refusal.value)
+    assert "s3cret" not in str(refusal.value)
