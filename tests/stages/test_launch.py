@@ -106,9 +106,16 @@ def test_a_lost_process_ends_all_and_a_signal_saves_and_the_same_command_goes_on
     stopped = study.checkpoint()["step"]
     assert error.count(f"stopped by SIGUSR1 at step {stopped}; run the same command to go on") == 1
 
-    third = study.start(set_=["training.max_minutes=0.001"])
-    out, error = third.communicate(timeout=120)
-    assert third.returncode == 0, error
+    third = study.start()
+    study.wait_for_checkpoint(third)
+    third.kill()  # its processes save and end, too
+    error = third.communicate(timeout=120)[1]
+    stopped = study.checkpoint()["step"]
+    assert f"stopped by SIGTERM at step {stopped}; " in error
+
+    fourth = study.start(set_=["training.max_minutes=0.001"])
+    out, error = fourth.communicate(timeout=120)
+    assert fourth.returncode == 0, error
     assert f"going on from step {stopped}" in error
     assert out.count(str(study.train.with_name("bundle"))) == 1
     provenance = Bundle.load(study.train.with_name("bundle")).info.provenance
