@@ -44,7 +44,7 @@ EDGES = tuple(np.linspace(-40, 40, 7))
 GEOMETRY = Geometry((Layer(EDGES, EDGES, depth=50.0),))
 
 
-def make_showers(count=80, *, dark=True):
+def make_showers(count=80):
     rng = torch.Generator().manual_seed(0)
     momentum = 1 + 60 * torch.rand(count, generator=rng)
     incident = 0.2 * torch.randn(count, 5, generator=rng)
@@ -52,12 +52,12 @@ def make_showers(count=80, *, dark=True):
     incident[:, 3:] *= 50.0
     shape = torch.softmax(torch.randn(count, 36, generator=rng), dim=1)
     energy = 0.17 * momentum.unsqueeze(1) * shape
-    return incident, torch.where(energy > 0.05, energy, 0.0) if dark else 0.05 + energy
+    return incident, torch.where(energy > 0.05, energy, 0.0)
 
 
-def make_state(seed, *, double, dark):
+def make_state(seed, *, double):
     torch.manual_seed(seed)
-    incident, cell_energy = make_showers(dark=dark)
+    incident, cell_energy = make_showers()
     domain = Domain((1.0, 64.0), math.radians(20), (-20.0, 20.0), (-20.0, 20.0))
     condition = ("momentum", "direction", "entry_point")
     generator = build_generator(Architecture(3, (16, 16), ("flip_x",)), GEOMETRY, domain, condition, 0.05, 0.05)
@@ -91,13 +91,13 @@ class Lines(SilentReporter):
         self.warned.append(text)
 
 
-def train(folder, group, *, double=False, dark=True, signal_at=None, **settings):
+def train(folder, group, *, double=False, signal_at=None, **settings):
     """Train, on from the checkpoint if there is one; only the first process' numbers of the start are used.
 
     The last process gets a signal after so many steps.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state, showers = make_state(group.rank, double=double, dark=dark)
+    state, showers = make_state(group.rank, double=double)
     records, lines = [], Lines()
     checkpoint = Checkpoint(folder / "checkpoint.pt", "print", lines)
     if group.leads and (whole := checkpoint.find()) is not None:
