@@ -17,6 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -55,6 +56,7 @@ from calogan.progress import PlainReporter, SilentReporter
 from calogan.stages.prepare import prepare
 from calogan.stages.train import fresh_state
 from calogan.training.batches import BatchOrder, step_seed
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
 from calogan.training.objectives import gradient_penalty
@@ -383,7 +385,7 @@ class Trained:
     length: str
 
 
-def train_row(row: Row, config: Config, budget: Budget, store: Store, data: Data, checkpoint: Path) -> Trained:
+def train_row(row: Row, config: Config, budget: Budget, store: Store, data: Data, folder: Path) -> Trained:
     """The full model without a part of it, by the training stage's own loop."""
     state, local = row.build(config, store, data.train, budget)
     scores: list[tuple[int, float]] = []
@@ -393,7 +395,9 @@ def train_row(row: Row, config: Config, budget: Budget, store: Store, data: Data
             scores.append((step, figures["validation/physics_score"]))
             print(f"  step {step}: physics score {scores[-1][1]:.4f}", flush=True)
 
-    outlet = Outlet(checkpoint, "", record, PhysicsScore(data.validation, config.seed), SilentReporter())
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = Checkpoint(folder / "checkpoint.pt", "", SilentReporter())
+    outlet = Outlet(checkpoint, record, PhysicsScore(data.validation, config.seed), SilentReporter())
     settings = config.training
     try:
         best = Trainer(state, settings, local, config.seed, outlet).run()
@@ -401,7 +405,7 @@ def train_row(row: Row, config: Config, budget: Budget, store: Store, data: Data
         print(f"  {error}", flush=True)
         return Trained(None, state.step, 0, scores, "diverged")
     finally:
-        checkpoint.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
     state.generator.load_state_dict(best.weights)
     length = f"{settings.warmup_steps} + {settings.steps} steps"
     return Trained(state.generator.eval(), state.step, best.step, scores, length)
@@ -536,7 +540,7 @@ def run_one(
     if row is PLAIN:
         trained = train_plain(config, budget, data)
     else:
-        trained = train_row(row, config, budget, store, data, options.out / f".{row.name}-{seed}.pt")
+        trained = train_row(row, config, budget, store, data, options.out / f".{row.name}-{seed}")
     minutes = (time.process_time() - start) / 60
     result = {
         "row": row.name,

@@ -114,6 +114,8 @@ class Critic(nn.Module):
             Scores, shape ``(showers,)``.
         """
         u = context.centre + context.spread * residual
+        # At least 0; but rounding is not to decide whether the penalty sees the slope of a dark cell.
+        u = u + (u.clamp_min(0.0) - u).detach()
         # Energy above the threshold, not the energy: a jump where a cell lights up would give no gradient across it.
         transform = self.baseline.transform
         energy = transform.excess(u)

@@ -118,8 +118,7 @@ def train(
 
     outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
     best = Trainer(state, config.training, source, config.seed, outlet, group).run()
-    if journal is not None:
-        journal.finish()
+    group.lead(lambda: None if journal is None else journal.finish())
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     made = _provenance(config, store, state, best, fingerprint) | {
         "training_showers": len(showers),

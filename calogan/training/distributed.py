@@ -6,8 +6,11 @@ summed gradients of each network are exact, and one collective a step.
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ __all__ = ["Exchange", "Group", "process_group"]
 T = TypeVar("T")
 PATIENCE = timedelta(minutes=30)
 """How long processes wait for one another: for the first one's physics score, export and bundle, above all."""
+_PR_SET_PDEATHSIG = 1
 _NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -281,7 +285,8 @@ def process_group() -> Iterator[Group]:
     """The processes that torchrun started, joined while the context lasts; this one alone where it started none.
 
     Raises:
-        TrainingError: The environment describes the group by halves, or the others do not come.
+        TrainingError: The environment describes the group by halves.
+        ProcessLostError: The others do not come.
     """
     group = Group.from_environment(os.environ)
     if group.size == 1:
@@ -290,11 +295,13 @@ def process_group() -> Iterator[Group]:
     if not dist.is_available():
         msg = "this PyTorch trains in one process only: it was built without torch.distributed"
         raise TrainingError(msg)
+    _end_with_launcher(signal.SIGKILL)  # nothing else ends a process that waits for the others
     try:
         dist.init_process_group(timeout=PATIENCE)  # gloo for the CPU, and NCCL where there are GPUs
     except (RuntimeError, ValueError) as error:
-        msg = f"process {group.rank} of {group.size} finds no group: {' '.join(str(error).split())[:200]}"
-        raise TrainingError(msg) from error
+        msg = f"process {group.rank} of {group.size} does not find the others: {' '.join(str(error).split())[:200]}"
+        raise ProcessLostError(msg) from error
+    _end_with_launcher(signal.SIGTERM)
     try:
         yield group
     except CaloganError as error:
@@ -302,6 +309,12 @@ def process_group() -> Iterator[Group]:
             dist.destroy_process_group()
         raise
     dist.destroy_process_group()
+
+
+def _end_with_launcher(number: signal.Signals) -> None:
+    """Have the kernel send this process a signal when the one that started it is killed; of Linux alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def _told(failure: Exception | None) -> CaloganError | str | None:

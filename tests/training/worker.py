@@ -23,6 +23,7 @@ from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter
+from calogan.training.checkpoint import Checkpoint
 from calogan.training.distributed import process_group
 from calogan.training.local import LocalShowers
 from calogan.training.loop import Outlet, Trainer
@@ -43,7 +44,7 @@ EDGES = tuple(np.linspace(-40, 40, 7))
 GEOMETRY = Geometry((Layer(EDGES, EDGES, depth=50.0),))
 
 
-def make_showers(count=80, *, dark=True):
+def make_showers(count=80):
     rng = torch.Generator().manual_seed(0)
     momentum = 1 + 60 * torch.rand(count, generator=rng)
     incident = 0.2 * torch.randn(count, 5, generator=rng)
@@ -51,12 +52,12 @@ def make_showers(count=80, *, dark=True):
     incident[:, 3:] *= 50.0
     shape = torch.softmax(torch.randn(count, 36, generator=rng), dim=1)
     energy = 0.17 * momentum.unsqueeze(1) * shape
-    return incident, torch.where(energy > 0.05, energy, 0.0) if dark else 0.05 + energy
+    return incident, torch.where(energy > 0.05, energy, 0.0)
 
 
-def make_state(seed, *, double, dark):
+def make_state(seed, *, double):
     torch.manual_seed(seed)
-    incident, cell_energy = make_showers(dark=dark)
+    incident, cell_energy = make_showers()
     domain = Domain((1.0, 64.0), math.radians(20), (-20.0, 20.0), (-20.0, 20.0))
     condition = ("momentum", "direction", "entry_point")
     generator = build_generator(Architecture(3, (16, 16), ("flip_x",)), GEOMETRY, domain, condition, 0.05, 0.05)
@@ -90,21 +91,21 @@ class Lines(SilentReporter):
         self.warned.append(text)
 
 
-def train(folder, group, *, double=False, dark=True, signal_at=None, **settings):
+def train(folder, group, *, double=False, signal_at=None, **settings):
     """Train, on from the checkpoint if there is one; only the first process' numbers of the start are used.
 
     The last process gets a signal after so many steps.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state, showers = make_state(group.rank, double=double, dark=dark)
-    checkpoint, records, lines = folder / "checkpoint.pt", [], Lines()
-    if group.leads and checkpoint.exists():
-        state.load(checkpoint, "print")
+    state, showers = make_state(group.rank, double=double)
+    records, lines = [], Lines()
+    checkpoint = Checkpoint(folder / "checkpoint.pt", "print", lines)
+    if group.leads and (whole := checkpoint.find()) is not None:
+        checkpoint.load(whole, state)
     state.share(group)
     settings = TrainingConfig(**SETTINGS | settings)
     outlet = Outlet(
         checkpoint,
-        "print",
         lambda step, figures: records.append((step, figures)),
         lambda generator: float(generator.cell_mean.bias.detach().abs().sum()),
         lines,
