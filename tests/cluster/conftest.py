@@ -24,12 +24,12 @@ TRAINING = {
     "threads": 1,
     "device": "cpu",
     "batch_size": 32,
-    "warmup_steps": 60,
-    "steps": 60,
+    "warmup_steps": 80,
+    "steps": 80,
     "critic_steps": 1,
     "critic_head_start": 20,
     "log_every": 2,
-    "evaluate_every": 60,
+    "evaluate_every": 80,
     "evaluate_showers": 50,
     "checkpoint_every": 100_000,
 }
@@ -64,13 +64,13 @@ class Slurm:
         listed = self("squeue", "--all", "--states=all", "--noheader", "--format=%i %T")
         return dict(line.split() for line in listed.splitlines())
 
-    def wait(self, ready, what):
-        """Wait until something is so."""
+    def wait(self, ready, what, job=None):
+        """Wait until something is so, unless a job that it takes has failed."""
         deadline = time.monotonic() + SECONDS
         while not (found := ready()):
-            if time.monotonic() > deadline:
-                pytest.fail(f"waited {SECONDS} s for {what}; jobs: {self.states()}")
-            time.sleep(0.1)
+            if time.monotonic() > deadline or (job is not None and self.states()[job] == "FAILED"):
+                pytest.fail(f"waited in vain for {what}; jobs: {self.states()}")
+            time.sleep(0.2)
         return found
 
     def wait_for_end(self, job):

@@ -26,7 +26,8 @@ CPUS = 4  # that jobs may ask for on a node; there need not be so many
 MEMORY = 64000  # MB that jobs may ask for; nothing holds them to it
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
-# A job that is requeued waits for as long as credentials live (cred_expire).
+# A job that is requeued waits for as long as credentials live (cred_expire). Trainings meet at ports that follow from
+# the jobs' numbers, which are others than those of another Slurm on this machine.
 CONFIG = """\
 ClusterName=calogan
 SlurmctldHost={host}(127.0.0.1)
@@ -35,6 +36,7 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
+FirstJobId={port}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
