@@ -7,8 +7,13 @@ import re
 
 __all__ = ["has_credentials", "redact"]
 
-_USER = re.compile(r"(?<=://)[^\s/]*@")
-_QUERY = re.compile(r"(?<=[?&])([^\s=&]*(?:password|passwd|secret|token|key)[^\s=&]*)=[^\s&'\")]+", re.IGNORECASE)
+# A password after `user:` may hold a slash, as SQLAlchemy reads it; digits and a slash there are a port and a path.
+_USER = re.compile(r"(?<=://)(?:[^\s/:@\[]*:(?!\d{1,5}/)[^\s@]*@(?:[^\s/]*@)?|[^\s/]*@)")
+_QUERY = re.compile(
+    r"(?<=[?&])([^\s=&]*(?:password|passwd|secret|token|key|auth|bearer|credential|signature)[^\s=&]*|sig)="
+    r"(?:Bearer\s+)?[^\s&'\")]+",
+    re.IGNORECASE,
+)
 _SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 
 
