@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["has_credentials", "redact"]
+__all__ = ["DATA_CREDENTIALS", "has_credentials", "redact"]
+
+DATA_CREDENTIALS = (
+    "holds a user name, password or token, which would be kept in files; leave it out and set BEARER_TOKEN_FILE or "
+    "use an X509 proxy (XRootD), or keep it in a netrc file and "
+    "set FSSPEC_HTTPS_CLIENT_KWARGS='{\"trust_env\": true}' (HTTPS)"
+)
+"""What is said of the address of a data file that is refused."""
 
 # A password after `user:` may hold a slash, as SQLAlchemy reads it; digits and a slash there are a port and a path.
 _USER = re.compile(r"(?<=://)(?:[^\s/:@\[]*:(?!\d{1,5}/)[^\s@]*@(?:[^\s/]*@)?|[^\s/]*@)")

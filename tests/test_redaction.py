@@ -44,3 +44,16 @@ def test_a_configuration_with_a_password_is_refused_without_showing_it(tmp_path)
         load_config(path, ["tracking.uri=https://me:s3cret@host"])
     assert "MLFLOW_TRACKING_PASSWORD" in str(refusal.value)
     assert "s3cret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("by_option", [False, True])
+def test_a_data_file_with_a_token_is_refused_without_showing_it(tmp_path, by_option):
+    files = "['http://me:s3cret@host/a.root?access_token=t0ken']"
+    path = tmp_path / "study.yaml"
+    given = "[none.root]" if by_option else files
+    path.write_text(f"name: a\ndata: {{sources: [{{layout: hits, files: {given}}}]}}\n")
+    with pytest.raises(
+        ConfigError, match=r"data\.sources\.0\.files\.0: holds a user name.* BEARER_TOKEN_FILE"
+    ) as refusal:
+        load_config(path, [f"data.sources.0.files={files}"] if by_option else [])
+    assert not [secret for secret in ("s3cret", "t0ken") if secret in str(refusal.value)]
