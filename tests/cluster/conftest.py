@@ -59,7 +59,7 @@ class Slurm:
         """Submit a batch script and return the job's number."""
         return self("sbatch", "--parsable", *words, folder=folder)
 
-    def states(self, job=None):
+    def states(self):
         """States of all jobs that are known, by number."""
         listed = self("squeue", "--all", "--states=all", "--noheader", "--format=%i %T")
         return dict(line.split() for line in listed.splitlines())
