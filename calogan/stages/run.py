@@ -123,8 +123,13 @@ def validate_run(
     if bundle is not None:
         with run_folder(config, reporter):
             return _validate_other(config, split, bundle, reporter, force=force)
-    with run_folder(config, reporter), tracked(config, reporter) as tracker:
-        return _validate(config, split, reporter, tracker, force=force)
+    from calogan.stages.validate import trained_sampler
+
+    with run_folder(config, reporter):
+        Store.open(config.run_dir / "prepared")
+        trained_sampler(config)  # a command that comes too early is no attempt of the run
+        with tracked(config, reporter) as tracker:
+            return _validate(config, split, reporter, tracker, force=force)
 
 
 @contextmanager
@@ -157,8 +162,10 @@ def run_folder(
 
 @contextmanager
 def _recorded(config: Config, reporter: Reporter) -> Iterator[Tracker]:
-    with run_folder(config, reporter), tracked(config, reporter) as tracker:
-        yield tracker
+    with run_folder(config, reporter):
+        Store.open(config.run_dir / "prepared")
+        with tracked(config, reporter) as tracker:
+            yield tracker
 
 
 def _require_one_process() -> None:

@@ -15,7 +15,7 @@ from calogan.errors import BundleError, CaloganError, ConfigError, MissingDepend
 from calogan.progress import Reporter
 from calogan.redaction import redact
 from calogan.stages.lock import locked
-from calogan.tracking import Mirror, Note, RunRecord, load_mlflow, one_line
+from calogan.tracking import Mirror, Note, RunRecord, load_mlflow, one_line, remedy
 from calogan.tracking.history import read_lines
 from calogan.tracking.record import TRAINING
 
@@ -34,12 +34,14 @@ class Runs:
         header: Heads of the columns.
         rows: A row a folder.
         left: Columns, counted from 0, that are words.
+        whole: Columns that are to be copied, on one line.
         incomplete: Folders whose record in MLflow lacks something.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left: tuple[int, ...]
+    whole: tuple[int, ...]
     incomplete: tuple[Path, ...]
 
 
@@ -113,7 +115,7 @@ def list_runs(folders: Iterable[Path]) -> Runs:
         step, score = _progress(folder)
         run_id = "" if note is None else note.run_id
         rows.append((str(folder), name, _stage(folder), status, f"{step}/{total}", score, run_id, state))
-    return Runs(header, tuple(rows), (0, 1, 2, 3, 6, 7), tuple(incomplete))
+    return Runs(header, tuple(rows), (0, 1, 2, 3, 6, 7), (6,), tuple(incomplete))
 
 
 def _runs_below(place: Path) -> Iterator[Path]:
@@ -141,7 +143,8 @@ def _sync(folder: Path) -> Synced:
         mirror = Mirror(connect(uri), failures)
         sent = mirror.send(record)
     except failures as error:
-        return Synced(folder, f"MLflow at {redact(uri)} failed ({one_line(error)}); run it again", failed=True)
+        what = remedy(error) or "run it again"
+        return Synced(folder, f"MLflow at {redact(uri)} failed ({one_line(error)}); {what}", failed=True)
     what = f"sent {sent}" if sent else "nothing to do"
     gone = f"; no longer there: {', '.join(sent.missing)}" if sent.missing else ""
     return Synced(folder, f"{what}, run {mirror.run_id}{gone}")

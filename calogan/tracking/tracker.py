@@ -12,6 +12,7 @@ from calogan.atomic import write_atomically
 from calogan.config import Config
 from calogan.errors import StoreError, TrainingInterrupted
 from calogan.progress import Reporter
+from calogan.redaction import redact
 from calogan.tracking.history import append_line
 from calogan.tracking.machine import MachineWatch
 from calogan.tracking.origin import command_line, host, origin_tags, requirements, scheduler_job
@@ -112,7 +113,7 @@ class RunTracker:
 
     def log_dataset(self, name: str, digest: str, source: Sequence[str], counts: Mapping[str, int]) -> None:
         """Remember the training data as an input of the run."""
-        data = {"name": name, "digest": digest, "source": list(source), "counts": dict(counts)}
+        data = {"name": name, "digest": digest, "source": [redact(file) for file in source], "counts": dict(counts)}
         self._change(lambda: setattr(self._record, "dataset", data))
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
