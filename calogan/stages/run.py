@@ -37,6 +37,8 @@ _FREE = (
     "data.chunk_showers",
     *(f"training.{name}" for name in sorted(TrainingConfig.FREE)),
 )
+# What is not to be mixed with that of another configuration.
+_RESULTS = ("train/checkpoint.pt", "train/checkpoint.previous.pt", "bundle/bundle.json", "trials")
 _MOST_NAMED = 6
 
 
@@ -271,7 +273,7 @@ def _hardware(config: Config) -> dict[str, object]:
 
 def _require_same(config: Config) -> None:
     path = config.run_dir / "config.yaml"
-    if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle", "trials")):
+    if path.exists() and any((config.run_dir / name).exists() for name in _RESULTS):
         changed = _differences(_essential(load_config(path)), _essential(config))
         if changed:
             named = "; ".join(f"{key} is {old} there, {new} now" for key, old, new in changed[:_MOST_NAMED])

@@ -59,7 +59,7 @@ class Slurm:
         """Submit a batch script and return the job's number."""
         return self("sbatch", "--parsable", *words, folder=folder)
 
-    def states(self, job=None):
+    def states(self):
         """States of all jobs that are known, by number."""
         listed = self("squeue", "--all", "--states=all", "--noheader", "--format=%i %T")
         return dict(line.split() for line in listed.splitlines())
@@ -108,10 +108,12 @@ def slurm():
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory, ecal30_config):
-    """A configuration of four hundred shipped showers and a short training, and its prepared showers."""
+def study(tmp_path_factory, ecal30_config, shipped):
+    """A configuration of two shipped files and a short training, and its prepared showers."""
     folder = tmp_path_factory.mktemp("study")
-    config = Config.model_validate({**ecal30_config.model_dump(mode="json"), "run_dir": "run", **SMALL})
+    values = {**ecal30_config.model_dump(mode="json"), "run_dir": "run", **SMALL}
+    values["data"]["sources"][0]["files"] = [str(shipped / f"hits_{number}.root") for number in (1001, 1002)]
+    config = Config.model_validate(values)
     (folder / "study.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     prepare(config.model_copy(update={"run_dir": folder / "run"}), SilentReporter())
     return folder

@@ -124,7 +124,8 @@ def test_the_pipeline_runs_from_submission_to_report(slurm, study, uninterrupted
     ran = ["collect", "generate", "prepare", "prepare_part", "prepare_part", "train", "train", "validate"]
     assert sorted(rule for _, rule in jobs) == ran
     assert len({job for job, _ in jobs}) == len(jobs)
-    assert re.search(r"going on from step \d\d", (tmp_path / "run" / "logs" / "train.log").read_text())
+    logs = sorted((tmp_path / "slurm-logs" / "rule_train").rglob("*.log"), key=lambda log: int(log.stem))
+    assert re.search(r"going on from step \d\d", logs[1].read_text())
     assert weights(tmp_path) == uninterrupted
     assert (tmp_path / "run" / "validation" / "test" / "report.json").is_file()
     manifest = json.loads((tmp_path / "generated" / "manifest.json").read_text())
