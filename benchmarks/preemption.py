@@ -37,12 +37,12 @@ KILLS = (signal.SIGKILL, signal.SIGUSR1, signal.SIGTERM)
 SETTINGS = {
     "training": {
         "batch_size": 32,
-        "warmup_steps": 120,
-        "steps": 40,
+        "warmup_steps": 500,
+        "steps": 250,
         "critic_steps": 2,
         "critic_head_start": 10,
         "log_every": 10,
-        "evaluate_every": 15,
+        "evaluate_every": 50,
         "evaluate_showers": 200,
         "checkpoint_every": 15,
         "device": "cpu",

@@ -21,7 +21,10 @@ __all__ = ["OrderlyGroup", "ignore_signals"]
 _FAILED, _ERROR, _INTERRUPTED, _STOPPED = 1, 2, 130, 75  # 75: EX_TEMPFAIL of sysexits.h, run it again
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-_RESUMED, _NOTHING = ("run", "prepare", "train", "sweep", "generate"), "nothing was written; run the same command again"
+_RESUMED, _NOTHING = (
+    ("run", "prepare", "train", "launch", "sweep", "generate"),
+    "nothing was written; run the same command again",
+)
 # What the extra `train` brings, by the names that Python imports.
 _OPTIONAL = {
     *("jinja2", "matplotlib", "mlflow", "onnx", "onnxscript", "pandas", "psutil", "pynvml", "scipy", "sklearn"),

@@ -5,10 +5,22 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["has_credentials", "redact"]
+__all__ = ["DATA_CREDENTIALS", "has_credentials", "redact"]
 
-_USER = re.compile(r"(?<=://)[^\s/]*@")
-_QUERY = re.compile(r"(?<=[?&])([^\s=&]*(?:password|passwd|secret|token|key)[^\s=&]*)=[^\s&'\")]+", re.IGNORECASE)
+DATA_CREDENTIALS = (
+    "holds a user name, password or token, which would be kept in files; leave it out and set BEARER_TOKEN_FILE or "
+    "use an X509 proxy (XRootD), or keep it in a netrc file and "
+    "set FSSPEC_HTTPS_CLIENT_KWARGS='{\"trust_env\": true}' (HTTPS)"
+)
+"""What is said of the address of a data file that is refused."""
+
+# A password after `user:` may hold a slash, as SQLAlchemy reads it; digits and a slash there are a port and a path.
+_USER = re.compile(r"(?<=://)(?:[^\s/:@\[]*:(?!\d{1,5}/)[^\s@]*@(?:[^\s/]*@)?|[^\s/]*@)")
+_QUERY = re.compile(
+    r"(?<=[?&])([^\s=&]*(?:password|passwd|secret|token|key|auth|bearer|credential|signature)[^\s=&]*|sig)="
+    r"(?:Bearer\s+)?[^\s&'\")]+",
+    re.IGNORECASE,
+)
 _SECRETS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ _COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow"}
 
 
 def print_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[int] = (0,), title: str = ""
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    left: Collection[int] = (0,),
+    title: str = "",
+    whole: Collection[int] = (),
 ) -> None:
     """Print a table; a row has the colour of its last cell that begins with a verdict.
 
@@ -30,10 +34,12 @@ def print_table(
         rows: Cells.
         left: Columns, counted from 0, that are aligned to the left.
         title: What stands above the table.
+        whole: Columns, counted from 0, whose cells stay on one line, such as what is to be copied.
     """
     table = Table(title=title or None, title_justify="left")
     for column, name in enumerate(header):
-        table.add_column(name, justify="left" if column in left else "right", overflow="fold")
+        justify: JustifyMethod = "left" if column in left else "right"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=column in whole)
     for row in rows:
         colours = [_COLOURS[word] for cell in row if (word := cell.partition(",")[0]) in _COLOURS]
         table.add_row(*row, style=colours[-1] if colours else None)

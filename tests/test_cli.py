@@ -576,11 +576,14 @@ def test_runs_sync_prints_a_line_a_run_and_fails_if_something_is_missing(tmp_pat
 
 
 def test_runs_list_prints_a_table_and_what_to_send(monkeypatch):
-    runs = Runs(("run folder", "record"), (("runs/a", "complete"), ("runs/b", "not sent")), (0, 1), (Path("runs/b"),))
+    run_id, wide = "0123456789abcdef" * 2, "long/" * 30
+    rows = ((wide, wide, wide, run_id, "complete"), ("runs/b", "", "", "", "not sent"))
+    runs = Runs(("run folder", "study", "stage", "MLflow run", "record"), rows, (0,), (3,), (Path("runs/b"),))
     monkeypatch.setattr("calogan.stages.runs.find_runs", Stage([]))
     monkeypatch.setattr("calogan.stages.runs.list_runs", Stage(runs))
     result = CliRunner().invoke(app, ["runs", "list", "runs"])
     assert result.exit_code == 0
+    assert run_id in result.output
     assert "not sent" in result.output
     assert result.output.endswith("calogan runs sync runs/b\n")
 

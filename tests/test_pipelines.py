@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load
 
-from calogan.bundle import write_bundle
+from calogan.bundle import Bundle, write_bundle
 
 ROOT = Path(__file__).parent.parent
 pytest.importorskip("snakemake")
@@ -47,7 +47,7 @@ def test_the_stages_are_scheduled_in_order_with_the_overrides(tmp_path):
     options = f"{ROOT / 'configs' / 'demo.yaml'} --set run_dir=here --set training.threads=1"
     assert commands == [
         f"prepare {options} && touch here/prepared/manifest.json",
-        f"train {options} && touch here/bundle/bundle.json",
+        f"train {options} && touch here/bundle/weights.safetensors",
         f"validate {options} --split test && touch here/validation/test/report.json",
     ]
 
@@ -193,6 +193,19 @@ def test_the_best_run_alone_is_compared_with_the_test_showers(tmp_path, tiny_bun
     (command,) = calogan_commands(done.stdout)
     assert command.startswith("validate")
     assert "run_dir=here/runs/seed2" in command
+    Bundle.load(run / "bundle").with_validation({"split": "test"})  # which changes bundle.json, but not the weights
+    report = run / "validation" / "test" / "report.json"
+    report.parent.mkdir(parents=True)
+    report.touch()
+    done = _snakemake(tmp_path, ["run_dir=here"], seeds=[1, 2])
+    assert (done.returncode, calogan_commands(done.stdout)) == (0, [])
+
+
+def test_the_example_is_understood(tmp_path):
+    done = _snakemake(tmp_path, ["run_dir=here"], "--dry-run", "--configfile", ROOT / "pipelines" / "example.yaml")
+    assert done.returncode == 0, done.stdout
+    (wide,) = (line for line in calogan_commands(done.stdout) if line.startswith("train") and "wide-seed2" in line)
+    assert "'model.critic_hidden=[512, 256]'" in wide
 
 
 @pytest.mark.slow

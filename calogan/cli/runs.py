@@ -54,6 +54,6 @@ def list_(folders: Folders = None) -> None:
     from calogan.terminal import print_table
 
     found = list_runs(find_runs(folders or [Path("runs")]))
-    print_table(found.header, found.rows, found.left)
+    print_table(found.header, found.rows, found.left, whole=found.whole)
     if found.incomplete:
         print(f"calogan runs sync {' '.join(map(str, found.incomplete))}")

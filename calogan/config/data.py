@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from calogan.config.section import Section
+from calogan.redaction import DATA_CREDENTIALS, has_credentials
 
 __all__ = [
     "LIST_OF_EDGES",
@@ -93,8 +94,14 @@ class Units(Section):
     length: Literal["mm", "cm", "m"] = Field(default="mm", description="unit of entry points and positions")
 
 
+def _without_credentials(path: str) -> str:
+    if has_credentials(path):
+        raise ValueError(DATA_CREDENTIALS)
+    return path
+
+
 class _Source(Section):
-    files: list[str] = Field(
+    files: list[Annotated[str, AfterValidator(_without_credentials)]] = Field(
         min_length=1,
         description="paths, globs, folders, URLs (fsspec, XRootD), file.root:tree, or calogan://NAME for shipped data",
     )

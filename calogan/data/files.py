@@ -16,6 +16,7 @@ import fsspec
 import xxhash
 
 from calogan.errors import DataError, near_miss
+from calogan.redaction import DATA_CREDENTIALS, has_credentials, redact
 
 __all__ = ["InputFile", "Stamp", "check_root_file", "checksum", "expand_files", "shipped_folder"]
 
@@ -85,7 +86,7 @@ def expand_files(patterns: Iterable[str]) -> list[InputFile]:
         Files; those of one pattern sorted by name.
 
     Raises:
-        DataError: A pattern that no file matches.
+        DataError: A pattern that no file matches, or one with a user name, password or token.
     """
     return list(dict.fromkeys(file for pattern in patterns for file in _expand(pattern)))
 
@@ -131,6 +132,9 @@ def check_root_file(path: str) -> None:
 
 def _expand(pattern: str) -> Iterator[InputFile]:
     path, tree = _split_tree(_with_environment(pattern))
+    if has_credentials(path):
+        msg = f"{redact(pattern)}: {DATA_CREDENTIALS}"
+        raise DataError(msg)
     if path.startswith(_SHIPPED):
         paths = _expand_shipped(pattern, path.removeprefix(_SHIPPED))
     elif "://" in path:

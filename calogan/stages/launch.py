@@ -22,10 +22,11 @@ from dataclasses import dataclass, fields
 from types import FrameType
 from typing import Any
 
+from torch.distributed import DistError
 from torch.distributed.elastic.agent.server.api import RunResult, WorkerGroup, WorkerSpec
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 from torch.distributed.elastic.multiprocessing import SignalException
-from torch.distributed.elastic.rendezvous import RendezvousError, RendezvousParameters
+from torch.distributed.elastic.rendezvous import RendezvousError, RendezvousHandler, RendezvousParameters
 from torch.distributed.elastic.rendezvous import registry as rendezvous
 from torch.distributed.launcher.api import LaunchConfig
 from torch.distributed.run import config_from_args, get_args_parser
@@ -96,15 +97,18 @@ def launch(options: Namespace, arguments: Sequence[str]) -> Ending:
     with _quiet_torch(), tempfile.TemporaryDirectory() as folder, _kept_handlers():
         options.log_dir = options.log_dir or folder
         config = _launch_config(options)
-        parameters = _meeting_point(config)
+        meeting = rendezvous.get_rendezvous_handler(_meeting_point(config))
+        agent = _Agent(_worker_spec(config, meeting, arguments), config.logs_specs)  # type: ignore[arg-type]
+        agent.pass_signals_on()
         try:
-            agent = _Agent(_worker_spec(config, parameters, arguments), config.logs_specs)  # type: ignore[arg-type]
             result = agent.run()
-        except RendezvousError as error:
+        except (RendezvousError, DistError) as error:
             msg = f"the nodes do not meet at {config.rdzv_endpoint}: {' '.join(str(error).split())[:200]}"
             raise TrainingError(msg) from error
         except SignalException as error:
             return Ending(128 + error.sigval, f"ended by {error.sigval.name}, as all processes")
+        finally:
+            meeting.shutdown()  # other nodes are not to wait for this one
     # none, where more nodes came than were wanted
     return Ending(_DONE) if result is None else _ending(result, agent.stopped_by)
 
@@ -118,11 +122,15 @@ class _Agent(LocalElasticAgent):
     def _start_workers(self, worker_group: WorkerGroup) -> dict[int, Any]:
         processes: dict[int, Any] = super()._start_workers(worker_group)
         self._pids = list(processes.values())
-        for number in STOPPING:
-            signal.signal(number, self._pass_on)
+        self.pass_signals_on()  # again: the start of processes has put handlers of its own in their place
         if self.stopped_by is not None:  # while they were being started
             self._pass_on(self.stopped_by, None)
         return processes
+
+    def pass_signals_on(self) -> None:
+        """From now on, what asks this process to stop asks those that it starts, or has started."""
+        for number in STOPPING:
+            signal.signal(number, self._pass_on)
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         self.stopped_by = signal.Signals(number)
@@ -163,7 +171,7 @@ def _meeting_point(config: LaunchConfig) -> RendezvousParameters:
     )
 
 
-def _worker_spec(config: LaunchConfig, parameters: RendezvousParameters, arguments: Sequence[str]) -> WorkerSpec:
+def _worker_spec(config: LaunchConfig, meeting: RendezvousHandler, arguments: Sequence[str]) -> WorkerSpec:
     same = {field.name for field in fields(WorkerSpec)} & {field.name for field in fields(LaunchConfig)}
     address, _, port = config.rdzv_endpoint.rpartition(":") if config.rdzv_backend == "static" else ("", "", "")
     return WorkerSpec(
@@ -171,7 +179,7 @@ def _worker_spec(config: LaunchConfig, parameters: RendezvousParameters, argumen
         local_world_size=config.nproc_per_node,
         entrypoint=sys.executable,
         args=("-m", "calogan", "train", *arguments),
-        rdzv_handler=rendezvous.get_rendezvous_handler(parameters),
+        rdzv_handler=meeting,
         master_addr=address or None,
         master_port=int(port) if port else None,
     )
@@ -190,17 +198,18 @@ def _ending(result: RunResult, stopped_by: signal.Signals | None) -> Ending:
     by_others = {rank: failure for rank, failure in killed.items() if failure.exitcode != -signal.SIGTERM}
     if killed and (by_others or len(killed) == len(first)):
         rank, failure = min((by_others or killed).items())
-        what = f"(pid {failure.pid}) was killed by {signal.Signals(-failure.exitcode).name}"
-        return Ending(128 - failure.exitcode, _told(rank, what))
+        what = f"process {rank} (pid {failure.pid}) was killed by {signal.Signals(-failure.exitcode).name}"
+        return Ending(128 - failure.exitcode, _told(what))
     if known := codes & {_STOPPED, _REFUSED}:
         return Ending(max(known))
-    rank = min(first)
-    return Ending(_FAILED, _told(rank, f"failed with exit code {first[rank].exitcode}"))
+    # several where one has failed and others have lost touch with it at once; the agent has ended the others
+    failed = sorted(rank for rank, failure in first.items() if failure.exitcode > 0)
+    who = f"process {failed[0]}" if len(failed) == 1 else f"one of the processes {', '.join(map(str, failed))}"
+    return Ending(_FAILED, _told(f"{who} failed with exit code {first[failed[0]].exitcode}"))
 
 
-def _told(rank: int, what: str) -> str:
-    again = "run the same command to go on from the last checkpoint"
-    return f"error: process {rank} {what}; the others were stopped; {again}"
+def _told(what: str) -> str:
+    return f"error: {what}; the others were stopped; run the same command to go on from the last checkpoint"
 
 
 @contextmanager

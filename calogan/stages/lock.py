@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TextIO
 
 from calogan.errors import BusyError, StoreError
-from calogan.progress import Reporter
+from calogan.progress import Reporter, SilentReporter
 
-__all__ = ["LOCK", "locked"]
+__all__ = ["LOCK", "is_held", "locked"]
 
 LOCK = ".lock"
 _ATTEMPTS = 100  # while others come and go
@@ -62,6 +62,15 @@ def locked(
         except OSError as error:
             raise _unwritable(folder, kind, error) from error
         yield
+
+
+def is_held(folder: Path) -> bool:
+    """Whether somebody works in a run folder; only who holds the folder that it is a part of may ask."""
+    try:
+        with locked(folder, "run folder", "ask later", SilentReporter(), patience=0.0):
+            return False
+    except BusyError:
+        return True
 
 
 def _take(path: Path, how: int, kind: str, otherwise: str, reporter: Reporter, patience: float | None) -> TextIO:

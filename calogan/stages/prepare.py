@@ -154,7 +154,8 @@ class _FileReader:
         shards.mkdir(parents=True, exist_ok=True)
         remove_leftovers(shards, owner)
         geometry = Geometry.from_dict(config.geometry.to_dict())
-        records = [record for child in sorted(shards.iterdir()) if (record := read_record(child)) is not None]
+        whole = sorted(child for child in shards.iterdir() if not child.name.startswith("."))
+        records = [record for child in whole if (record := read_record(child)) is not None]
         parts = [record for part in read_parts(folder) for record in part.shards]
         try:
             before = Store.open(folder).manifest.shards

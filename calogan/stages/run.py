@@ -37,6 +37,8 @@ _FREE = (
     "data.chunk_showers",
     *(f"training.{name}" for name in sorted(TrainingConfig.FREE)),
 )
+# What is not to be mixed with that of another configuration.
+_RESULTS = ("train/checkpoint.pt", "train/checkpoint.previous.pt", "bundle/bundle.json", "trials")
 _MOST_NAMED = 6
 
 
@@ -121,8 +123,13 @@ def validate_run(
     if bundle is not None:
         with run_folder(config, reporter):
             return _validate_other(config, split, bundle, reporter, force=force)
-    with run_folder(config, reporter), tracked(config, reporter) as tracker:
-        return _validate(config, split, reporter, tracker, force=force)
+    from calogan.stages.validate import trained_sampler
+
+    with run_folder(config, reporter):
+        Store.open(config.run_dir / "prepared")
+        trained_sampler(config)  # a command that comes too early is no attempt of the run
+        with tracked(config, reporter) as tracker:
+            return _validate(config, split, reporter, tracker, force=force)
 
 
 @contextmanager
@@ -155,8 +162,10 @@ def run_folder(
 
 @contextmanager
 def _recorded(config: Config, reporter: Reporter) -> Iterator[Tracker]:
-    with run_folder(config, reporter), tracked(config, reporter) as tracker:
-        yield tracker
+    with run_folder(config, reporter):
+        Store.open(config.run_dir / "prepared")
+        with tracked(config, reporter) as tracker:
+            yield tracker
 
 
 def _require_one_process() -> None:
@@ -264,7 +273,7 @@ def _hardware(config: Config) -> dict[str, object]:
 
 def _require_same(config: Config) -> None:
     path = config.run_dir / "config.yaml"
-    if path.exists() and any((config.run_dir / name).exists() for name in ("train", "bundle", "trials")):
+    if path.exists() and any((config.run_dir / name).exists() for name in _RESULTS):
         changed = _differences(_essential(load_config(path)), _essential(config))
         if changed:
             named = "; ".join(f"{key} is {old} there, {new} now" for key, old, new in changed[:_MOST_NAMED])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -14,8 +15,8 @@ from calogan.config import load_config
 from calogan.errors import BundleError, CaloganError, ConfigError, MissingDependencyError, StoreError
 from calogan.progress import Reporter
 from calogan.redaction import redact
-from calogan.stages.lock import locked
-from calogan.tracking import Mirror, Note, RunRecord, load_mlflow, one_line
+from calogan.stages.lock import is_held, locked
+from calogan.tracking import Mirror, Note, RunRecord, load_mlflow, one_line, remedy
 from calogan.tracking.history import read_lines
 from calogan.tracking.record import TRAINING
 
@@ -24,6 +25,7 @@ __all__ = ["Runs", "Synced", "find_runs", "list_runs", "sync_runs"]
 _KEPT_CONFIG = "config.yaml"
 _NOT_RUNS = {"bundle", "prepared", "train", "tracking", "validation"}
 _SCORE = "validation/physics_score"
+_SWEEP = "sweep"
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class Runs:
         header: Heads of the columns.
         rows: A row a folder.
         left: Columns, counted from 0, that are words.
+        whole: Columns that are to be copied, on one line.
         incomplete: Folders whose record in MLflow lacks something.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     left: tuple[int, ...]
+    whole: tuple[int, ...]
     incomplete: tuple[Path, ...]
 
 
@@ -105,15 +109,16 @@ def list_runs(folders: Iterable[Path]) -> Runs:
     header = ("run folder", "study", "stage", "status", "step", "physics\nscore", "MLflow run", "record")
     rows, incomplete = [], []
     for folder in folders:
-        name, total = _study(folder)
+        stage = _stage(folder)
+        name, total = _study(folder, stage)
         note = Note.read(folder)
         status, state = _state(folder, note)
         if state != "complete":
             incomplete.append(folder)
-        step, score = _progress(folder)
+        step, score = _trials(folder) if stage == _SWEEP else _progress(folder)
         run_id = "" if note is None else note.run_id
-        rows.append((str(folder), name, _stage(folder), status, f"{step}/{total}", score, run_id, state))
-    return Runs(header, tuple(rows), (0, 1, 2, 3, 6, 7), tuple(incomplete))
+        rows.append((str(folder), name, stage, status, f"{step}/{total}", score, run_id, state))
+    return Runs(header, tuple(rows), (0, 1, 2, 3, 6, 7), (6,), tuple(incomplete))
 
 
 def _runs_below(place: Path) -> Iterator[Path]:
@@ -128,7 +133,8 @@ def _sync(folder: Path) -> Synced:
     record = _record(folder)
     if record is None:
         return Synced(folder, "has no record: run `calogan train` on it again, which takes no time", failed=True)
-    if record.status == "RUNNING":  # nobody holds the folder, so its process was killed
+    at_work = any(map(is_held, (folder / "trials").glob("*/")))  # processes of a sweep
+    if record.status == "RUNNING" and not at_work:  # nobody holds the folder, so its process was killed
         record.finish("KILLED", record.last_change())
         record.save()
     try:
@@ -141,7 +147,8 @@ def _sync(folder: Path) -> Synced:
         mirror = Mirror(connect(uri), failures)
         sent = mirror.send(record)
     except failures as error:
-        return Synced(folder, f"MLflow at {redact(uri)} failed ({one_line(error)}); run it again", failed=True)
+        what = remedy(error) or "run it again"
+        return Synced(folder, f"MLflow at {redact(uri)} failed ({one_line(error)}); {what}", failed=True)
     what = f"sent {sent}" if sent else "nothing to do"
     gone = f"; no longer there: {', '.join(sent.missing)}" if sent.missing else ""
     return Synced(folder, f"{what}, run {mirror.run_id}{gone}")
@@ -153,12 +160,14 @@ def _record(folder: Path) -> RunRecord | None:
     return None
 
 
-def _study(folder: Path) -> tuple[str, str]:
-    """Name and steps of a study."""
+def _study(folder: Path, stage: str) -> tuple[str, str]:
+    """Name of a study, and its steps, or the trials of a sweep."""
     try:
         config = load_config(folder / _KEPT_CONFIG)
     except ConfigError:
         return "?", "?"
+    if stage == _SWEEP:
+        return config.name, str(config.sweep.trials)
     return config.name, str(config.training.warmup_steps + config.training.steps)
 
 
@@ -182,9 +191,21 @@ def _stage(folder: Path) -> str:
         "validated": folder / "validation" / "test" / "report.json",
         "trained": folder / "bundle" / "bundle.json",
         "training": folder / TRAINING,
+        _SWEEP: folder / "trials",
         "prepared": folder / "prepared" / "manifest.json",
     }
     return next((stage for stage, result in reached.items() if result.exists()), "begun")
+
+
+def _trials(folder: Path) -> tuple[int, str]:
+    """How many trials of a sweep have ended, and the best physics score."""
+    try:
+        trials = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))["trials"]
+    except FileNotFoundError:
+        return 0, ""
+    scores = [trial["physics_score"] for trial in trials if trial["physics_score"] is not None]
+    ended = sum(trial["state"] != "running" for trial in trials)
+    return ended, f"{min(scores):.4g}" if scores else ""
 
 
 def _progress(folder: Path) -> tuple[int, str]:

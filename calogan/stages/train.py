@@ -117,7 +117,7 @@ def train(
             watch(step, figures)
 
     outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
-    best = Trainer(state, config.training, source, config.seed, outlet, group).run()
+    best = group.together(lambda: Trainer(state, config.training, source, config.seed, outlet, group)).run()
     group.lead(lambda: None if journal is None else journal.finish())
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     made = _provenance(config, store, state, best, fingerprint) | {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from calogan.tracking.machine import gpu_driver
 from calogan.tracking.mirror import Mirror, Sent, kept_run
 from calogan.tracking.record import Attempt, Note, RunRecord, Status
-from calogan.tracking.store import load_mlflow, missing_as_none, one_line, store_uri
+from calogan.tracking.store import load_mlflow, missing_as_none, one_line, remedy, store_uri
 from calogan.tracking.tracker import PARENT, NullTracker, RunTracker, Tracker, make_tracker, tracked
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "make_tracker",
     "missing_as_none",
     "one_line",
+    "remedy",
     "store_uri",
     "tracked",
 ]

@@ -13,7 +13,7 @@ from calogan.progress import Reporter
 from calogan.redaction import redact
 from calogan.tracking.mirror import Mirror
 from calogan.tracking.record import RunRecord
-from calogan.tracking.store import Failures, is_local, one_line
+from calogan.tracking.store import Failures, is_local, one_line, remedy
 
 __all__ = ["Sender"]
 
@@ -100,8 +100,9 @@ class Sender:
                 raise _Left from error
             self._mirror = None
             if not self._lost:
+                what = "; ".join(filter(None, (remedy(error), "going on without it, trying again now and then")))
                 self._reporter.warning(
-                    f"{self._place} failed ({one_line(error)}); going on without it, trying again now and then; "
+                    f"{self._place} failed ({one_line(error)}); {what}; "
                     f"what is missing at the end is sent by {self._command}"
                 )
             self._lost = True

@@ -13,7 +13,16 @@ from typing import Any
 from calogan.config import Config, TrackingConfig
 from calogan.redaction import redact
 
-__all__ = ["Failures", "is_local", "load_mlflow", "missing_as_none", "network_file_system", "one_line", "store_uri"]
+__all__ = [
+    "Failures",
+    "is_local",
+    "load_mlflow",
+    "missing_as_none",
+    "network_file_system",
+    "one_line",
+    "remedy",
+    "store_uri",
+]
 
 Failures = tuple[type[Exception], ...]
 
@@ -59,6 +68,12 @@ def missing_as_none(call: Callable[[str], Any], name: str, failures: Failures) -
 def one_line(error: BaseException) -> str:
     """The text of an error without secrets, cut to what fits a line."""
     return redact(" ".join(str(error).split()))[:200]
+
+
+def remedy(error: BaseException) -> str:
+    """What is to be done about a store that fails, where trying again does not help; else nothing."""
+    refused = "Invalid Host header" in str(error)
+    return "let it answer to this name: mlflow server --allowed-hosts HOST:PORT" if refused else ""
 
 
 def is_local(uri: str) -> bool:

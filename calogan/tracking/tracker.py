@@ -12,6 +12,7 @@ from calogan.atomic import write_atomically
 from calogan.config import Config
 from calogan.errors import StoreError, TrainingInterrupted
 from calogan.progress import Reporter
+from calogan.redaction import redact
 from calogan.tracking.history import append_line
 from calogan.tracking.machine import MachineWatch
 from calogan.tracking.origin import command_line, host, origin_tags, requirements, scheduler_job
@@ -49,6 +50,9 @@ class Tracker(Protocol):
     def finish(self, status: Status) -> None:
         """Send what is left and close the record."""
 
+    def leave(self) -> None:
+        """Send what is left, and leave the record open for a process that joins the attempt."""
+
 
 class NullTracker:
     """Remembers nothing: for the processes of a training beside the first."""
@@ -73,6 +77,9 @@ class NullTracker:
 
     def finish(self, status: Status) -> None:
         """Close nothing."""
+
+    def leave(self) -> None:
+        """Leave nothing."""
 
 
 class RunTracker:
@@ -112,7 +119,7 @@ class RunTracker:
 
     def log_dataset(self, name: str, digest: str, source: Sequence[str], counts: Mapping[str, int]) -> None:
         """Remember the training data as an input of the run."""
-        data = {"name": name, "digest": digest, "source": list(source), "counts": dict(counts)}
+        data = {"name": name, "digest": digest, "source": [redact(file) for file in source], "counts": dict(counts)}
         self._change(lambda: setattr(self._record, "dataset", data))
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
@@ -124,6 +131,12 @@ class RunTracker:
         if self._watch is not None:
             self._watch.stop()
         self._change(lambda: self._record.finish(status))
+        self.leave()
+
+    def leave(self) -> None:
+        """Leave the record as it is, stop watching the machine, and give MLflow some seconds for what is left."""
+        if self._watch is not None:
+            self._watch.stop()
         if self._sender is not None:
             self._sender.close()
 
@@ -141,7 +154,7 @@ class RunTracker:
             self._unkept = True
 
 
-def make_tracker(config: Config, reporter: Reporter, parent: Path | None = None) -> Tracker:
+def make_tracker(config: Config, reporter: Reporter, parent: Path | None = None, *, joins: bool = False) -> Tracker:
     """Begin an attempt in the record of `config.run_dir`, which MLflow mirrors in one run.
 
     The store is `MLFLOW_TRACKING_URI` where that is set, else `config.tracking.uri`.
@@ -150,6 +163,7 @@ def make_tracker(config: Config, reporter: Reporter, parent: Path | None = None)
         config: The study.
         reporter: Told about losses.
         parent: Run folder whose run this one is a part of; by default that of `CALOGAN_PARENT_RUN`, if it is set.
+        joins: Go on in the attempt of another process that has left it open, if there is one.
 
     Returns:
         A tracker that is never in the way. Without MLflow, or with tracking disabled, it only keeps the record in the
@@ -157,7 +171,7 @@ def make_tracker(config: Config, reporter: Reporter, parent: Path | None = None)
     """
     parent = parent or (Path(os.environ[PARENT]) if os.environ.get(PARENT) else None)
     try:
-        record = _begun(config, reporter, parent)
+        record = _begun(config, reporter, parent, joins=joins)
     except OSError as error:
         reporter.warning(f"{config.run_dir / 'tracking'}: no record can be kept: {error.strerror or error}")
         return NullTracker()
@@ -194,8 +208,8 @@ def tracked(config: Config, reporter: Reporter, parent: Path | None = None) -> I
         tracker.finish(status)
 
 
-def _begun(config: Config, reporter: Reporter, parent: Path | None) -> RunRecord:
-    """The record with a new attempt, in its file."""
+def _begun(config: Config, reporter: Reporter, parent: Path | None, *, joins: bool) -> RunRecord:
+    """The record with a new attempt, or one that is joined, in its file."""
     try:
         record = RunRecord.of(config)
     except StoreError as error:
@@ -205,7 +219,8 @@ def _begun(config: Config, reporter: Reporter, parent: Path | None) -> RunRecord
     if parent is not None:
         record.parent = os.path.relpath(parent, config.run_dir)
     job = scheduler_job()
-    record.begin(host(), command_line(), job)
+    if not (joins and record.attempts and record.status == "RUNNING"):
+        record.begin(host(), command_line(), job)
     record.add_tags({**origin_tags(), "calogan.config_digest": config.digest(), **job})
     record.histories = {TRAINING: 0, FIGURES: None, MACHINE: None, **record.histories}
     (config.run_dir / REQUIREMENTS).parent.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,6 @@ class Checkpoint:
         self._last_is_whole = True
         self._step, self._failures = state.step, 0
         sync_folder(self.path.parent)
-        self._saved(state.step)
 
     def save_or_warn(self, state: TrainingState) -> None:
         """Make a state the last one if that is possible: a full disk may have room again later.
@@ -91,6 +90,8 @@ class Checkpoint:
                 f"{self._describe(state, error)}; training gives up if that happens {FAILURES} times in a row "
                 f"({self._failures} so far)"
             )
+        else:
+            self._saved(state.step)
 
     def save_last(self, state: TrainingState) -> None:
         """Make the state at the end of a training the last one.
@@ -102,6 +103,7 @@ class Checkpoint:
             self.save(state)
         except OSError as error:
             raise self._unsaved(state, error) from error
+        self._saved(state.step)
 
     def _unsaved(self, state: TrainingState, error: OSError) -> TrainingError:
         return TrainingError(f"{self._describe(state, error)}; make room there, and run the same command again")

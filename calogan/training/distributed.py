@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -26,8 +26,10 @@ from calogan.errors import CaloganError, ProcessLostError, TrainingError
 __all__ = ["Exchange", "Group", "process_group"]
 
 T = TypeVar("T")
-PATIENCE = timedelta(minutes=30)
-"""How long processes wait for one another: for the first one's physics score, export and bundle, above all."""
+PATIENCE, PATIENCE_OF_GPUS = timedelta(minutes=30), timedelta(minutes=5)
+"""How long processes wait for one another: for the first one's physics score, export and bundle, above all; and how
+long for gradients on GPUs, which come soon or never.
+"""
 _PR_SET_PDEATHSIG = 1
 _NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -42,6 +44,7 @@ class Group:
         local_rank: Number among those of this node.
         local_size: How many are on this node.
         watched: Whether one agent has started all of them, and tells which one was lost.
+        gpus: The same processes, for tensors on GPUs.
     """
 
     rank: int = 0
@@ -49,6 +52,7 @@ class Group:
     local_rank: int = 0
     local_size: int = 1
     watched: bool = False
+    gpus: dist.ProcessGroup | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Group:
@@ -93,14 +97,14 @@ class Group:
         if name not in ("auto", "cuda"):
             msg = f"training.device is {name!r} for {self.size} processes; take cuda, and each gets its own, or cpu"
             raise TrainingError(msg)
-        device, gpus = _present("cuda", name), torch.cuda.device_count()
-        if self.local_size > gpus:
+        gpus = torch.cuda.device_count()
+        if 0 < gpus < self.local_size:
             msg = (
                 f"{self.local_size} processes on this node, but {gpus} GPU{'s' * (gpus != 1)}: start as many processes "
                 "as there are GPUs (--nproc-per-node gpu), or set training.device=cpu"
             )
             raise TrainingError(msg)
-        device = torch.device("cuda", self.local_rank)
+        device = _present(f"cuda:{self.local_rank}", name)  # no memory is taken of the GPUs of others
         torch.cuda.set_device(device)
         return device
 
@@ -112,7 +116,7 @@ class Group:
         """
         if self.size > 1:
             with self._in_touch():
-                dist.all_reduce(numbers)
+                dist.all_reduce(numbers, group=self.gpus if numbers.is_cuda else None)
 
     def together(self, work: Callable[[], T]) -> T:
         """Do what every process does by itself; if one cannot, none goes on.
@@ -297,7 +301,10 @@ def process_group() -> Iterator[Group]:
         raise TrainingError(msg)
     _end_with_launcher(signal.SIGKILL)  # nothing else ends a process that waits for the others
     try:
-        dist.init_process_group(timeout=PATIENCE)  # gloo for the CPU, and NCCL where there are GPUs
+        # What a GPU build of PyTorch takes by default is NCCL alone, also where there is no GPU.
+        dist.init_process_group("gloo", timeout=PATIENCE)
+        if torch.cuda.is_available():
+            group = replace(group, gpus=dist.new_group(backend="nccl", timeout=PATIENCE_OF_GPUS))
     except (RuntimeError, ValueError) as error:
         msg = f"process {group.rank} of {group.size} does not find the others: {' '.join(str(error).split())[:200]}"
         raise ProcessLostError(msg) from error

@@ -138,10 +138,10 @@ class Trainer:
                 state.step += 1
                 self._after_step(task)
                 over = self._obey()
-        if state.step < self.total_steps:
-            reporter.warning(f"stopped at step {state.step} of {self.total_steps}: training.max_minutes is over")
-            self._evaluate()
-        self._save(self._outlet.checkpoint.save_last)
+            if state.step < self.total_steps:
+                reporter.warning(f"stopped at step {state.step} of {self.total_steps}: training.max_minutes is over")
+                self._evaluate()
+            self._save(self._outlet.checkpoint.save_last)
         if state.best is None:
             msg = f"no generator had a finite physics score by step {state.step}; nothing to select"
             raise self._group.agreed(DivergenceError(msg))
@@ -191,7 +191,7 @@ class Trainer:
         """Stop if any process was asked to; else say whether the time is over."""
         *asked, over = self._exchange.answer()
         if any(asked):
-            self._save(self._outlet.checkpoint.save_or_warn)
+            self._save(self._outlet.checkpoint.save_last)
             name = STOPPING[asked.index(True)].name
             msg = f"stopped by {name} at step {self._state.step}; run the same command to go on"
             raise self._group.agreed(TrainingInterrupted(msg))

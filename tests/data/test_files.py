@@ -92,3 +92,11 @@ def test_environment_is_filled_in(folder, monkeypatch):
     monkeypatch.delenv("SHOWERS")
     with pytest.raises(DataError, match="environment variable SHOWERS is not set"):
         expand_files(["${SHOWERS}/*.root"])
+
+
+@pytest.mark.parametrize("pattern", ["root://eos//a.root?authz=t0ken", "${FILES}"])
+def test_addresses_with_a_token_are_refused_without_showing_it(monkeypatch, pattern):
+    monkeypatch.setenv("FILES", "root://eos//a.root?authz=t0ken")
+    with pytest.raises(DataError, match="BEARER_TOKEN_FILE") as refusal:
+        expand_files([pattern])
+    assert "t0ken" not in str(refusal.value)

@@ -167,7 +167,8 @@ def failed(**failures):
         (failed(rank0=(1, 5), rank1=(-9, 5)), None, 137, "process 1 (pid 7) was killed by SIGKILL"),
         (failed(rank0=(75, 5), rank1=(-9, 5)), None, 137, "process 1 (pid 7) was killed by SIGKILL"),
         (failed(rank0=(-15, 5), rank1=(-15, 5)), None, 143, "process 0 (pid 7) was killed by SIGTERM"),
-        (failed(rank0=(-15, 5), rank1=(1, 5)), None, 1, "process 0 failed"),
+        (failed(rank0=(-15, 5), rank1=(1, 5)), None, 1, "process 1 failed with exit code 1"),
+        (failed(rank0=(1, 5), rank1=(1, 5)), None, 1, "one of the processes 0, 1 failed with exit code 1"),
         (failed(rank3=(1, 5)), None, 1, "process 3 failed with exit code 1"),
     ],
 )

@@ -12,11 +12,11 @@ from typing import ClassVar
 
 import pytest
 
-from calogan.config import Config, load_config
+from calogan.config import Config, TrackingConfig, load_config
 from calogan.errors import ConfigError, StoreError
 from calogan.progress import SilentReporter
 from calogan.stages import run as stage
-from calogan.tracking import NullTracker
+from calogan.tracking import NullTracker, RunRecord, make_tracker
 
 
 class Record(NullTracker):
@@ -107,7 +107,7 @@ def stages(monkeypatch):
     monkeypatch.setitem(
         sys.modules,
         "calogan.stages.validate",
-        SimpleNamespace(validate_run=validate_run, require_bundle=require_bundle),
+        SimpleNamespace(validate_run=validate_run, require_bundle=require_bundle, trained_sampler=lambda config: None),
     )
     monkeypatch.setattr(stage, "Store", SimpleNamespace(open=lambda folder: Store()))
     monkeypatch.setattr(stage, "Bundle", SimpleNamespace(load=Bundle))
@@ -181,6 +181,26 @@ def test_one_record_holds_the_whole_chain(tmp_path, stages, monkeypatch):
         ("test", "validation/test"),
     ]
     assert record.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    "command", [stage.train_run, lambda config, reporter: stage.validate_run(config, "test", reporter)]
+)
+def test_a_command_that_comes_too_early_is_no_attempt(tmp_path, command):
+    config = _config(tmp_path)
+    make_tracker(config, SilentReporter()).finish("KILLED")
+    with pytest.raises(StoreError, match="calogan prepare"):
+        command(config, SilentReporter())
+    assert [attempt.status for attempt in RunRecord.read(config.run_dir).attempts] == ["KILLED"]
+
+
+def test_a_validation_before_the_training_has_ended_is_no_attempt(ecal30_config, ecal30_store, tmp_path):
+    config = ecal30_config.model_copy(update={"run_dir": tmp_path, "tracking": TrackingConfig(enabled=False)})
+    (tmp_path / "prepared").symlink_to(ecal30_config.run_dir / "prepared")
+    make_tracker(config, SilentReporter()).finish("KILLED")
+    with pytest.raises(StoreError, match="nothing has been trained there yet"):
+        stage.validate_run(config, "test", SilentReporter())
+    assert [attempt.status for attempt in RunRecord.read(tmp_path).attempts] == ["KILLED"]
 
 
 @pytest.mark.parametrize(

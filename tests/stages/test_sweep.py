@@ -17,9 +17,11 @@ from calogan.bundle import Bundle
 from calogan.config import Config, load_config
 from calogan.errors import ConfigError, StoreError, TrainingInterrupted
 from calogan.progress import SilentReporter
+from calogan.stages.runs import list_runs, sync_runs
 from calogan.stages.sweep import sweep
 from calogan.stages.sweep.ledger import Ledger, State
 from calogan.stages.sweep.space import SearchSpace
+from calogan.tracking import RunRecord
 
 TRAINING = {
     "batch_size": 32,
@@ -300,6 +302,28 @@ def test_each_trial_is_a_run_below_that_of_the_sweep(config, tmp_path, empty_mlf
         assert trial.info.status == "FINISHED"
     artifacts = {artifact.path for artifact in client.list_artifacts(parent)}
     assert {"sweep.json", "best.yaml", "sweep.png"} <= artifacts
+
+
+def test_the_record_of_a_sweep_is_open_until_its_last_trial_has_ended(config, tmp_path, empty_mlflow, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{shutil.copy(empty_mlflow, tmp_path / 'mlflow.db')}")
+    tracked, seen = _tracked(config.model_dump(mode="json") | {"tracking": {}}, trials=2), []
+
+    def look():
+        list(sync_runs([config.run_dir], SilentReporter()))
+        run_id = json.loads((config.run_dir / "mlflow.json").read_text())["run_id"]
+        seen.append((mlflow.MlflowClient().get_run(run_id).info.status, list_runs([config.run_dir]).rows[0][2:5]))
+
+    sweep(tracked, Lines("trial 0001: training", look))
+    look()
+    assert seen == [("RUNNING", ("sweep", "running", "1/2")), ("FINISHED", ("sweep", "finished", "2/2"))]
+    with pytest.raises(TrainingInterrupted):
+        sweep(_tracked(tracked.model_dump(mode="json"), trials=3), Lines("step 8", lambda: os.kill(os.getpid(), 15)))
+    look()
+    assert seen[-1] == ("KILLED", ("sweep", "killed", "2/3"))
+    statuses = [attempt.status for attempt in RunRecord.read(config.run_dir).attempts]
+    assert statuses == ["FINISHED", "KILLED"]
 
 
 def _tracked(values, **changes):

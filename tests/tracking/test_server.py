@@ -311,26 +311,43 @@ def test_a_folder_in_use_is_left_alone(study):
     assert "works in this run folder" in synced.text
 
 
-def test_secrets_are_sent_to_the_server_and_kept_nowhere(tmp_path, study, monkeypatch):
+@contextmanager
+def refusing(code, text):
+    """A server that refuses all requests: its place, and the passwords that it is sent."""
     seen = []
 
     class Closed(BaseHTTPRequestHandler):
         def do_GET(self):
             seen.append(self.headers["Authorization"])
-            self.send_error(401)
+            self.send_error(code, explain=text)
 
         def log_message(self, *_):
             pass
 
-    lines = Lines()
     with ThreadingHTTPServer(("127.0.0.1", 0), Closed) as door:
         Thread(target=door.serve_forever, daemon=True).start()
-        place = f"127.0.0.1:{door.server_port}"
+        yield f"127.0.0.1:{door.server_port}", seen
+        door.shutdown()
+
+
+def test_a_server_that_does_not_know_its_name_is_told_how_to_learn_it(study):
+    lines = Lines()
+    with refusing(403, "Invalid Host header - possible DNS rebinding attack detected") as (place, _):
+        config = study(f"http://{place}")
+        make_tracker(config, lines).finish("FINISHED")
+        (synced,) = sync_runs([config.run_dir], SilentReporter())
+    for text in (*lines.warnings, synced.text):
+        assert "mlflow server --allowed-hosts HOST:PORT" in text
+    assert "run it again" not in synced.text
+
+
+def test_secrets_are_sent_to_the_server_and_kept_nowhere(tmp_path, study, monkeypatch):
+    lines = Lines()
+    with refusing(401, "who is there?") as (place, seen):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:s3cret@{place}")
         config = study("sqlite:///unused.db")
         make_tracker(config, lines).finish("FINISHED")
         (synced,) = sync_runs([config.run_dir], SilentReporter())
-        door.shutdown()
     assert seen[0] == f"Basic {b64encode(b'me:s3cret').decode()}"
     (warning,) = lines.warnings
     assert f"MLflow at http://{place} failed" in warning

@@ -98,7 +98,7 @@ def test_params_metrics_tags_dataset_and_artifacts_are_read_back(study):
         tracker.log_params({**many, "long": "x" * 7000, "edges [mm]": [1.0, 2.5], "none": None, "word": "hits"})
         for step in (10, 20):
             tracker.log_metrics({"loss/critic": step / 10, "auc": math.nan}, step)
-        tracker.log_dataset("tiny", "d" * 64, ["a.root"], {"train": 6, "test": 2})
+        tracker.log_dataset("tiny", "d" * 64, ["https://host/a.root?token=s3cret"], {"train": 6, "test": 2})
         tracker.set_tags({"colour": 3})
         tracker.log_artifact(study.run_dir / "bundle")
         tracker.log_artifact(study.run_dir / "report.html", "validation/test")
@@ -114,6 +114,7 @@ def test_params_metrics_tags_dataset_and_artifacts_are_read_back(study):
     assert run.data.tags["calogan.source"]
     (dataset,) = run.inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest) == ("tiny", "d" * 36)
+    assert json.loads(dataset.dataset.source) == {"files": ["https://host/a.root?token=***"]}
     assert json.loads(dataset.dataset.profile) == {"train": 6, "test": 2}
     paths = [
         item.path

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from calogan.errors import ConfigError, ProcessLostError, TrainingError
+from calogan.training import distributed
 from calogan.training.distributed import Group
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -228,3 +229,19 @@ def test_broken_connection_is_one_line(monkeypatch):
         Group(1, 2, 0, 1).add_up(torch.zeros(3))
     assert "\n" not in str(lost.value)
     assert not lost.value.said
+
+
+@pytest.mark.parametrize("gpus", [False, True])
+def test_values_go_over_gloo_and_gradients_on_gpus_over_nccl(monkeypatch, gpus):
+    """Left to itself, a GPU build of PyTorch has NCCL alone, which moves no values between CPUs."""
+    made = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, timeout: made.append(backend))
+    monkeypatch.setattr(torch.distributed, "new_group", lambda backend, timeout: made.append(backend) or "nccl group")
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: made.append("destroyed"))
+    monkeypatch.setattr(distributed, "_end_with_launcher", lambda number: None)
+    for name, value in GIVEN.items():
+        monkeypatch.setenv(name, value)
+    with distributed.process_group() as group:
+        assert group.gpus == ("nccl group" if gpus else None)
+    assert made == (["gloo", "nccl", "destroyed"] if gpus else ["gloo", "destroyed"])

@@ -197,6 +197,18 @@ def timeless(records):
     ]
 
 
+def test_a_request_in_the_last_step_is_heard_once_the_state_is_saved(tmp_path):
+    run = Run(tmp_path)
+    run._score = lambda generator: os.kill(os.getpid(), signal.SIGUSR1) or 1.0
+    handler = signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    try:
+        run.trainer._exchange.answer = lambda: [False] * 4  # of several processes the answer comes a step late
+        run.trainer.run()
+    finally:
+        signal.signal(signal.SIGUSR1, handler)
+    assert torch.load(run.checkpoint.path, weights_only=True)["step"] == run.state.step == run.trainer.total_steps
+
+
 def test_a_request_that_nobody_obeyed_is_left_to_the_handler_before():
     with pytest.raises(KeyboardInterrupt), stop_on_signals():
         signal.raise_signal(signal.SIGINT)

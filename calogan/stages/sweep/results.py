@@ -15,7 +15,7 @@ from calogan.data.store import write_json
 from calogan.stages.sweep.figure import draw_sweep
 from calogan.stages.sweep.ledger import State, Trial
 
-__all__ = ["Outcome", "describe", "read_figures", "write_results"]
+__all__ = ["Outcome", "describe", "read_figures", "write_results", "write_table"]
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,7 @@ def write_results(outcome: Outcome) -> list[Path]:
         The files.
     """
     folder, best = outcome.config.run_dir, outcome.best
-    files = [folder / "sweep.json"]
-    write_json(files[0], outcome.to_dict())
+    files = [write_table(outcome)]
     if best is not None:
         for name, content in (
             ("best.yaml", (outcome.folder(best) / "config.yaml").read_bytes()),
@@ -131,6 +130,13 @@ def write_results(outcome: Outcome) -> list[Path]:
             files.append(folder / name)
             write_atomically(files[-1], content)
     return files
+
+
+def write_table(outcome: Outcome) -> Path:
+    """Write sweep.json as a whole."""
+    path = outcome.config.run_dir / "sweep.json"
+    write_json(path, outcome.to_dict())
+    return path
 
 
 def describe(parameters: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -14,15 +14,16 @@ import torch
 from calogan.bundle import Bundle
 from calogan.config import Config
 from calogan.data.store import Store
-from calogan.errors import BusyError, ConfigError, DivergenceError, TrainingInterrupted
+from calogan.errors import BusyError, ConfigError, DivergenceError, StoreError, TrainingInterrupted
 from calogan.progress import Reporter
+from calogan.stages.lock import is_held
 from calogan.stages.prepare import prepare
 from calogan.stages.run import run_folder, train_held
 from calogan.stages.sweep.ledger import Ledger, State, Trial
-from calogan.stages.sweep.results import Outcome, describe, read_figures, write_results
+from calogan.stages.sweep.results import Outcome, describe, read_figures, write_results, write_table
 from calogan.stages.sweep.space import SearchSpace
 from calogan.stages.train import require_model
-from calogan.tracking import one_line, tracked
+from calogan.tracking import RunRecord, Status, make_tracker, one_line, tracked
 
 __all__ = ["sweep"]
 
@@ -59,11 +60,15 @@ def sweep(config: Config, reporter: Reporter) -> Outcome:
         require_model(example)
     worker = _Worker(config, space, reporter)
     worker.open()
-    while True:
-        with worker.claim() as trial:
-            if trial is None:
-                return worker.conclude()
-            worker.work(trial)
+    try:
+        while True:
+            with worker.claim() as trial:
+                if trial is None:
+                    return worker.conclude()
+                worker.work(trial)
+    except BaseException as error:
+        worker.stop("KILLED" if isinstance(error, TrainingInterrupted | KeyboardInterrupt) else "FAILED")
+        raise
 
 
 class _Worker:
@@ -82,8 +87,8 @@ class _Worker:
             prepared = self._config.run_dir / "prepared"
             store = Store.open(prepared) if self._ledger.trials() else prepare(self._config, self._reporter)
             self._ledger.require_showers(store.digest)
-            with tracked(self._config, self._reporter):
-                pass  # the run that those of the trials are below
+            if not _is_open(self._config.run_dir):  # the run that those of the trials are below
+                make_tracker(self._config, self._reporter).leave()
 
     @contextmanager
     def claim(self) -> Iterator[Trial | None]:
@@ -114,18 +119,27 @@ class _Worker:
             self._finish(trial, State.pruned if score is None else State.done, score)
 
     def conclude(self) -> Outcome:
-        """Write the table of all trials; the last process that ends writes the whole."""
-        with (
-            run_folder(self._config, self._reporter, patience=math.inf),
-            tracked(self._config, self._reporter) as tracker,
-        ):
+        """Write the table of all trials; the last process that ends writes the whole, and closes the record."""
+        with run_folder(self._config, self._reporter, patience=math.inf):
             outcome = Outcome.of(self._config, self._ledger.trials())
-            for path in write_results(outcome):
-                tracker.log_artifact(path)
-            for trial in outcome.trials:
-                if trial.score is not None:
-                    tracker.log_metrics({"sweep/physics_score": trial.score}, trial.number)
+            self._close("FINISHED" if outcome.complete else "KILLED", outcome, write_results(outcome))
         return outcome
+
+    def stop(self, status: Status) -> None:
+        """Close the record before the trials have ended, unless other processes are at work."""
+        with run_folder(self._config, self._reporter, patience=math.inf):
+            self._close(status, Outcome.of(self._config, self._ledger.trials()), [])
+
+    def _close(self, status: Status, outcome: Outcome, files: Sequence[Path]) -> None:
+        if any(is_held(outcome.folder(trial)) for trial in outcome.trials if trial.state is State.running):
+            return
+        tracker = make_tracker(self._config, self._reporter, joins=True)
+        for path in files:
+            tracker.log_artifact(path)
+        for trial in outcome.trials:
+            if trial.score is not None:
+                tracker.log_metrics({"sweep/physics_score": trial.score}, trial.number)
+        tracker.finish(status)
 
     def _next(self, held: ExitStack) -> Trial | None:
         while True:
@@ -186,6 +200,7 @@ class _Worker:
     def _finish(self, trial: Trial, state: State, score: float | None = None, reason: str | None = None) -> None:
         self._ledger.finish(trial, state, score, reason)
         outcome = Outcome.of(self._config, self._ledger.trials())
+        write_table(outcome)
         best = "none yet" if outcome.best is None else f"trial {outcome.best.folder}, {outcome.best.score:.3g}"
         told = state.value if score is None else f"physics score {score:.3g}"
         self._reporter.message(
@@ -196,6 +211,14 @@ class _Worker:
     def _out_of_time(self) -> bool:
         limit = self._config.sweep.max_minutes
         return limit is not None and time.monotonic() - self._began > 60 * limit
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether a process of the sweep has begun its record, and none has closed it."""
+    try:
+        return RunRecord.read(folder).status == "RUNNING"
+    except (FileNotFoundError, StoreError):
+        return False
 
 
 def _last_step(folder: Path) -> int:
