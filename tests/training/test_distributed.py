@@ -220,7 +220,7 @@ def test_an_own_fault_keeps_its_traceback(answers):
 
 
 def test_broken_connection_is_one_line(monkeypatch):
-    def broken(_numbers):
+    def broken(_numbers, group):
         msg = "[pair.cc:537] Connection reset\nby peer"
         raise RuntimeError(msg)
 
