@@ -92,7 +92,7 @@ def launch(options: Namespace, arguments: Sequence[str]) -> Ending:
         ConfigError: The options do not go together.
         TrainingError: The nodes do not find each other.
     """
-    # The agent's own store keeps the addresses of lost processes over a restart (pytorch issue 135712).
+    # The agent's own store keeps the addresses of lost processes over a restart (pytorch/pytorch#135712).
     os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
     with _quiet_torch(), tempfile.TemporaryDirectory() as folder, _kept_handlers():
         options.log_dir = options.log_dir or folder
