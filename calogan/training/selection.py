@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from calogan.data.showers import Showers
 from calogan.metrics.score import physics_score
@@ -28,7 +32,12 @@ class PhysicsScore:
     def __init__(self, reference: Showers, seed: int) -> None:
         self._reference = reference
         self._seed = step_seed(seed, 1)
-        self._observables = compute_observables(reference.cell_energy, reference.incident, reference.geometry)
+
+    @cached_property
+    def _observables(self) -> dict[str, NDArray[np.float64]]:
+        """Those of the reference, for the process that scores alone."""
+        reference = self._reference
+        return compute_observables(reference.cell_energy, reference.incident, reference.geometry)
 
     @torch.inference_mode()
     def __call__(self, generator: Generator) -> float:
