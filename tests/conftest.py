@@ -52,6 +52,25 @@ TOY_SOURCES = {
 }
 
 
+class Listener(SilentReporter):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.messages, self.warnings = [], []
+
+    def message(self, text):
+        self.messages.append(text)
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+
+@pytest.fixture
+def listener():
+    """A reporter that keeps what is said."""
+    return Listener()
+
+
 @pytest.fixture(autouse=True)
 def legacy_rng():
     """Seed NumPy's legacy generator for libraries that use it, and leave it as it was."""

@@ -50,19 +50,6 @@ prepare_part_run(load_config(config), Part.parse(part), SilentReporter())
 """
 
 
-class Listener(SilentReporter):
-    """Keeps what is said."""
-
-    def __init__(self):
-        self.messages, self.warnings = [], []
-
-    def message(self, text):
-        self.messages.append(text)
-
-    def warning(self, text):
-        self.warnings.append(text)
-
-
 @pytest.fixture
 def config(tmp_path, shipped):
     """The four shipped files, of both layouts, of which the first two are in one glob."""
@@ -101,7 +88,7 @@ def _content(folder):
     }
 
 
-def test_scattered_is_the_same_as_at_once_and_reads_nothing_twice(tmp_path, config, monkeypatch):
+def test_scattered_is_the_same_as_at_once_and_reads_nothing_twice(tmp_path, config, monkeypatch, listener):
     whole = prepare_run(config.model_copy(update={"run_dir": tmp_path / "whole"}), SilentReporter())
     for number in (3, 1, 2):
         path = prepare_part_run(config, Part(number, 3), SilentReporter())
@@ -109,7 +96,6 @@ def test_scattered_is_the_same_as_at_once_and_reads_nothing_twice(tmp_path, conf
     for name in ("calogan.data.shards.iterate_chunks", "calogan.stages.prepare.read_simulation_time"):
         monkeypatch.setattr(name, lambda *arguments: pytest.fail("read again"))
     monkeypatch.setattr(stage, "fingerprint", lambda file: pytest.fail("read again"))
-    listener = Listener()
 
     store = prepare_run(config, listener)
 
@@ -119,8 +105,7 @@ def test_scattered_is_the_same_as_at_once_and_reads_nothing_twice(tmp_path, conf
     assert load_config(config.run_dir / "config.yaml") == config
 
 
-def test_a_part_says_what_it_has_made(config):
-    listener = Listener()
+def test_a_part_says_what_it_has_made(config, listener):
     path = prepare_part_run(config, Part(1, 3), listener)
     made = json.loads(path.read_text())
     assert [record["source"].rpartition("/")[2] for record in made["shards"]] == ["hits_1001.root", "dense_1004.root"]
@@ -138,7 +123,7 @@ def test_more_parts_than_files(config):
 
 
 @pytest.mark.multiprocess
-def test_parts_work_beside_each_other_and_beside_nothing_else(tmp_path, config):
+def test_parts_work_beside_each_other_and_beside_nothing_else(tmp_path, config, listener):
     with _worker(config, tmp_path, "1/2", tmp_path / "go") as worker:
         half = list(config.run_dir.glob("prepared/shards/.tmp-1-of-2-*"))
         assert len(half) == 1
@@ -150,7 +135,6 @@ def test_parts_work_beside_each_other_and_beside_nothing_else(tmp_path, config):
         assert half[0].exists()
         (tmp_path / "go").touch()
         assert worker.wait() == 0
-    listener = Listener()
     store = prepare_run(config, listener)
     assert listener.messages[0].startswith("prepared 4 files (4 unchanged)")
     assert sum(store.counts().values()) == 10_000
@@ -191,7 +175,7 @@ def test_the_same_file_in_two_parts_at_the_same_time(tmp_path, shipped, monkeypa
         prepare_run(config, SilentReporter())
 
 
-def test_a_bad_file_stops_its_part_or_is_left_out_and_listed(tmp_path, shipped):
+def test_a_bad_file_stops_its_part_or_is_left_out_and_listed(tmp_path, shipped, listener):
     bad = tmp_path / "hits_0.root"
     bad.write_bytes((shipped / "hits_1001.root").read_bytes()[:-1000])
     config = _config(tmp_path / "run", [str(bad), f"{shipped}/hits_1002.root"], shipped)
@@ -200,7 +184,6 @@ def test_a_bad_file_stops_its_part_or_is_left_out_and_listed(tmp_path, shipped):
     assert not Part(1, 3).manifest(config.run_dir / "prepared").exists()
     prepare_part_run(config, Part(2, 3), SilentReporter())
     config = Config.model_validate({**config.model_dump(), "data": {**config.data.model_dump(), "on_bad_file": "skip"}})
-    listener = Listener()
     path = prepare_part_run(config, Part(1, 3), listener)
     assert [file["source"] for file in json.loads(path.read_text())["skipped"]] == [str(bad)]
     assert "truncated" in listener.warnings[0]
@@ -208,10 +191,9 @@ def test_a_bad_file_stops_its_part_or_is_left_out_and_listed(tmp_path, shipped):
     assert [file.source for file in prepare_run(config, listener).manifest.skipped] == [str(bad)]
 
 
-def test_a_damaged_manifest_of_a_part_loses_nothing(config):
+def test_a_damaged_manifest_of_a_part_loses_nothing(config, listener):
     path = prepare_part_run(config, Part(1, 1), SilentReporter())
     path.write_text('{"format"')
-    listener = Listener()
     prepare_run(config, listener)
     assert listener.messages[0].startswith("prepared 4 files (4 unchanged)")
 

@@ -23,24 +23,6 @@ from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare
 
 
-class Listener(SilentReporter):
-    """Keeps what is said."""
-
-    def __init__(self):
-        self.messages, self.warnings = [], []
-
-    def message(self, text):
-        self.messages.append(text)
-
-    def warning(self, text):
-        self.warnings.append(text)
-
-
-@pytest.fixture
-def listener():
-    return Listener()
-
-
 @pytest.fixture(scope="module")
 def templates(toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("parts")
@@ -376,7 +358,7 @@ prepare(load_config(sys.argv[1]), SilentReporter())
 
 
 @pytest.mark.multiprocess
-def test_killed_run_leaves_nothing_that_looks_finished(toy, tmp_path, parts):
+def test_killed_run_leaves_nothing_that_looks_finished(toy, tmp_path, parts, listener):
     config = config_of(toy, tmp_path, parts)
     (tmp_path / "config.yaml").write_text(config.to_yaml())
     command = [sys.executable, "-c", KILLED, str(tmp_path / "config.yaml"), "15"]
@@ -385,7 +367,6 @@ def test_killed_run_leaves_nothing_that_looks_finished(toy, tmp_path, parts):
     assert len(list(shards.glob(".tmp-*"))) == 1
     with pytest.raises(StoreError, match="no prepared showers"):
         Store.open(config.run_dir / "prepared")
-    listener = Listener()
     store = prepare(config, listener)
     assert "(2 unchanged)" in listener.messages[0]
     assert not list(shards.glob(".tmp-*"))
