@@ -27,6 +27,7 @@ from calogan.validation.studies.distributions import DistributionsStudy, study_d
 from calogan.validation.studies.diversity import DiversityStudy, study_diversity
 from calogan.validation.studies.images import LayerImages, ShowerPair, mean_images, shower_pairs
 from calogan.validation.studies.interpolation import InterpolationStudy, study_interpolation
+from calogan.validation.studies.longitudinal import LongitudinalStudy, study_longitudinal
 from calogan.validation.studies.memorisation import MemorisationStudy, study_memorisation
 from calogan.validation.studies.multivariate import MultivariateStudy, study_multivariate
 from calogan.validation.studies.profiles import Profile, cell_spectrum, occupancy_curve, radial_profile
@@ -74,6 +75,7 @@ class Comparison:
         condition: Whether the incident particles agree.
         response: Response, resolution and lit cells, with bins of the momentum and fits.
         distributions: Every observable.
+        longitudinal: Development through the layers, if there are several.
         conditional: Every observable in bins of the incident particle.
         classifiers: Machines that try to tell the samples apart, if wanted.
         multivariate: Distances in many numbers at once.
@@ -98,6 +100,7 @@ class Comparison:
     condition: ConditionCheck
     response: ResponseStudy
     distributions: DistributionsStudy
+    longitudinal: LongitudinalStudy | None
     conditional: ConditionalStudy
     classifiers: ClassifierStudy | None
     multivariate: MultivariateStudy
@@ -171,6 +174,7 @@ def compare(
         condition=condition,
         response=study_response(samples, reporter),
         distributions=distributions,
+        longitudinal=study_longitudinal(samples, reporter) if reference.geometry.n_layers > 1 else None,
         conditional=study_conditional(samples, reporter),
         classifiers=classifiers,
         multivariate=study_multivariate(samples, reporter),

@@ -13,6 +13,7 @@ from calogan.validation.sections.distributions import distributions_section
 from calogan.validation.sections.diversity import diversity_section
 from calogan.validation.sections.images import images_section
 from calogan.validation.sections.interpolation import interpolation_section
+from calogan.validation.sections.longitudinal import longitudinal_section
 from calogan.validation.sections.memorisation import memorisation_section
 from calogan.validation.sections.multivariate import multivariate_section
 from calogan.validation.sections.profiles import profiles_section
@@ -33,6 +34,7 @@ def report_sections(comparison: Comparison) -> list[Section]:
         condition_section(comparison.condition),
         response_section(comparison.response),
         distributions_section(comparison.distributions, key={*_KEY, worst}),
+        *(() if comparison.longitudinal is None else (longitudinal_section(comparison.longitudinal),)),
         profiles_section(comparison.radial_profile, comparison.cell_spectrum, comparison.occupancy_curve),
         images_section(comparison.images, comparison.pairs, paired=comparison.condition.paired),
         conditional_section(comparison.conditional),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.showers import Showers
-from calogan.geometry import Geometry
+from calogan.geometry import Layer
 from calogan.physics import profile
 
 __all__ = ["Profile", "cell_spectrum", "occupancy_curve", "radial_profile"]
@@ -38,20 +39,20 @@ class Profile:
     generated_error: NDArray[np.float64]
 
 
-def radial_profile(reference: Showers, generated: Showers) -> Profile:
-    """Fraction of the visible energy in rings about the projected track.
+def radial_profile(reference: Showers, generated: Showers, layer: int | None = None) -> Profile:
+    """Fraction of the visible energy, of all layers or of one, in rings about the projected track.
 
     The distance of a cell is that of its centre from the straight line of the incident particle at the depth of the
-    cell's layer. The rings are as wide as the finest cell, or wider where that would make more than 30 of them;
-    showers without energy are left out.
+    cell's layer. The rings are as wide as the finest cell of these layers, or wider where that would make more than 30
+    of them; showers without energy there are left out.
 
     Returns:
         Edges of the rings [mm] and fractions.
     """
-    edges = _ring_edges(reference.geometry)
-
+    geometry = reference.geometry
+    edges = _ring_edges(geometry.layers if layer is None else geometry.layers[layer : layer + 1])
     fractions = [
-        profile.radial_profile(sample.cell_energy, sample.incident, sample.geometry, edges)
+        profile.radial_profile(sample.cell_energy, sample.incident, sample.geometry, edges, layer)
         for sample in (reference, generated)
     ]
     return _profile(edges, *fractions)
@@ -127,11 +128,10 @@ def _energy_points(reference: Showers, generated: Showers, count: int) -> NDArra
     return np.geomspace(low * (1 - 1e-6), max(high, 2 * low) * (1 + 1e-6), count)
 
 
-def _ring_edges(geometry: Geometry) -> NDArray[np.float64]:
-    widths = [np.diff(edges).min() for layer in geometry.layers for edges in (layer.x_edges, layer.y_edges)]
+def _ring_edges(layers: Sequence[Layer]) -> NDArray[np.float64]:
+    widths = [np.diff(edges).min() for layer in layers for edges in (layer.x_edges, layer.y_edges)]
     reach = max(
-        math.hypot(layer.x_edges[-1] - layer.x_edges[0], layer.y_edges[-1] - layer.y_edges[0]) / 2
-        for layer in geometry.layers
+        math.hypot(layer.x_edges[-1] - layer.x_edges[0], layer.y_edges[-1] - layer.y_edges[0]) / 2 for layer in layers
     )
     width = max(float(min(widths)), reach / _MAX_RINGS)
     return np.arange(math.ceil(reach / width) + 1, dtype=np.float64) * width
