@@ -29,6 +29,7 @@ _MOST_LAYERS = 12  # of most energy, that get a response and a radial profile of
 _CORRELATED = 3  # layers, from which on their shares are not each other's mirror
 
 FloatArray = NDArray[np.float64]
+Pair = tuple[FloatArray, FloatArray]  # of the reference and of the generated showers
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def study_longitudinal(samples: Samples, reporter: Reporter) -> LongitudinalStud
     geometry, momentum = samples.reference.geometry, samples.reference.momentum
     low, high = float(momentum.min()), float(momentum.max())
     energies = samples.reference.layer_energy, samples.generated.layer_energy
-    shares = tuple(_shares(one) for one in energies)
+    shares = _shares(energies[0]), _shares(energies[1])
     brightest = np.argsort(-energies[0].mean(axis=0), kind="stable")[:_MOST_LAYERS]
     smaller = min(len(samples.reference), len(samples.generated))
     fine = logarithmic_edges(low, high, max(1, min(_FINE_BINS, smaller // (2 * resolution.LEAST_SHOWERS))))
@@ -199,10 +200,12 @@ def fit_growth(depth: FloatArray, momentum: FloatArray) -> tuple[Estimate, float
 def _shares(layer_energy: FloatArray) -> FloatArray:
     """Energies over their sum; NaN for an empty shower."""
     total = layer_energy.sum(axis=1, keepdims=True)
-    return np.divide(layer_energy, total, out=np.full_like(layer_energy, np.nan), where=total > 0)
+    shares: FloatArray = np.full_like(layer_energy, np.nan)
+    np.divide(layer_energy, total, out=shares, where=total > 0)
+    return shares
 
 
-def _momentum_bins(samples: Samples, shares: tuple[FloatArray, ...], edges: Sequence[float]) -> tuple[LayerBin, ...]:
+def _momentum_bins(samples: Samples, shares: Pair, edges: Sequence[float]) -> tuple[LayerBin, ...]:
     places = [resolution.momentum_bin(one.momentum, edges) for one in (samples.reference, samples.generated)]
     found = []
     for number, (low, high) in enumerate(pairwise(edges)):
@@ -217,7 +220,7 @@ def _means(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.array([one.value for one in estimates]), np.array([one.error for one in estimates])
 
 
-def _layer_trend(samples: Samples, layer: int, energy: tuple[FloatArray, FloatArray], edges: list[float]) -> LayerTrend:
+def _layer_trend(samples: Samples, layer: int, energy: Pair, edges: list[float]) -> LayerTrend:
     momenta = samples.reference.momentum, samples.generated.momentum
     bins = resolution.response_by_momentum(
         energy[0] / momenta[0],
@@ -274,7 +277,7 @@ def _relative(first: Estimate, second: Estimate, influence: FloatArray, other: F
     return Estimate(quotient - 1, math.sqrt(variance) / first.value)
 
 
-def _depth_profile(values: Sequence[tuple[FloatArray, FloatArray]], edges: list[float]) -> Profile:
+def _depth_profile(values: Sequence[Pair], edges: list[float]) -> Profile:
     columns = []
     for depth, momentum in values:
         place = resolution.momentum_bin(momentum, edges)
