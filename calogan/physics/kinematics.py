@@ -130,7 +130,22 @@ class Domain:
     def __str__(self) -> str:
         """The bounds in words."""
         windows = f"x {_range(self.entry_x)} mm, y {_range(self.entry_y)} mm"
-        return f"{_range(self.momentum)} GeV, angles up to {math.degrees(self.max_angle):.3g} degrees, {windows}"
+        common = f"{_range(self.momentum)} GeV, angles up to {math.degrees(self.max_angle):.3g} degrees, {windows}"
+        return "; ".join([common, *(f"of pdg {pdg} {own}" for pdg, own in self.particles.items())])
+
+    def common_window(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Entry points in x and y [mm] that particles of all types may have."""
+        every = [self, *self.particles.values()]
+        x, y = (
+            (max(low for low, _ in windows), min(high for _, high in windows))
+            for windows in zip(*((one.entry_x, one.entry_y) for one in every), strict=True)
+        )
+        return x, y
+
+    def entering(self, entry_x: tuple[float, float], entry_y: tuple[float, float]) -> Domain:
+        """The same domain with other entry windows [mm], for all types."""
+        own = {pdg: domain.entering(entry_x, entry_y) for pdg, domain in self.particles.items()}
+        return replace(self, entry_x=entry_x, entry_y=entry_y, particles=own)
 
     def holds(self, other: Domain) -> bool:
         """Whether every particle of another domain, of whatever type, is in this one, up to this one's tolerance.
@@ -167,7 +182,7 @@ class Domain:
         for column, window in ((3, self.entry_x), (4, self.entry_y)):
             margin = self.tolerance * max(abs(window[0]), abs(window[1]), 1.0)
             inside &= (values[:, column] >= window[0] - margin) & (values[:, column] <= window[1] + margin)
-        for own, rows in self._apart(pdg):
+        for own, rows in self.apart(pdg):
             inside[rows] = ~own.outside(values[rows])
         return ~inside
 
@@ -200,12 +215,16 @@ class Domain:
             ],
             axis=1,
         )
-        for own, rows in self._apart(pdg):
+        for own, rows in self.apart(pdg):
             clipped[rows] = own.clip(np.asarray(incident)[rows])
         return clipped
 
-    def _apart(self, pdg: NDArray[Any] | None) -> Iterator[tuple[Domain, NDArray[np.int64]]]:
-        """Domains of types that have their own, and which showers are theirs."""
+    def apart(self, pdg: NDArray[Any] | None) -> Iterator[tuple[Domain, NDArray[np.int64]]]:
+        """Domains of the types that have their own, and which showers are of each.
+
+        Args:
+            pdg: PDG ids, shape ``(showers,)``; nothing comes of none.
+        """
         if pdg is not None:
             for particle, own in self.particles.items():
                 yield own, np.flatnonzero(pdg == particle)

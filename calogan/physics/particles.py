@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from calogan.errors import DomainError
 
-__all__ = ["list_types", "network_input"]
+__all__ = ["list_types", "network_input", "particle_name"]
 
 
 def network_input(incident: NDArray[np.float32], pdg: NDArray[Any], particles: Sequence[int]) -> NDArray[np.float32]:
@@ -43,5 +44,19 @@ def network_input(incident: NDArray[np.float32], pdg: NDArray[Any], particles: S
 
 
 def list_types(pdg: Sequence[int]) -> str:
-    """PDG ids in words."""
-    return ", ".join(map(str, pdg))
+    """PDG ids in words, with names where the library `particle` is installed and knows them."""
+    named = ((one, particle_name(one)) for one in pdg)
+    return ", ".join(f"{one} ({name})" if name else str(one) for one, name in named)
+
+
+@cache
+def particle_name(pdg: int) -> str | None:
+    """Name of a particle type; None where the library `particle` is not installed or does not know it."""
+    try:
+        from particle import InvalidParticle, Particle, ParticleNotFound
+    except ModuleNotFoundError:
+        return None
+    try:
+        return str(Particle.from_pdgid(pdg).name)
+    except (InvalidParticle, ParticleNotFound):
+        return None

@@ -61,7 +61,7 @@ def prepare(config: Config, reporter: Reporter) -> Store:
     manifest = _manifest(config, reader, sources, outcomes)
     _warn(manifest, config, reporter)
     _check_splits(manifest)
-    _check_particles(manifest)
+    _check_types(manifest)
     return _finish(Store(folder, manifest), reader, reporter)
 
 
@@ -327,14 +327,10 @@ def _check_splits(manifest: Manifest) -> None:
         raise DataError(msg)
 
 
-def _check_particles(manifest: Manifest) -> None:
-    """Refuse bounds of a particle type that no shower has."""
-    found = manifest.pdg_counts()
+def _check_types(manifest: Manifest) -> None:
+    found = list(manifest.pdg_counts())
     if unknown := [pdg for pdg in manifest.domain.particles if pdg not in found]:
-        msg = (
-            f"domain.particles has bounds of pdg {list_types(unknown)}, but no shower in the domain is of that type; "
-            f"there are pdg {list_types(list(found))}"
-        )
+        msg = f"domain.particles names pdg {list_types(unknown)}; showers in the domain are of pdg {list_types(found)}"
         raise DataError(msg)
 
 
