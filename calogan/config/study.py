@@ -19,7 +19,7 @@ from calogan.redaction import has_credentials
 
 __all__ = ["ConditionName", "Config", "TrackingConfig"]
 
-ConditionName = Literal["momentum", "direction", "entry_point"]
+ConditionName = Literal["momentum", "direction", "entry_point", "particle"]
 
 
 class TrackingConfig(Section):
@@ -83,12 +83,21 @@ class Config(Section):
             if "entry_point" in self.condition and source.entry_point is None:
                 msg = f"condition lists entry_point, but data.sources[{number}].entry_point is null"
                 raise ValueError(msg)
+            if "particle" in self.condition and source.pdg is None:
+                msg = f"condition lists particle, but data.sources[{number}].pdg names no branch of the PDG id"
+                raise ValueError(msg)
             if isinstance(source, DenseSource) and len(source.energy) != len(self.geometry.layers):
                 msg = (
                     f"data.sources[{number}].energy names {len(source.energy)} branches, "
                     f"but the geometry has {len(self.geometry.layers)} layers"
                 )
                 raise ValueError(msg)
+        if self.domain.particles and "particle" not in self.condition:
+            msg = "domain.particles has bounds of single particle types, but condition does not list particle"
+            raise ValueError(msg)
+        if self.training.balance_particles and "particle" not in self.condition:
+            msg = "training.balance_particles is set, but condition does not list particle"
+            raise ValueError(msg)
         self._check_hold_out()
         return self
 
