@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,12 @@ from calogan.validation.studies.interpolation import InterpolationStudy, study_i
 from calogan.validation.studies.longitudinal import LongitudinalStudy, study_longitudinal
 from calogan.validation.studies.memorisation import MemorisationStudy, study_memorisation
 from calogan.validation.studies.multivariate import MultivariateStudy, study_multivariate
+from calogan.validation.studies.particle_types import TypeStudy, study_types
 from calogan.validation.studies.profiles import Profile, cell_spectrum, occupancy_curve, radial_profile
 from calogan.validation.studies.response import ResponseStudy, study_response
 from calogan.validation.studies.speed import SimulationTime, SpeedStudy, study_speed
 from calogan.validation.studies.weights import WeightStudy, study_weights
+from calogan.validation.type_names import of_type
 
 __all__ = ["LEAST_SHOWERS", "Comparison", "Context", "compare", "make_samples"]
 
@@ -91,6 +93,7 @@ class Comparison:
         occupancy_curve: Cells per shower above a threshold, against the threshold.
         images: Mean energy in each cell.
         pairs: A few single showers of both samples.
+        types: Each particle type by itself, if there are several.
     """
 
     provenance: Mapping[str, str]
@@ -116,12 +119,18 @@ class Comparison:
     occupancy_curve: Profile
     images: tuple[LayerImages, ...]
     pairs: tuple[ShowerPair, ...]
+    types: tuple[TypeStudy, ...] = ()
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Every metric of every study, by unique names."""
+        """Every metric of every study, by unique names; those of one particle type have its name before their own."""
         studies = [getattr(self, field.name) for field in fields(self)]
-        return tuple(metric for study in studies if is_dataclass(study) for metric in getattr(study, "metrics", ()))
+        found = [metric for study in studies if is_dataclass(study) for metric in getattr(study, "metrics", ())]
+        return (*found, *(_of_type(metric, one) for one in self.types for metric in one.metrics))
+
+
+def _of_type(metric: Metric, one: TypeStudy) -> Metric:
+    return replace(metric, name=of_type(one.name, metric.name))
 
 
 def compare(
@@ -192,6 +201,7 @@ def compare(
         occupancy_curve=occupancy_curve(reference, generated),
         images=mean_images(reference, generated),
         pairs=shower_pairs(reference, generated),
+        types=study_types(samples, classifiers, reporter),
     )
 
 
