@@ -86,17 +86,20 @@ def test_a_sample_that_does_not_know_its_types_is_named(showers, make_samples):
     assert "the generated sample has showers of unknown particle type" in listener.warnings[0]
 
 
-def test_classifiers_are_asked_about_each_type(bright_photons):
+def test_classifiers_are_asked_about_each_type(showers, make_samples):
+    from calogan.metrics.network import NetworkSettings
     from calogan.validation.studies.classifiers import study_classifiers
 
     pytest.importorskip("sklearn")
-    classifiers = study_classifiers(bright_photons, SilentReporter())
+    reference, generated = (with_types(one[:240], 11, 22) for one in showers)
+    cells = generated.cell_energy * np.where(generated.pdg == 22, 1.5, 1.0)[:, None].astype(np.float32)
+    samples = make_samples(reference, replace(generated, cell_energy=cells), names=NAMES)
+    classifiers = study_classifiers(samples, SilentReporter(), network=NetworkSettings(hidden=(4,), epochs=1))
 
-    electrons, photons = (one.classifiers for one in study_types(bright_photons, classifiers, SilentReporter()))
+    electrons, photons = (one.classifiers for one in study_types(samples, classifiers, SilentReporter()))
 
     for areas in (electrons, photons):
         assert (areas.low.name, areas.high.name) == ("low-level AUC", "high-level AUC")
     assert photons.high.value > 0.8
     assert abs(electrons.high.value - 0.5) < 5 * electrons.high.error
-    mean = (electrons.high.value + photons.high.value) / 2
-    assert classifiers.high.auc.value == pytest.approx(mean, abs=0.05)
+    assert (photons.low.n_reference, photons.low.n_generated) == (120, 120)
