@@ -48,6 +48,8 @@ class ShowerFeatures(nn.Module):
     Args:
         geometry: Cells of a shower.
         frame: Local frame of the cells.
+        faint: Energy above the threshold of a faint cell [GeV]: what layers with less have is not looked at closely,
+            so that no slope grows beyond bounds where a layer goes dark.
     """
 
     moments: Tensor
@@ -55,9 +57,9 @@ class ShowerFeatures(nn.Module):
     location: Tensor
     log_spread: Tensor
 
-    def __init__(self, geometry: Geometry, frame: LocalFrame) -> None:
+    def __init__(self, geometry: Geometry, frame: LocalFrame, faint: float) -> None:
         super().__init__()
-        self.n_layers, self.offsets = geometry.n_layers, geometry.offsets.tolist()
+        self.n_layers, self.offsets, self.faint = geometry.n_layers, geometry.offsets.tolist(), faint
         self.grids = [(layer.rows, layer.columns) for layer in geometry.layers]
         x, y = frame.cell_x, frame.cell_y
         layer = torch.from_numpy(geometry.cell_layer)
@@ -121,7 +123,7 @@ class ShowerFeatures(nn.Module):
 
     def _raw(self, u: Tensor, energy: Tensor) -> Tensor:
         sums = (energy @ self.moments).reshape(-1, self.n_layers, 6)
-        layer = sums[:, :, 0].clamp_min(1e-9)
+        layer = sums[:, :, 0] + self.faint
         x, y, xx, yy, xy = (sums[:, :, power] / layer for power in range(1, 6))
         total = layer.sum(dim=1, keepdim=True)
         hottest = energy.topk(min(max(HOTTEST), energy.shape[1]), dim=1).values
