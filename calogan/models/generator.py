@@ -38,21 +38,26 @@ class Architecture:
         latent_size: Numbers of noise that all cells of a shower share.
         hidden: Widths of the hidden layers.
         symmetries: Mirror images that the calorimeter and its particles have, see `LocalFrame`.
+        particles: PDG ids of the types that are told apart, in ascending order: the networks know a type by its place.
     """
 
     latent_size: int
     hidden: tuple[int, ...]
     symmetries: tuple[str, ...] = ()
+    particles: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"latent_size": self.latent_size, "hidden": list(self.hidden), "symmetries": list(self.symmetries)}
+        """Plain values for JSON; `particles` only where there are any."""
+        values = {"latent_size": self.latent_size, "hidden": list(self.hidden), "symmetries": list(self.symmetries)}
+        return values | {"particles": list(self.particles)} if self.particles else values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Architecture:
         """Architecture from the plain values of `to_dict`."""
         hidden = tuple(int(width) for width in values["hidden"])
-        return cls(int(values["latent_size"]), hidden, tuple(str(name) for name in values["symmetries"]))
+        symmetries = tuple(str(name) for name in values["symmetries"])
+        particles = tuple(int(pdg) for pdg in values.get("particles", ()))
+        return cls(int(values["latent_size"]), hidden, symmetries, particles)
 
 
 class Generator(nn.Module):
@@ -121,7 +126,8 @@ class Generator(nn.Module):
         """Cell energies of showers.
 
         Args:
-            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            incident: px, py, pz [GeV], x, y [mm], and the type's number if the condition has it, see
+                `calogan.physics.particles.network_input`, shape ``(showers, 5 or 6)``.
             noise: Standard normals, shape ``(showers, noise_size)``.
 
         Returns:
@@ -241,5 +247,5 @@ def build_generator(
         threshold: Read-out threshold [GeV].
         energy_scale: See `CellTransform` [GeV].
     """
-    conditioning = Conditioning(condition, domain)
+    conditioning = Conditioning(condition, domain, len(architecture.particles))
     return Generator(architecture, geometry, conditioning, CellTransform(threshold, energy_scale))
