@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calogan
-from calogan.data.files import InputFile
+from calogan.data.files import HDF5_SUFFIXES, ROOT_SUFFIXES, InputFile
 from calogan.data.schema import Schema
 from calogan.data.trees import ShowerTrees
 from calogan.data.writer import TreeSpec
@@ -120,6 +120,16 @@ class Job:
         return [
             Part(number, start, min(start + self.part_showers, self.entries)) for number, start in enumerate(starts)
         ]
+
+    @property
+    def form(self) -> dict[str, bool]:
+        """Format of the output, as `open_file` takes it."""
+        return {"is_hdf5": self.trees.is_hdf5, "rntuple": self.rntuple}
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of files of the output's format."""
+        return HDF5_SUFFIXES[0] if self.trees.is_hdf5 else ROOT_SUFFIXES[0]
 
     @property
     def specs(self) -> tuple[TreeSpec, ...]:
