@@ -65,7 +65,7 @@ class ShowerModel(PythonModel):  # type: ignore[misc]
             model_input: px, py, pz [GeV], or momentum [GeV] for a model whose `condition` has no direction, and x, y
                 [mm] for one whose `condition` has the entry point; optionally
                 shower_id, by default 0, 1, 2, ..., and pdg, which must be one that the model knows unless `outside` is
-                "warn".
+                "warn"; a model whose `condition` has the particle's type needs pdg.
             params: `seed`, by default fresh entropy, and `outside`, as for `ShowerSampler.sample`.
 
         Returns:
@@ -89,7 +89,7 @@ class ShowerModel(PythonModel):  # type: ignore[misc]
         incident[:, 3:] = self._sampler.domain.entry_centre
         for name, values in columns.items():
             incident[:, _COLUMNS.index("pz" if name == "momentum" else name)] = values
-        in_domain = ~self._sampler.domain.outside(incident)
+        in_domain = ~self._sampler.domain.outside(incident, showers.pdg)
         if self._sampler.pdg:
             in_domain &= np.isin(showers.pdg, self._sampler.pdg)
         return _table(showers, in_domain)
@@ -141,7 +141,8 @@ def _needed(bundle: Bundle) -> list[str]:
 def _signature(bundle: Bundle) -> ModelSignature:
     inputs = [
         *(ColSpec(DataType.double, name) for name in _needed(bundle)),
-        *(ColSpec(DataType.long, name, required=False) for name in ("shower_id", "pdg")),
+        ColSpec(DataType.long, "shower_id", required=False),
+        ColSpec(DataType.long, "pdg", required=bool(bundle.info.particles)),
     ]
     outputs = [
         *(ColSpec(DataType.long, name) for name in ("shower_id", "seed")),
@@ -156,12 +157,14 @@ def _signature(bundle: Bundle) -> ModelSignature:
 
 def _example(bundle: Bundle) -> pd.DataFrame:
     """Two particles of different momenta, straight into the middle of the front face."""
-    domain = bundle.info.domain
+    types = bundle.info.particles
+    domain = bundle.info.domain.of(types[0]) if types else bundle.info.domain
     low, high = domain.momentum
     sizes = [float(np.sqrt(low * high)), (low + high) / 2]
     columns = {"px": [0.0, 0.0], "py": [0.0, 0.0], "pz": sizes, "momentum": sizes}
     columns |= {name: [float(value)] * 2 for name, value in zip(_COLUMNS[3:], domain.entry_centre, strict=True)}
-    return pd.DataFrame({name: columns[name] for name in _needed(bundle)})
+    chosen: dict[str, list[Any]] = {name: columns[name] for name in _needed(bundle)}
+    return pd.DataFrame(chosen | ({"pdg": [types[0]] * 2} if types else {}))
 
 
 def _requirement(bundle: Bundle) -> str:

@@ -195,7 +195,7 @@ class CellPlacement:
     Attributes:
         grid: Cells that the surrogate makes showers in.
         calorimeter: Cells of the calorimeter: the same layers, moved by whole cells.
-        trained: The surrogate's domain.
+        trained: The surrogate's domain; its entry windows are those of all types.
         edge: ``"cut"``, or ``"raise"`` to refuse particles whose grid reaches beyond the calorimeter, be its cells
             there lit or dark.
 
@@ -227,11 +227,7 @@ class CellPlacement:
     def domain(self) -> Domain:
         """The surrogate's domain with the calorimeter's front layer for the entry window."""
         front = self.calorimeter.layers[0]
-        return replace(
-            self.trained,
-            entry_x=(front.x_edges[0], front.x_edges[-1]),
-            entry_y=(front.y_edges[0], front.y_edges[-1]),
-        )
+        return self.trained.entering((front.x_edges[0], front.x_edges[-1]), (front.y_edges[0], front.y_edges[-1]))
 
     def check(self, request: Request) -> None:
         """Refuse particles near the edge, where the caller wants that.
@@ -347,7 +343,8 @@ def make_placement(choice: Placing, calorimeter: Any, edge: Edge, info: BundleIn
             "cannot be placed; leave out placement='cell'"
         )
         raise ConfigError(msg)
-    return CellPlacement(info.geometry, calorimeter or info.geometry, info.domain, edge)
+    trained = info.domain.entering(*info.domain.common_window())
+    return CellPlacement(info.geometry, calorimeter or info.geometry, trained, edge)
 
 
 def _common_step(
