@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.showers import Showers
-from calogan.geometry import Layer
+from calogan.geometry import Geometry
 from calogan.physics import profile
 
 __all__ = ["Profile", "cell_spectrum", "occupancy_curve", "radial_profile"]
@@ -44,13 +43,13 @@ def radial_profile(reference: Showers, generated: Showers, layer: int | None = N
 
     The distance of a cell is that of its centre from the straight line of the incident particle at the depth of the
     cell's layer. The rings are as wide as the finest cell of these layers, or wider where that would make more than 30
-    of them; showers without energy there are left out.
+    of them; those of a calorimeter of rings are its own, if it has no more. Showers without energy there are left out.
 
     Returns:
         Edges of the rings [mm] and fractions.
     """
     geometry = reference.geometry
-    edges = _ring_edges(geometry.layers if layer is None else geometry.layers[layer : layer + 1])
+    edges = _ring_edges(geometry if layer is None else Geometry(geometry.layers[layer : layer + 1]))
     fractions = [
         profile.radial_profile(sample.cell_energy, sample.incident, sample.geometry, edges, layer)
         for sample in (reference, generated)
@@ -128,10 +127,10 @@ def _energy_points(reference: Showers, generated: Showers, count: int) -> NDArra
     return np.geomspace(low * (1 - 1e-6), max(high, 2 * low) * (1 + 1e-6), count)
 
 
-def _ring_edges(layers: Sequence[Layer]) -> NDArray[np.float64]:
-    widths = [np.diff(edges).min() for layer in layers for edges in (layer.x_edges, layer.y_edges)]
-    reach = max(
-        math.hypot(layer.x_edges[-1] - layer.x_edges[0], layer.y_edges[-1] - layer.y_edges[0]) / 2 for layer in layers
-    )
-    width = max(float(min(widths)), reach / _MAX_RINGS)
+def _ring_edges(geometry: Geometry) -> NDArray[np.float64]:
+    own = geometry.all_r_edges
+    if 0 < len(own) - 1 <= _MAX_RINGS:
+        return np.array(own)
+    reach = max(layer.radius for layer in geometry.layers)
+    width = max(min(float(layer.widths.min()) for layer in geometry.layers), reach / _MAX_RINGS)
     return np.arange(math.ceil(reach / width) + 1, dtype=np.float64) * width
