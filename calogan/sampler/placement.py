@@ -156,10 +156,10 @@ class PlacedShowers(GeneratedShowers):
         Raises:
             SchemaError: A dense file of a calorimeter of more than 50,000 cells.
         """
-        from calogan.data.root import ShowerWriter
+        from calogan.data.writing import ShowerWriter
 
         self._require_unweighted(path)
-        chosen = layout or ("hits" if self.schema.layout == "dense" else self.schema.layout)
+        chosen = layout or (self.schema.layout if self.schema.jagged_branches else "hits")
         if chosen == "dense" and self.calorimeter.n_cells > DENSE_CELLS:
             msg = f"{path}: {self.calorimeter.n_cells} cells a shower are too many for a dense file; pass layout='hits'"
             raise SchemaError(msg)
@@ -168,6 +168,15 @@ class PlacedShowers(GeneratedShowers):
             path, self.schema, self.calorimeter, layout=chosen, tree=tree, provenance=provenance
         ) as writer:
             writer.extend(self, hits=self.hits())
+
+    def to_hdf5(self, path: str | Path, *, layout: Layout | None = None) -> None:
+        """Refused: HDF5 files do not say where on the calorimeter a particle enters.
+
+        Raises:
+            SchemaError: Always.
+        """
+        msg = f"{path}: HDF5 files have no place for entry points; call to_root, or in_window().to_hdf5 for the grid"
+        raise SchemaError(msg)
 
 
 @dataclass(frozen=True)
@@ -217,8 +226,10 @@ class CellPlacement:
     @property
     def domain(self) -> Domain:
         """The surrogate's domain with the calorimeter's front layer for the entry window."""
-        front = self.calorimeter.layers[0]
-        return self.trained.entering((front.x_edges[0], front.x_edges[-1]), (front.y_edges[0], front.y_edges[-1]))
+        (x_low, x_high), (y_low, y_high) = (
+            (float(corner.min()), float(corner.max())) for corner in self.calorimeter.layers[0].corners
+        )
+        return self.trained.entering((x_low, x_high), (y_low, y_high))
 
     def check(self, request: Request) -> None:
         """Refuse particles near the edge, where the caller wants that.
