@@ -64,7 +64,7 @@ class ShowerModel(PythonModel):  # type: ignore[misc]
         Args:
             model_input: px, py, pz [GeV], and x, y [mm] for a model whose `condition` has the entry point; optionally
                 shower_id, by default 0, 1, 2, ..., and pdg, which must be one that the model knows unless `outside` is
-                "warn".
+                "warn"; a model whose `condition` has the particle's type needs pdg.
             params: `seed`, by default fresh entropy, and `outside`, as for `ShowerSampler.sample`.
 
         Returns:
@@ -88,7 +88,7 @@ class ShowerModel(PythonModel):  # type: ignore[misc]
         incident = np.zeros((len(model_input), 5), dtype=np.float32)
         incident[:, 3:] = self._sampler.domain.entry_centre
         incident[:, : len(columns)] = np.stack(columns, axis=1)
-        in_domain = ~self._sampler.domain.outside(incident)
+        in_domain = ~self._sampler.domain.outside(incident, showers.pdg)
         if self._sampler.pdg:
             in_domain &= np.isin(showers.pdg, self._sampler.pdg)
         return _table(showers, in_domain)
@@ -139,7 +139,8 @@ def _signature(bundle: Bundle) -> ModelSignature:
     needed = [*_MOMENTUM, *(_ENTRY_POINT if _has_entry_point(bundle) else ())]
     inputs = [
         *(ColSpec(DataType.double, name) for name in needed),
-        *(ColSpec(DataType.long, name, required=False) for name in ("shower_id", "pdg")),
+        ColSpec(DataType.long, "shower_id", required=False),
+        ColSpec(DataType.long, "pdg", required=bool(bundle.info.particles)),
     ]
     outputs = [
         *(ColSpec(DataType.long, name) for name in ("shower_id", "seed")),
@@ -154,12 +155,13 @@ def _signature(bundle: Bundle) -> ModelSignature:
 
 def _example(bundle: Bundle) -> pd.DataFrame:
     """Two particles of different momenta, straight into the middle of the front face."""
-    domain = bundle.info.domain
+    types = bundle.info.particles
+    domain = bundle.info.domain.of(types[0]) if types else bundle.info.domain
     low, high = domain.momentum
     columns = {"px": [0.0, 0.0], "py": [0.0, 0.0], "pz": [float(np.sqrt(low * high)), (low + high) / 2]}
     if _has_entry_point(bundle):
         columns |= {name: [float(value)] * 2 for name, value in zip(_ENTRY_POINT, domain.entry_centre, strict=True)}
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | ({"pdg": [types[0]] * 2} if types else {}))
 
 
 def _requirement(bundle: Bundle) -> str:

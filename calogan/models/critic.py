@@ -69,7 +69,7 @@ class Critic(nn.Module):
     def __init__(self, hidden: Sequence[int], geometry: Geometry, generator: Generator) -> None:
         super().__init__()
         self.baseline = copy.deepcopy(generator).requires_grad_(requires_grad=False)
-        self.physics = ShowerFeatures(geometry, generator.frame)
+        self.physics = ShowerFeatures(geometry, generator.frame, float(generator.transform.scale))
         self.runs = layer_runs(geometry)
         coarse = sum(run.count * -(-run.rows // BLOCK) * -(-run.columns // BLOCK) for run in self.runs)
         features = generator.frame.size

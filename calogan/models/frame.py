@@ -76,7 +76,8 @@ class LocalFrame(nn.Module):
     matters, and the place of the track is told as it is. Rings about the calorimeter's axis are not moved at all.
 
     Features, each about -1 to 1, offsets near a border a little beyond: scaled log momentum; slopes, if the condition
-    has the direction; offset of the track in each layer, if it has direction or entry point.
+    has the direction; offset of the track in each layer, if it has direction or entry point; the particle's type as
+    0 and 1, if it has that: mirror images are of the same type.
 
     Args:
         geometry: Cells of a shower.
@@ -124,7 +125,12 @@ class LocalFrame(nn.Module):
     @property
     def size(self) -> int:
         """Number of features."""
-        return 1 + 2 * self.directed + 2 * len(self.grids) * self.located
+        return 1 + 2 * self.directed + 2 * len(self.grids) * self.located + self.n_types
+
+    @property
+    def n_types(self) -> int:
+        """Number of features, the last ones, that tell the particle's type."""
+        return self.conditioning.n_types
 
     @property
     def choices(self) -> int:
@@ -140,24 +146,15 @@ class LocalFrame(nn.Module):
         """How showers look in the frame.
 
         Args:
-            incident: Incident particles, shape ``(showers, 5)``.
+            incident: Incident particles, shape ``(showers, 5)``, or 6 with the type.
             choice: Standard normals, shape ``(showers, choices)``; the nearest image and the track's own cell are
                 taken if left out.
         """
-        if not self.located and self.still:
-            return LocalView(self.conditioning.momentum(incident), None)
         shift_x, shift_y, image_choice = self._split(choice)
         told = self.conditioning.told(incident)
         direction = torch.stack(slopes(told), dim=1)
-        places, offsets, layer, first = [], [], 0, 0
-        for grid, layers in self.runs:
-            at = told[:, 3:, None] + self.depths[layer : layer + layers] * direction.unsqueeze(2)
-            place, offset = grid.place(at[:, 0], at[:, 1], shift_x, shift_y)
-            starts = torch.arange(first, first + layers * grid.n_cells, grid.n_cells, device=told.device)
-            places.append((place + starts.unsqueeze(1)).flatten(1))
-            offsets.append(offset)
-            layer, first = layer + layers, first + layers * grid.n_cells
-        offset = torch.cat(offsets, dim=1)
+        position = told[:, 3:, None] + self.depths * direction.unsqueeze(2)
+        rolled, offset = self._rolled(position, shift_x, shift_y)
         image = self._image(direction if self.directed else offset[:, 0], image_choice)
         matrix = self.matrices[image]
         features = [self.conditioning.momentum(incident)]
@@ -165,10 +162,29 @@ class LocalFrame(nn.Module):
             features.append(_turn(matrix, direction) / self.conditioning.largest_slope)
         if self.located:
             features.append(_turn(matrix.unsqueeze(1), offset).flatten(1))
+        if self.n_types:
+            features.append(self.conditioning.particle(incident))
         if self.still:
             return LocalView(torch.cat(features, dim=1), None)
-        place = self.images.index_select(0, image).gather(1, torch.cat(places, dim=1))
-        return LocalView(torch.cat(features, dim=1), place)
+        return LocalView(torch.cat(features, dim=1), self.images.index_select(0, image).gather(1, rolled))
+
+    def _rolled(self, position: Tensor, shift_x: Tensor | float, shift_y: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Places of the cells where layers are moved and not yet mirrored, and offsets of the track in all layers.
+
+        Args:
+            position: Of the track in each layer along x and y [mm], shape ``(showers, 2, layers)``.
+            shift_x: Shift of the cells' borders in x, in widths of a cell.
+            shift_y: The same in y.
+        """
+        places, offsets, layer, first = [], [], 0, 0
+        for grid, layers in self.runs:
+            x, y = position[:, :, layer : layer + layers].unbind(dim=1)
+            place, offset = grid.place(x, y, shift_x, shift_y)
+            starts = torch.arange(first, first + layers * grid.n_cells, grid.n_cells, device=position.device)
+            places.append(place if self.still else (place + starts.unsqueeze(1)).flatten(1))
+            offsets.append(offset)
+            layer, first = layer + layers, first + layers * grid.n_cells
+        return places[0] if self.still else torch.cat(places, dim=1), torch.cat(offsets, dim=1)
 
     @property
     def still(self) -> bool:

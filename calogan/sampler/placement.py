@@ -156,7 +156,7 @@ class PlacedShowers(GeneratedShowers):
         Raises:
             SchemaError: A dense file of a calorimeter of more than 50,000 cells.
         """
-        from calogan.data.root import ShowerWriter
+        from calogan.data.writing import ShowerWriter
 
         self._require_unweighted(path)
         chosen = layout or ("hits" if self.schema.layout == "dense" else self.schema.layout)
@@ -186,7 +186,7 @@ class CellPlacement:
     Attributes:
         grid: Cells that the surrogate makes showers in.
         calorimeter: Cells of the calorimeter: the same layers, moved by whole cells.
-        trained: The surrogate's domain.
+        trained: The surrogate's domain; its entry windows are those of all types.
         edge: ``"cut"``, or ``"raise"`` to refuse particles whose grid reaches beyond the calorimeter, be its cells
             there lit or dark.
 
@@ -217,10 +217,8 @@ class CellPlacement:
     @property
     def domain(self) -> Domain:
         """The surrogate's domain with the calorimeter's front layer for the entry window."""
-        (x_low, x_high), (y_low, y_high) = (
-            (float(corner.min()), float(corner.max())) for corner in self.calorimeter.layers[0].corners
-        )
-        return replace(self.trained, entry_x=(x_low, x_high), entry_y=(y_low, y_high))
+        x, y = ((float(at.min()), float(at.max())) for at in self.calorimeter.layers[0].corners)
+        return self.trained.entering(x, y)
 
     def check(self, request: Request) -> None:
         """Refuse particles near the edge, where the caller wants that.
@@ -336,7 +334,8 @@ def make_placement(choice: Placing, calorimeter: Any, edge: Edge, info: BundleIn
             "cannot be placed; leave out placement='cell'"
         )
         raise ConfigError(msg)
-    return CellPlacement(info.geometry, calorimeter or info.geometry, info.domain, edge)
+    trained = info.domain.entering(*info.domain.common_window())
+    return CellPlacement(info.geometry, calorimeter or info.geometry, trained, edge)
 
 
 def _common_step(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from calogan.errors import ConfigError, DomainError, ShapeError
 from calogan.physics.kinematics import Domain
+from calogan.physics.particles import list_types
 
 __all__ = [
     "Arguments",
@@ -183,7 +184,9 @@ def read_arguments(
     return Arguments(values, types, ids, bounds, centre)
 
 
-def check(request: Request, domain: Domain, outside: Outside, known: Sequence[int] = ()) -> None:
+def check(
+    request: Request, domain: Domain, outside: Outside, known: Sequence[int] = (), *, told_apart: bool = False
+) -> None:
     """Refuse particles outside of a domain, or warn of them.
 
     Args:
@@ -191,17 +194,19 @@ def check(request: Request, domain: Domain, outside: Outside, known: Sequence[in
         domain: The domain.
         outside: What the caller chose.
         known: PDG ids of the particles that the surrogate was trained with; empty where they are not known.
+        told_apart: Whether the surrogate is told the type: it can then make no shower of another one.
 
     Raises:
         DomainError: Particles outside under ``"raise"``; under the other choices those that no shower can be made for
-            (without momentum, or not towards the front face) and, but for ``"warn"``, of another type.
+            (without momentum, not towards the front face, of a type that the surrogate would have to be told) and,
+            but for ``"warn"``, of another type.
         ConfigError: An unknown choice.
     """
     if outside not in get_args(Outside):
         msg = f"outside must be one of {', '.join(map(repr, get_args(Outside)))}, got {outside!r}"
         raise ConfigError(msg)
-    _check_types(request, known, outside)
-    flags = domain.outside(request.incident)
+    _check_types(request, known, refused=told_apart or outside != "warn")
+    flags = domain.outside(request.incident, request.pdg)
     if not flags.any():
         return
     text = _describe(request, flags, domain)
@@ -218,7 +223,7 @@ def check(request: Request, domain: Domain, outside: Outside, known: Sequence[in
 
 def admit(request: Request, domain: Domain, outside: Outside) -> Request:
     """The request as it is, or under ``"clip"`` with particles moved to the domain's edge; `check` goes before."""
-    return replace(request, incident=domain.clip(request.incident)) if outside == "clip" else request
+    return replace(request, incident=domain.clip(request.incident, request.pdg)) if outside == "clip" else request
 
 
 def at_least_one(name: str, value: Any) -> int:
@@ -256,7 +261,7 @@ def choose_seed(seed: Any) -> int:
     return chosen
 
 
-def _check_types(request: Request, known: Sequence[int], outside: Outside) -> None:
+def _check_types(request: Request, known: Sequence[int], *, refused: bool) -> None:
     if request.pdg is None or not known:
         return
     other = ~np.isin(request.pdg, known)
@@ -265,9 +270,9 @@ def _check_types(request: Request, known: Sequence[int], outside: Outside) -> No
     first = int(np.argmax(other))
     text = (
         f"{int(other.sum())} of {len(request)} incident particles are of another type than the surrogate was trained "
-        f"with (pdg {', '.join(map(str, known))}), the first is {request.where(first)} with pdg {request.pdg[first]}"
+        f"with (pdg {list_types(known)}), the first is {request.where(first)} with pdg {request.pdg[first]}"
     )
-    if outside != "warn":
+    if refused:
         msg = f"{text}; give it to the full simulation, or to a surrogate of its type"
         raise DomainError(msg)
     warnings.warn(text, OutsideDomainWarning, stacklevel=4)

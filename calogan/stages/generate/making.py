@@ -71,11 +71,11 @@ def _make_showers(job: Job, piece: Piece, particles: Particles, writer: RootWrit
     running = piece.before + particles.entry
     event = running if particles.event is None else particles.event
     shower_id = event if job.key == "event" else running
-    typed = job.source.pdg is not None
+    types = job.types(particles)
     incident = job.selection.seen(particles.incident)
-    reasons = job.selection.reasons(incident, particles.pdg if typed else None)
+    reasons = job.selection.reasons(incident, types)
     kept = np.flatnonzero(reasons == 0)
-    pdg = particles.pdg if typed else np.full(len(particles), job.selection.only_pdg, dtype=np.int32)
+    pdg = np.zeros(len(particles), dtype=np.int32) if types is None else types
     listed.add(particles, reasons, event, pdg)
     made = job.make(event[kept], incident[kept], pdg[kept], shower_id[kept])
     for start in range(0, len(kept), job.block):
@@ -89,7 +89,7 @@ def _make_events(job: Job, piece: Piece, events: Events, writer: RootWriter) -> 
     running = piece.before + events.start + np.arange(len(events))
     event = running if events.event is None else events.event
     shower_id = event if job.key == "event" else running
-    reasons = job.selection.reasons(job.selection.seen(events.incident), None if job.source.pdg is None else events.pdg)
+    reasons = job.selection.reasons(job.selection.seen(events.incident), job.types(events))
     ids = running if job.source.event is None else events.columns[job.source.event]
     branch = job.trees.schemas[0].event
     hits, lost_energy = overlay(job, events, reasons == 0, shower_id)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.files import InputFile
-from calogan.data.particles import count_particles, iterate_event_ids, iterate_particles, particle_branches
-from calogan.data.root import fingerprint, read_types
+from calogan.data.particles import count_particles, iterate_event_ids, iterate_particles, particle_schema
+from calogan.data.reading import fingerprint, read_types
 from calogan.data.schema import Layout, Schema
 from calogan.data.trees import ShowerTrees
 from calogan.errors import ConfigError, DataError, DomainError, SchemaError, near_miss
 from calogan.geometry import Geometry
+from calogan.physics.particles import list_types
 from calogan.sampler import ShowerSampler
 from calogan.sampler.placement import DENSE_CELLS, make_placement
 from calogan.stages.generate.job import Input, Job, Key
@@ -53,7 +54,9 @@ def open_job(
     schema = sampler.bundle.info.schema
     place = make_placement("window" if calorimeter is None else "cell", calorimeter, "cut", sampler.bundle.info)
     source = _input_schema(schema, tree, input_branches)
-    inputs = tuple(Input(file, _count(file, source), fingerprint(file)) for file in files)
+    selection = Selection.of(sampler, place.domain, pdg)
+    _require_types(sampler, source, selection)
+    inputs = tuple(Input(file, _count(file, source), fingerprint(file, source)) for file in files)
     types = _require_one_type(files, source, overlay=overlay)
     key = "entry" if source.event is None else key
     if key == "event":
@@ -72,7 +75,7 @@ def open_job(
     return Job(
         sampler=sampler,
         place=place,
-        selection=Selection.of(sampler, place.domain, pdg),
+        selection=selection,
         seed=_derive_seed(seed, inputs) if seed_by_input else seed,
         base_seed=seed if seed_by_input else None,
         key=key,
@@ -110,6 +113,16 @@ def _count(file: InputFile, source: Schema) -> int:
         raise
 
 
+def _require_types(sampler: ShowerSampler, source: Schema, selection: Selection) -> None:
+    """Refuse inputs that do not say which of several types a shower is wanted of."""
+    if "particle" in sampler.condition and source.pdg is None and not selection.only_pdg:
+        msg = (
+            f"the model makes showers of pdg {list_types(sampler.pdg)}: name the inputs' branch of the PDG id with "
+            "--branch pdg=BRANCH, or the one type of all particles with --pdg"
+        )
+        raise ConfigError(msg)
+
+
 def _require_writable(trees: ShowerTrees) -> None:
     if any(schema.layout == "dense" for schema in trees.schemas) and trees.geometry.n_cells > DENSE_CELLS:
         msg = f"{trees.geometry.n_cells} cells a shower are too many for a dense tree; choose the layout hits"
@@ -124,8 +137,7 @@ def require_inside(job: Job) -> None:
     """
     for one in job.inputs:
         for particles in iterate_particles(one.file, job.source, _COMPARED):
-            pdg = None if job.source.pdg is None else particles.pdg
-            reasons = job.selection.reasons(job.selection.seen(particles.incident), pdg)
+            reasons = job.selection.reasons(job.selection.seen(particles.incident), job.types(particles))
             if reasons.any():
                 first = int(np.argmax(reasons > 0))
                 px, py, pz, x, y = (f"{value:.6g}" for value in particles.incident[first])
@@ -173,7 +185,7 @@ def _require_one_type(files: Sequence[InputFile], source: Schema, *, overlay: bo
     """Types of the first input's branches; the others must fit into them."""
     types: dict[str, str] = {}
     for file in files:
-        found = read_types(file, file.tree or source.tree, particle_branches(source), lists=overlay)
+        found = read_types(file, particle_schema(source), lists=overlay)
         for branch in found.columns:
             if overlay and branch != source.event:
                 dtype = found.jagged(branch, "fiu").content.dtype
