@@ -154,7 +154,7 @@ class LocalFrame(nn.Module):
         told = self.conditioning.told(incident)
         direction = torch.stack(slopes(told), dim=1)
         position = told[:, 3:, None] + self.depths * direction.unsqueeze(2)
-        rolled, offset = self._rolled(position, shift_x, shift_y)
+        places, offset = self._placed(position, shift_x, shift_y)
         image = self._image(direction if self.directed else offset[:, 0], image_choice)
         matrix = self.matrices[image]
         features = [self.conditioning.momentum(incident)]
@@ -166,25 +166,33 @@ class LocalFrame(nn.Module):
             features.append(self.conditioning.particle(incident))
         if self.still:
             return LocalView(torch.cat(features, dim=1), None)
-        return LocalView(torch.cat(features, dim=1), self.images.index_select(0, image).gather(1, rolled))
+        place = self.images.index_select(0, image).gather(1, torch.cat(places, dim=1))
+        return LocalView(torch.cat(features, dim=1), place)
 
-    def _rolled(self, position: Tensor, shift_x: Tensor | float, shift_y: Tensor | float) -> tuple[Tensor, Tensor]:
-        """Places of the cells where layers are moved and not yet mirrored, and offsets of the track in all layers.
+    def _placed(
+        self, position: Tensor, shift_x: Tensor | float, shift_y: Tensor | float
+    ) -> tuple[list[Tensor], Tensor]:
+        """Where moved layers have their cells, before they are mirrored, and offsets of the track in all layers.
 
         Args:
             position: Of the track in each layer along x and y [mm], shape ``(showers, 2, layers)``.
             shift_x: Shift of the cells' borders in x, in widths of a cell.
             shift_y: The same in y.
+
+        Returns:
+            Numbers of cells, ``(showers, cells)`` for each run of layers, none where no cell ever moves; and offsets,
+            shape ``(showers, layers, 2)``.
         """
         places, offsets, layer, first = [], [], 0, 0
         for grid, layers in self.runs:
             x, y = position[:, :, layer : layer + layers].unbind(dim=1)
             place, offset = grid.place(x, y, shift_x, shift_y)
-            starts = torch.arange(first, first + layers * grid.n_cells, grid.n_cells, device=position.device)
-            places.append(place if self.still else (place + starts.unsqueeze(1)).flatten(1))
             offsets.append(offset)
+            if not self.still:
+                starts = torch.arange(first, first + layers * grid.n_cells, grid.n_cells, device=position.device)
+                places.append((place + starts.unsqueeze(1)).flatten(1))
             layer, first = layer + layers, first + layers * grid.n_cells
-        return places[0] if self.still else torch.cat(places, dim=1), torch.cat(offsets, dim=1)
+        return places, torch.cat(offsets, dim=1)
 
     @property
     def still(self) -> bool:

@@ -77,7 +77,7 @@ class Domain:
 
     Attributes:
         momentum: Lowest and highest |p| [GeV].
-        max_angle: Largest angle to the calorimeter's axis [radian].
+        max_angle: Largest angle to the calorimeter's axis [radian]; 0 for particles along it.
         entry_x: Window of the entry point's x [mm].
         entry_y: Window of the entry point's y [mm].
         tolerance: Relative widening of the bounds, for float32 rounding.
@@ -178,7 +178,7 @@ class Domain:
         """
         values = _five_columns(incident)
         inside = _within(np.linalg.norm(values[:, :3], axis=1), self.momentum, self.tolerance)
-        inside &= (angle(values) <= self.max_angle * (1 + self.tolerance)) & (values[:, 2] > 0)
+        inside &= (angle(values) <= (self.max_angle * (1 + self.tolerance) or self.tolerance)) & (values[:, 2] > 0)
         for column, window in ((3, self.entry_x), (4, self.entry_y)):
             margin = self.tolerance * max(abs(window[0]), abs(window[1]), 1.0)
             inside &= (values[:, column] >= window[0] - margin) & (values[:, column] <= window[1] + margin)
@@ -236,6 +236,9 @@ class Domain:
             >>> Domain((1.0, 64.0), 0.25, (-20.0, 20.0), (0.0, 0.0)).describe()
             '|p| 1 to 64 GeV, angle up to 14.32 degrees, x -20 to 20 mm, y 0 to 0 mm'
         """
+        if not any((self.max_angle, *self.entry_x, *self.entry_y)):
+            common = f"|p| {self.momentum[0]:g} to {self.momentum[1]:g} GeV, along the axis"
+            return "; ".join([common, *(f"pdg {pdg}: {own.describe()}" for pdg, own in self.particles.items())])
         common = (
             f"|p| {self.momentum[0]:g} to {self.momentum[1]:g} GeV, angle up to {math.degrees(self.max_angle):.4g} "
             f"degrees, x {self.entry_x[0]:g} to {self.entry_x[1]:g} mm, y {self.entry_y[0]:g} to {self.entry_y[1]:g} mm"

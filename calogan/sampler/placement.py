@@ -159,7 +159,7 @@ class PlacedShowers(GeneratedShowers):
         from calogan.data.writing import ShowerWriter
 
         self._require_unweighted(path)
-        chosen = layout or ("hits" if self.schema.layout == "dense" else self.schema.layout)
+        chosen = layout or (self.schema.layout if self.schema.jagged_branches else "hits")
         if chosen == "dense" and self.calorimeter.n_cells > DENSE_CELLS:
             msg = f"{path}: {self.calorimeter.n_cells} cells a shower are too many for a dense file; pass layout='hits'"
             raise SchemaError(msg)
@@ -168,6 +168,15 @@ class PlacedShowers(GeneratedShowers):
             path, self.schema, self.calorimeter, layout=chosen, tree=tree, provenance=provenance
         ) as writer:
             writer.extend(self, hits=self.hits())
+
+    def to_hdf5(self, path: str | Path, *, layout: Layout | None = None) -> None:
+        """Refused: HDF5 files do not say where on the calorimeter a particle enters.
+
+        Raises:
+            SchemaError: Always.
+        """
+        msg = f"{path}: HDF5 files have no place for entry points; call to_root, or in_window().to_hdf5 for the grid"
+        raise SchemaError(msg)
 
 
 @dataclass(frozen=True)

@@ -121,27 +121,51 @@ class Arguments:
         return (self.request(first, first + size) for first in range(0, len(self), size))
 
 
-def split_momentum(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
-    """The components of a momentum that was given as one object, such as an array of `vector`; others as they are.
+def split_momentum(px: Any, py: Any, pz: Any, size: Any = None, *, directed: bool = True) -> tuple[Any, ...]:
+    """The momentum that was asked for: three components, or its size alone.
+
+    Args:
+        px: Component along x, or an object that has all components, such as an array of `vector`.
+        py: Component along y.
+        pz: Component along z.
+        size: Size of the momentum, for particles along the axis.
+        directed: Whether the surrogate is told the direction, and needs one.
 
     Raises:
-        ShapeError: A component is missing, or there is one beside an object that has all.
+        ShapeError: A component is missing, or there is one beside an object that has all or beside the size.
     """
-    given = [name for name, value in (("py", py), ("pz", pz)) if value is not None]
+    given = [name for name, value in (("px", px), ("py", py), ("pz", pz)) if value is not None]
+    if size is not None or (given == ["pz"] and not directed):
+        return _size_alone(pz if size is None else size, [] if size is None else given, directed=directed)
+    given = [name for name in given if name != "px"]
     if hasattr(px, "px") and hasattr(px, "py") and hasattr(px, "pz"):
         if given:
             msg = f"the first argument holds a whole momentum; leave out {' and '.join(given)}"
             raise ShapeError(msg)
         return px.px, px.py, px.pz
-    if len(given) < 2:
-        missing = [name for name in ("py", "pz") if name not in given]
-        msg = f"give {' and '.join(missing)} [GeV], or one argument that has px, py and pz, such as vector's Momentum4D"
+    if len(given) < 2 or px is None:
+        missing = [name for name, value in (("px", px), ("py", py), ("pz", pz)) if value is None]
+        size_alone = "" if directed else "momentum [GeV], or "
+        msg = (
+            f"give {size_alone}{' and '.join(missing)} [GeV], or one argument that has px, py and pz, such as vector's "
+            "Momentum4D"
+        )
         raise ShapeError(msg)
     return px, py, pz
 
 
+def _size_alone(size: Any, given: Sequence[str], *, directed: bool) -> tuple[Any]:
+    if given:
+        msg = f"momentum is that of particles along the axis; leave out {' and '.join(given)}, or momentum"
+        raise ShapeError(msg)
+    if directed:
+        msg = "the surrogate is told the direction; give px, py and pz [GeV] instead of momentum"
+        raise ShapeError(msg)
+    return (size,)
+
+
 def read_arguments(
-    momentum: tuple[Any, Any, Any],
+    momentum: tuple[Any, ...],
     entry_point: tuple[Any, Any] | None,
     shower_id: Any = None,
     centre: tuple[float, float] = (0.0, 0.0),
@@ -150,8 +174,8 @@ def read_arguments(
     """Bring the arguments of a call to one shape; nothing is copied that need not be.
 
     Args:
-        momentum: px, py, pz [GeV]: scalars, lists, NumPy or awkward arrays, torch tensors. With two dimensions, ragged
-            or not, they are the particles of each event.
+        momentum: px, py, pz [GeV], or the size of a momentum along z alone: scalars, lists, NumPy or awkward arrays,
+            torch tensors. With two dimensions, ragged or not, they are the particles of each event.
         entry_point: x, y [mm], likewise; none stands for the centre.
         shower_id: Integers, one for each particle, or for each event where events hold many; counted from 0 by default.
         centre: x, y [mm] of all particles without an entry point.
@@ -160,9 +184,9 @@ def read_arguments(
     Raises:
         ShapeError: Values that are not numbers, are missing, or do not go together; ids that are not unique.
     """
-    names = _COLUMNS if entry_point else _COLUMNS[:3]
-    names, given = (*names, "pdg")[: len(names) + (pdg is not None)], (*momentum, *(entry_point or ()), pdg)
-    given = given[: len(names)]
+    names = ("momentum",) if len(momentum) == 1 else _COLUMNS[:3]
+    names = (*names, *(_COLUMNS[3:] if entry_point else ()), *(() if pdg is None else ("pdg",)))
+    given = (*momentum, *(entry_point or ()), *(() if pdg is None else (pdg,)))
     values = [
         np.array([value]) if type(value) in {int, float} else _column(name, value)
         for name, value in zip(names, given, strict=True)
@@ -179,6 +203,8 @@ def read_arguments(
         except ValueError as error:
             raise ShapeError(_disagreement(names, values)) from error
     types = None if pdg is None else _pdg(values.pop())
+    if len(momentum) == 1:
+        values = [np.broadcast_to(0.0, values[0].shape)] * 2 + values
     entries = len(values[0]) if bounds is None else len(bounds) - 1
     ids = None if shower_id is None else _shower_ids(shower_id, entries)
     return Arguments(values, types, ids, bounds, centre)

@@ -119,13 +119,14 @@ class ShowerSampler:
 
     def sample(
         self,
-        px: Any,
+        px: Any = None,
         py: Any = None,
         pz: Any = None,
         x: Any = None,
         y: Any = None,
         pdg: Any = None,
         *,
+        momentum: Any = None,
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
@@ -150,6 +151,8 @@ class ShowerSampler:
             y: Entry point at the front face [mm], likewise.
             pdg: PDG ids, likewise; if given, they must be of the training data's (`pdg`). Where `condition` lists
                 ``"particle"``, they choose what is made, and are needed if there are several.
+            momentum: |p| of particles along the axis [GeV], instead of px, py and pz, for a model whose `condition` has
+                no direction. An energy may be given for it where it is far above the mass.
             seed: From 0 to 2**64 - 1; by default fresh entropy, kept in the result.
             shower_id: 64-bit integers, one for each particle, or for each event where events hold many, such as event
                 numbers; by default 0, 1, 2, ...
@@ -181,20 +184,21 @@ class ShowerSampler:
         """
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
         weigher = self.weigher if weights else None
-        request = self._arguments(px, py, pz, x, y, pdg, shower_id).request()
+        request = self._arguments((px, py, pz, momentum), x, y, pdg, shower_id).request()
         self._check(request, place, outside)
         place.check(request)
         return self._make(admit(request, place.domain, outside), choose_seed(seed), place, weigher)
 
     def sample_iter(
         self,
-        px: Any,
+        px: Any = None,
         py: Any = None,
         pz: Any = None,
         x: Any = None,
         y: Any = None,
         pdg: Any = None,
         *,
+        momentum: Any = None,
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
@@ -213,6 +217,7 @@ class ShowerSampler:
             x: As `sample`.
             y: As `sample`.
             pdg: As `sample`.
+            momentum: As `sample`.
             seed: As `sample`.
             shower_id: As `sample`.
             outside: As `sample`.
@@ -227,7 +232,7 @@ class ShowerSampler:
         """
         chunk = at_least_one("chunk", chunk)
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
-        arguments = self._arguments(px, py, pz, x, y, pdg, shower_id)
+        arguments = self._arguments((px, py, pz, momentum), x, y, pdg, shower_id)
         for request in arguments.chunks(chunk):
             self._check(request, place, outside)
             place.check(request)
@@ -282,8 +287,8 @@ class ShowerSampler:
         """
         return self._weigher.get()
 
-    def _arguments(self, px: Any, py: Any, pz: Any, x: Any, y: Any, pdg: Any, shower_id: Any) -> Arguments:
-        momentum = split_momentum(px, py, pz)
+    def _arguments(self, momentum: tuple[Any, ...], x: Any, y: Any, pdg: Any, shower_id: Any) -> Arguments:
+        components = split_momentum(*momentum, directed="direction" in self.condition)
         given = [name for name, value in (("x", x), ("y", y)) if value is not None]
         if "entry_point" not in self.condition and given:
             msg = f"{self.version} was trained without an entry point; leave out {' and '.join(given)}"
@@ -297,7 +302,7 @@ class ShowerSampler:
                 msg = f"{self.version} makes showers of several particle types; give pdg, out of {list_types(self.pdg)}"
                 raise ShapeError(msg)
             pdg = self.only_pdg
-        return read_arguments(momentum, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
+        return read_arguments(components, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
 
     def _check(self, request: Request, place: Placement, outside: Outside) -> None:
         check(request, place.domain, outside, self.pdg, told_apart=bool(self._told_apart))

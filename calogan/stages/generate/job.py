@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import calogan
 from calogan.data.events import Events
-from calogan.data.files import InputFile
+from calogan.data.files import HDF5_SUFFIXES, ROOT_SUFFIXES, InputFile
 from calogan.data.particles import Particles
 from calogan.data.schema import Schema
 from calogan.data.trees import ShowerTrees
@@ -122,6 +122,16 @@ class Job:
         return [
             Part(number, start, min(start + self.part_showers, self.entries)) for number, start in enumerate(starts)
         ]
+
+    @property
+    def form(self) -> dict[str, bool]:
+        """Format of the output, as `open_file` takes it."""
+        return {"is_hdf5": self.trees.is_hdf5, "rntuple": self.rntuple}
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of files of the output's format."""
+        return HDF5_SUFFIXES[0] if self.trees.is_hdf5 else ROOT_SUFFIXES[0]
 
     @property
     def specs(self) -> tuple[TreeSpec, ...]:

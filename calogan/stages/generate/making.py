@@ -1,4 +1,4 @@
-"""One part of the work: particles or events in, a ROOT file out."""
+"""One part of the work: particles or events in, a file of showers out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from calogan.data.events import Events, iterate_events
 from calogan.data.particles import Particles, iterate_particles
-from calogan.data.writer import RootWriter
+from calogan.data.writer import FileWriter
+from calogan.data.writing import open_file
 from calogan.stages.generate.job import Job, Part, Piece
 from calogan.stages.generate.outside import OutsideList
 from calogan.stages.generate.overlay import left_particles, overlay
@@ -40,7 +41,7 @@ def make_part(job: Job, part: Part, path: Path, listed: Path, advance: Advance) 
     Args:
         job: What is to be made.
         part: Entries to make it for.
-        path: ROOT file to write.
+        path: File to write.
         listed: List of the particles outside, which appears where there are any; not for an overlay.
         advance: Told of every chunk.
 
@@ -51,7 +52,7 @@ def make_part(job: Job, part: Part, path: Path, listed: Path, advance: Advance) 
     tally = Tally()
     with (
         OutsideList(listed) as outside,
-        RootWriter(path, job.specs, rntuple=job.rntuple, provenance=job.provenance, hint=GOES_ON) as writer,
+        open_file(path, job.specs, **job.form, provenance=job.provenance, hint=GOES_ON) as writer,
     ):
         for piece in job.pieces(part):
             if job.left is None:
@@ -67,7 +68,7 @@ def make_part(job: Job, part: Part, path: Path, listed: Path, advance: Advance) 
     return tally
 
 
-def _make_showers(job: Job, piece: Piece, particles: Particles, writer: RootWriter, listed: OutsideList) -> Tally:
+def _make_showers(job: Job, piece: Piece, particles: Particles, writer: FileWriter, listed: OutsideList) -> Tally:
     running = piece.before + particles.entry
     event = running if particles.event is None else particles.event
     shower_id = event if job.key == "event" else running
@@ -85,7 +86,7 @@ def _make_showers(job: Job, piece: Piece, particles: Particles, writer: RootWrit
     return Tally(len(kept), len(particles) - len(kept), made.lost_energy)
 
 
-def _make_events(job: Job, piece: Piece, events: Events, writer: RootWriter) -> Tally:
+def _make_events(job: Job, piece: Piece, events: Events, writer: FileWriter) -> Tally:
     running = piece.before + events.start + np.arange(len(events))
     event = running if events.event is None else events.event
     shower_id = event if job.key == "event" else running

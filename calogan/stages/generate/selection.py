@@ -138,7 +138,10 @@ def _reasons(incident: NDArray[np.float32], domain: Domain) -> NDArray[np.uint8]
 def _nearest(incident: NDArray[np.float64], domain: Domain) -> NDArray[np.uint8]:
     """The bound that each particle is furthest beyond, in units of the bound."""
     sizes: NDArray[np.float64] = momentum(incident)
-    beyond = [_beyond(sizes, domain.momentum, domain.momentum), angle(incident) / domain.max_angle - 1]
+    beyond = [
+        _beyond(sizes, domain.momentum, domain.momentum),
+        (angle(incident) - domain.max_angle) / (domain.max_angle or 1),
+    ]
     for column, window in ((3, domain.entry_x), (4, domain.entry_y)):
         scale = max(1.0, *map(abs, window))  # as the domain's tolerance
         beyond.append(_beyond(incident[:, column], window, (scale, scale)))
