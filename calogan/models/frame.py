@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -73,7 +73,8 @@ class LocalFrame(nn.Module):
     What would leave the calorimeter at one side comes in at the other, so that no cell is lost; so far from the track
     little energy is left to tell the sides apart. An axis is not moved if its cells differ in size, or if particles of
     the domain get nearer to its end than to its middle, or within `MARGIN` cells: there the end of the calorimeter
-    matters, and the place of the track is told as it is. Rings about the calorimeter's axis are not moved at all.
+    matters, and the place of the track is told as it is. Rings about the calorimeter's axis are not moved at all,
+    and count as if they were all of one width.
 
     Features, each about -1 to 1, offsets near a border a little beyond: scaled log momentum; slopes, if the condition
     has the direction; offset of the track in each layer, if it has direction or entry point; the particle's type as
@@ -109,13 +110,14 @@ class LocalFrame(nn.Module):
         self.runs = [(grid, len(list(equal))) for grid, equal in groupby(self.grids)]
         matrices, images = _group(symmetries, geometry, self.grids)
         known = zip(geometry.layers, self.grids, strict=True)
+        spread = [_evenly(layer).spread for layer in geometry.layers]
         x, y = torch.tensor(np.concatenate([grid.places(layer) for layer, grid in known], axis=1), dtype=torch.float32)
         constants = {
             "matrices": torch.tensor(matrices, dtype=torch.float32),
             "images": torch.tensor(images),
             "cell_x": x,
             "cell_y": y,
-            "cell_spread": torch.tensor(geometry.cell_spread, dtype=torch.float32),
+            "cell_spread": torch.tensor(np.concatenate(spread), dtype=torch.float32),
             "cell_distance": _distances(geometry, x, y),
             "depths": torch.tensor([layer.depth for layer in geometry.layers], dtype=torch.float32),
         }
@@ -300,7 +302,14 @@ class _Disc:
 
     def places(self, layer: Layer | PolarLayer) -> NDArray[np.float64]:
         """As of `_Grid`."""
-        return np.asarray(np.stack(layer.centres) - np.array(self.tracks)[:, None])
+        return np.asarray(np.stack(_evenly(layer).centres) - np.array(self.tracks)[:, None])
+
+
+def _evenly(layer: Layer | PolarLayer) -> Layer | PolarLayer:
+    """The layer with rings of one width: where the outermost are a thousand times as wide, they would rule all sums."""
+    if isinstance(layer, Layer):
+        return layer
+    return replace(layer, r_edges=tuple(np.linspace(0.0, layer.radius, layer.columns + 1).tolist()))
 
 
 def _turn(matrix: Tensor, vector: Tensor) -> Tensor:
