@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from calogan.config.local_frame import LocalFrameConfig
 from calogan.config.section import Section
 from calogan.redaction import DATA_CREDENTIALS, has_credentials
 
@@ -17,6 +18,7 @@ __all__ = [
     "DataConfig",
     "DenseSource",
     "DomainConfig",
+    "Edm4hepSource",
     "GeometryConfig",
     "HitsSource",
     "LayerConfig",
@@ -100,11 +102,17 @@ def _without_credentials(path: str) -> str:
     return path
 
 
-class _Source(Section):
+class _Files(Section):
     files: list[Annotated[str, AfterValidator(_without_credentials)]] = Field(
         min_length=1,
         description="paths, globs, folders, URLs (fsspec, XRootD), file.root:tree, or calogan://NAME for shipped data",
     )
+    simulation_time: str | None = Field(
+        default=None, description="branch of the time [ms] that the full simulation took for the shower, for the report"
+    )
+
+
+class _Source(_Files):
     tree: str = Field(default="showers", description="name of the TTree or RNTuple")
     units: Units = Units()
     event: str | None = Field(default="event", description="branch of the unique event id; null if there is none")
@@ -112,9 +120,6 @@ class _Source(Section):
     momentum: tuple[str, str, str] = Field(default=("px", "py", "pz"), description="branches of the incident momentum")
     entry_point: tuple[str, str] | None = Field(
         default=("x", "y"), description="branches of the entry point at the front face; null if there is none"
-    )
-    simulation_time: str | None = Field(
-        default=None, description="branch of the time [ms] that the full simulation took for the shower, for the report"
     )
 
 
@@ -147,7 +152,67 @@ class PositionsSource(_Source):
     hit_energy: str = Field(default="hit_energy", description="branch of the hit's energy")
 
 
-Source = Annotated[DenseSource | HitsSource | PositionsSource, Field(discriminator="layout")]
+class Edm4hepSource(_Files):
+    """Hits at positions in a collider detector, and the particles that made them, in collections of EDM4hep."""
+
+    layout: Literal["edm4hep"]
+    tree: str = Field(default="events", description="name of the TTree or RNTuple")
+    units: Units = Field(default=Units(energy="GeV"), description="units of the file; those of EDM4hep by default")
+    header: str | None = Field(
+        default="EventHeader", description="collection with run and event number; null if they are not unique"
+    )
+    collections: list[str] = Field(min_length=1, description="collections of hits, which are added to one shower")
+    position: Literal["hit", "contribution"] = Field(
+        default="hit", description="put energies where the hit's cell is, or where its contributions' steps are"
+    )
+    contributions: list[str] | None = Field(
+        default=None, description="contributions of each of the collections; NAMEContributions by default"
+    )
+    particles: str = Field(default="MCParticles", description="collection with the incident particle")
+    charged: Literal["refuse", "straight"] = Field(
+        default="refuse", description="charged particles from afar: refuse, or follow straight lines (no field)"
+    )
+    local_frame: LocalFrameConfig = Field(description="front face of the calorimeter, and axes of the showers on it")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.collections)) < len(self.collections):
+            msg = f"collections: each may be named once, got {self.collections}"
+            raise ValueError(msg)
+        if self.contributions is not None and len(self.contributions) != len(self.collections):
+            msg = f"contributions: name one of each of the {len(self.collections)} collections"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def steps(self) -> list[str]:
+        """Collection of contributions of each of the collections; none where the hits' positions are taken."""
+        if self.position == "hit":
+            return []
+        return self.contributions or [f"{name}Contributions" for name in self.collections]
+
+    @property
+    def event(self) -> str | None:
+        """Name of the event id, which the header makes."""
+        return None if self.header is None else f"{self.header}.eventNumber"
+
+    @property
+    def pdg(self) -> str:
+        """Name of the incident particle's PDG id."""
+        return f"{self.particles}.PDG"
+
+    @property
+    def momentum(self) -> tuple[str, str, str]:
+        """Names of the incident momentum, in the local frame."""
+        return f"{self.particles}.momentum.x", f"{self.particles}.momentum.y", f"{self.particles}.momentum.z"
+
+    @property
+    def entry_point(self) -> tuple[str, str]:
+        """Names of the entry point, in the local frame."""
+        return f"{self.particles}.entry.x", f"{self.particles}.entry.y"
+
+
+Source = Annotated[DenseSource | HitsSource | PositionsSource | Edm4hepSource, Field(discriminator="layout")]
 
 
 class DataConfig(Section):

@@ -21,6 +21,7 @@ import uproot
 from numpy.typing import NDArray
 
 from calogan.data.decode import Chunk, Decoded, Jagged, decode
+from calogan.data.edm4hep import as_hits, find_branches
 from calogan.data.files import InputFile, check_root_file, checksum, expand_files
 from calogan.data.hits import Hits
 from calogan.data.schema import Layout, Schema
@@ -131,7 +132,8 @@ def iterate_chunks(
     if schema.event is None and identity is None:
         identity = fingerprint(file)
     block = max(_LEAST_BLOCK, _BLOCK_BYTES // (4 * geometry.n_cells))
-    with contextlib.closing(iterate_columns(file, schema, chunk_showers)) as chunks:
+    read = iterate_columns if schema.collections is None else _iterate_collections
+    with contextlib.closing(read(file, schema, chunk_showers)) as chunks:
         for chunk in itertools.chain.from_iterable(chunk.split(block) for chunk in chunks):
             event = None
             if schema.event is None and identity is not None:
@@ -157,6 +159,25 @@ def iterate_columns(
     branches = schema.branches if branches is None else branches
     lists = not set(branches).isdisjoint(schema.jagged_branches)
     return iterate_entries(file, file.tree or schema.tree, branches, chunk_showers, lists=lists, known=schema.branches)
+
+
+def _iterate_collections(file: InputFile, schema: Schema, chunk_showers: int) -> Generator[Chunk, None, None]:
+    tree = file.tree or schema.tree
+    branches = _collection_branches(file, schema)
+    names = sorted(set(branches.values()))
+    with contextlib.closing(iterate_entries(file, tree, names, chunk_showers, lists=True)) as chunks:
+        for chunk in chunks:
+            yield as_hits(chunk, schema, branches)
+
+
+def _collection_branches(file: InputFile, schema: Schema) -> dict[str, str]:
+    if schema.collections is None:
+        return {branch: branch for branch in schema.branches}
+    with _open(file) as root:
+        source, tree = _find_tree(root, file, file.tree or schema.tree, ())
+        with _translated(source):
+            known = set(tree.keys())
+    return find_branches(schema.collections, known, source)
 
 
 def iterate_entries(
@@ -207,7 +228,7 @@ def read_types(file: InputFile, tree: str, branches: Sequence[str], *, lists: bo
         source, found = _find_tree(root, file, tree, branches)
         with _translated(source):
             arrays = found.arrays(branches, entry_stop=0, library="ak" if lists else "np")
-            return Chunk(source, 0, 0, {branch: _to_column(arrays[branch]) for branch in branches})
+            return Chunk(source, 0, 0, {branch: _to_column(_values(arrays, branch)) for branch in branches})
 
 
 def fingerprint(file: InputFile) -> str:
@@ -225,8 +246,9 @@ def count_showers(file: InputFile, schema: Schema) -> int:
         DataError: The file is missing or damaged.
         SchemaError: The file lacks the tree or a branch.
     """
+    branches = _collection_branches(file, schema).values()
     with _open(file) as root:
-        return int(_find_tree(root, file, file.tree or schema.tree, schema.branches)[1].num_entries)
+        return int(_find_tree(root, file, file.tree or schema.tree, branches)[1].num_entries)
 
 
 def read_provenance(path: str | Path) -> dict[str, str]:
@@ -315,8 +337,14 @@ def _next_chunk(steps: Iterator[Any], source: str, start: int, branches: Sequenc
         arrays = next(steps, None)
         if arrays is None:
             return None
-        columns = {branch: _to_column(arrays[branch]) for branch in branches}
+        columns = {branch: _to_column(_values(arrays, branch)) for branch in branches}
     return Chunk(source, start, len(columns[branches[0]]), columns)
+
+
+def _values(arrays: Any, branch: str) -> Any:
+    # of an RNTuple, parts of one field come in records
+    parts = isinstance(arrays, ak.Array) and branch not in arrays.fields
+    return arrays[tuple(branch.split("."))] if parts else arrays[branch]
 
 
 def _to_column(array: Any) -> NDArray[Any] | Jagged:
