@@ -7,13 +7,12 @@ from calogan.config.data import (
     DenseSource,
     DomainConfig,
     Edm4hepSource,
-    GeometryConfig,
     HitsSource,
-    LayerConfig,
     PositionsSource,
     Source,
     Units,
 )
+from calogan.config.geometry import GeometryConfig, LayerConfig, PolarLayerConfig
 from calogan.config.load import load_calorimeter, load_config, make_config
 from calogan.config.study import ConditionName, Config, TrackingConfig
 from calogan.config.sweep import ParameterConfig, SweepConfig
@@ -33,6 +32,7 @@ __all__ = [
     "LayerConfig",
     "ModelConfig",
     "ParameterConfig",
+    "PolarLayerConfig",
     "PositionsSource",
     "Source",
     "SweepConfig",

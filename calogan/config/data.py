@@ -1,91 +1,25 @@
-"""Where the showers come from, the cells that they are in, and the particles that they belong to."""
+"""Where the showers come from, and the particles that they belong to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from calogan.config.local_frame import LocalFrameConfig
 from calogan.config.section import Section
 from calogan.redaction import DATA_CREDENTIALS, has_credentials
 
 __all__ = [
-    "LIST_OF_EDGES",
-    "Axis",
-    "AxisConfig",
     "DataConfig",
     "DenseSource",
     "DomainConfig",
     "Edm4hepSource",
-    "GeometryConfig",
     "HitsSource",
-    "LayerConfig",
     "PositionsSource",
     "Source",
     "Units",
 ]
-
-LIST_OF_EDGES = "list of edges"
-
-
-class AxisConfig(Section):
-    """Equal cells along one axis."""
-
-    cells: int = Field(ge=1, description="number of cells")
-    low: float = Field(description="lower edge of the first cell [mm]")
-    high: float = Field(description="upper edge of the last cell [mm]")
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        if self.high <= self.low:
-            msg = f"high ({self.high}) must be above low ({self.low})"
-            raise ValueError(msg)
-        return self
-
-    def edges(self) -> list[float]:
-        """Edges [mm], ``cells + 1`` of them."""
-        step = (self.high - self.low) / self.cells
-        return [self.low + step * index for index in range(self.cells)] + [self.high]
-
-
-def _form_of_axis(value: Any) -> str:
-    return AxisConfig.__name__ if isinstance(value, AxisConfig | Mapping) else LIST_OF_EDGES
-
-
-Axis = Annotated[
-    Annotated[AxisConfig, Tag(AxisConfig.__name__)] | Annotated[list[float], Tag(LIST_OF_EDGES)],
-    Discriminator(_form_of_axis),
-]
-
-
-class LayerConfig(Section):
-    """One layer: rows along x, columns along y."""
-
-    x: Axis = Field(description="rows: {cells, low, high} or a list of edges [mm]")
-    y: Axis = Field(description="columns: {cells, low, high} or a list of edges [mm]")
-    depth: float = Field(ge=0, description="depth of a shower's centre in this layer from the front face [mm]")
-    z_range: tuple[float, float] | None = Field(default=None, description="front and back of the layer [mm]")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The form that `Geometry.from_dict` takes."""
-        return {
-            "x_edges": self.x.edges() if isinstance(self.x, AxisConfig) else self.x,
-            "y_edges": self.y.edges() if isinstance(self.y, AxisConfig) else self.y,
-            "depth": self.depth,
-            "z_range": self.z_range,
-        }
-
-
-class GeometryConfig(Section):
-    """The calorimeter's layers, from the front to the back."""
-
-    layers: list[LayerConfig] = Field(min_length=1, description="layers, front first")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The form that `Geometry.from_dict` takes."""
-        return {"layers": [layer.to_dict() for layer in self.layers]}
 
 
 class Units(Section):

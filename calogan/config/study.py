@@ -10,7 +10,8 @@ from typing import Literal, Self
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from calogan.config.data import DataConfig, DenseSource, DomainConfig, GeometryConfig
+from calogan.config.data import DataConfig, DenseSource, DomainConfig
+from calogan.config.geometry import GeometryConfig
 from calogan.config.section import Section
 from calogan.config.sweep import SweepConfig
 from calogan.config.training import ModelConfig, TrainingConfig
