@@ -7,19 +7,22 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import contextlib
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.data import root
 from calogan.data.collections import Collections
 from calogan.data.decode import Chunk, Jagged
+from calogan.data.files import InputFile
 from calogan.data.schema import Schema
 from calogan.errors import DataError, SchemaError, near_miss
 from calogan.physics.local_frame import Views
 
-__all__ = ["as_hits", "find_branches"]
+__all__ = ["as_hits", "find_branches", "iterate_hits"]
 
 _WHOLE, _REAL = "iu", "fiu"
 _XYZ = ("x", "y", "z")
@@ -32,18 +35,42 @@ _COMPLETE = 0.01
 """Of an event's energy: by how much its contributions may differ from its hits."""
 
 
-def find_branches(collections: Collections, known: Collection[str], source: str) -> dict[str, str]:
-    """Branch of each attribute, such as ``MCParticles/MCParticles.PDG`` of ``MCParticles.PDG``.
+def iterate_hits(
+    file: InputFile, schema: Schema, chunk_events: int, *, start: int = 0, stop: int | None = None
+) -> Generator[Chunk, None, None]:
+    """Read events of one file as the schema's branches: identifiers, incident particle, hits at local positions.
 
     Args:
-        collections: What is wanted.
-        known: Branches of the tree.
-        source: ``file.root:tree``, for messages.
+        file: File to read; its tree goes before the schema's.
+        schema: Collections and units.
+        chunk_events: Events read at a time.
+        start: First entry.
+        stop: Entry to stop before; the end of the tree by default.
 
     Raises:
-        SchemaError: A collection or one of its attributes is not there.
+        DataError: The file is missing or damaged, or has an event without one incident particle, one that starts
+            behind the front face or bends before it, or contributions that do not belong to the hits.
+        SchemaError: It lacks the tree, a collection or one of its attributes.
     """
-    return {attribute: _find(attribute, known, source) for attribute in _attributes(collections)}
+    branches = find_branches(file, schema)
+    names = sorted(set(branches.values()))
+    tree = file.tree or schema.tree
+    with contextlib.closing(
+        root.iterate_entries(file, tree, names, chunk_events, lists=True, start=start, stop=stop)
+    ) as chunks:
+        for chunk in chunks:
+            yield as_hits(chunk, schema, branches)
+
+
+def find_branches(file: InputFile, schema: Schema) -> dict[str, str]:
+    """Branch of each attribute that is needed, such as ``MCParticles/MCParticles.PDG`` of ``MCParticles.PDG``.
+
+    Raises:
+        DataError: The file is missing or damaged.
+        SchemaError: It lacks the tree, a collection or one of its attributes.
+    """
+    source, known = root.read_branches(file, file.tree or schema.tree)
+    return {attribute: _find(attribute, known, source) for attribute in _attributes(_collections(schema))}
 
 
 def as_hits(chunk: Chunk, schema: Schema, branches: Mapping[str, str]) -> Chunk:
@@ -59,10 +86,7 @@ def as_hits(chunk: Chunk, schema: Schema, branches: Mapping[str, str]) -> Chunk:
         DataError: An event without one incident particle, one that starts behind the front face or bends before it,
             or contributions that do not belong to the hits; names file, branch and entry.
     """
-    if schema.collections is None:
-        msg = f"{chunk.source}: layout '{schema.layout}' has no collections"
-        raise SchemaError(msg)
-    events = _Events(chunk, schema, schema.collections, branches)
+    events = _Events(chunk, schema, _collections(schema), branches)
     incident = events.incident()
     views = events.views(incident)
     event, energy, position = events.hits()
@@ -241,6 +265,13 @@ class _Events:
                 f"{hits[first]:.4g}: contributions are missing; {remedy}"
             )
             raise DataError(msg)
+
+
+def _collections(schema: Schema) -> Collections:
+    if schema.collections is None:
+        msg = f"layout '{schema.layout}' has no collections"
+        raise SchemaError(msg)
+    return schema.collections
 
 
 def _first(counts: NDArray[np.int64]) -> NDArray[np.int64]:

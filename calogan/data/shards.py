@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.decode import Decoded
+from calogan.data.files import InputFile
 from calogan.data.npy import NpyWriter
-from calogan.data.root import InputFile, iterate_chunks
+from calogan.data.reading import iterate_chunks
 from calogan.data.schema import Schema
 from calogan.data.split import SPLITS, assign_splits
 from calogan.data.store import FORMAT, RECORD, ShardRecord, shard_columns, write_json
@@ -99,7 +100,7 @@ class ShardJob:
                     tally.add(chunk, outside)
                     columns.append(chunk, outside)
                     advance(len(chunk.showers))
-            _check_unique(f"{self.file.path}:{self.tree}", self.schema, tally.event)
+            _check_unique(self.file.inside(self.tree), self.schema, tally.event)
             record = self._record(tally, columns)
             write_json(temporary / RECORD, asdict(record))
             _rename(temporary, shards / self.folder)
@@ -125,10 +126,8 @@ class ShardJob:
             hits_outside=tally.hits_outside,
             response=tally.response / tally.entries if tally.entries else None,
             momentum=(tally.lowest, tally.highest) if tally.entries else None,
-            pdg=dict(sorted(columns.pdg.items())) if self.schema.pdg else {},
-            energy_outside=tally.energy_outside / (tally.energy_outside + tally.energy)
-            if tally.energy_outside
-            else 0.0,
+            pdg=dict(sorted(columns.pdg.items())) if self.schema.is_typed else {},
+            energy_outside=tally.share_outside,
         )
 
 

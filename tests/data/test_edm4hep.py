@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from calogan.config import Edm4hepSource
-from calogan.data.root import InputFile, count_showers, iterate_chunks
+from calogan.data.reading import InputFile, count_showers, iterate_chunks
 from calogan.data.schema import Schema
 from calogan.data.split import entry_ids
 from calogan.errors import CaloganError, DataError, SchemaError
