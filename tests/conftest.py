@@ -243,7 +243,7 @@ def write_podio():
     def write(path, collections, form="tree"):
         columns, fields = {}, {}
         for name, attributes in collections.items():
-            arrays = {key: ak.Array(values) for key, values in attributes.items()}
+            arrays = {key: ak.from_regular(ak.Array(values)) for key, values in attributes.items()}
             relation = arrays.pop("contributions", None)
             if relation is not None:
                 fields[f"_{name}_contributions"] = ak.zip({"index": relation})
