@@ -25,6 +25,7 @@ __all__ = [
     "DomainConfig",
     "Edm4hepSource",
     "HitsSource",
+    "ParticleDomainConfig",
     "PositionsSource",
     "Source",
     "Units",
@@ -238,6 +239,15 @@ class DataConfig(Section):
     chunk_showers: int = Field(default=2500, ge=1, description="showers held in memory at a time by each worker")
 
 
+class ParticleDomainConfig(Section):
+    """What differs for one particle type; what is left out is as for all types."""
+
+    momentum: tuple[float, float] | None = Field(default=None, description="lowest and highest |p| [GeV]")
+    max_angle: float | None = Field(default=None, gt=0, description="largest angle to the axis [degree]")
+    entry_x: tuple[float, float] | None = Field(default=None, description="window of the entry point's x [mm]")
+    entry_y: tuple[float, float] | None = Field(default=None, description="window of the entry point's y [mm]")
+
+
 class DomainConfig(Section):
     """Incident particles that the surrogate is made for; data and requests are checked against it."""
 
@@ -248,6 +258,9 @@ class DomainConfig(Section):
     entry_x: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's x [mm]")
     entry_y: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's y [mm]")
     tolerance: float = Field(default=1e-5, ge=0, description="relative tolerance of the bounds (float32 rounding)")
+    particles: dict[int, ParticleDomainConfig] = Field(
+        default={}, description="narrower bounds of single particle types, by PDG id, where the type is a condition"
+    )
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
@@ -260,3 +273,23 @@ class DomainConfig(Section):
             msg = f"momentum: the lower bound must be above 0 GeV, got {self.momentum[0]}"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _narrower(self) -> Self:
+        """A type's own bounds are within those of all types, by which the networks scale what they are told."""
+        for pdg, own in self.particles.items():
+            for name in ("momentum", "entry_x", "entry_y"):
+                bounds, (low, high) = getattr(own, name), getattr(self, name)
+                if bounds is not None and not low <= bounds[0] <= bounds[1] <= high:
+                    msg = f"particles.{pdg}.{name}: {list(bounds)} is no range within the domain's {[low, high]}"
+                    raise ValueError(msg)
+            if own.max_angle is not None and own.max_angle > self.max_angle:
+                msg = f"particles.{pdg}.max_angle: {own.max_angle} is above the domain's max_angle {self.max_angle}"
+                raise ValueError(msg)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `particles` where no type has bounds of its own: the digests of such studies stay what they were."""
+        values: dict[str, Any] = serialise(self)
+        return values if self.particles else {name: value for name, value in values.items() if name != "particles"}

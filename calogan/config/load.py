@@ -140,7 +140,7 @@ def _known_keys(location: Sequence[int | str], model: type[BaseModel]) -> list[s
     for part in location:
         node = _resolve(node, definitions)
         if isinstance(part, int):
-            node = node.get("items", {})
+            node = node.get("items") or node.get("additionalProperties") or {}  # a list, or a mapping by numbers
         elif "discriminator" in node:
             node = {"$ref": node["discriminator"]["mapping"][part]}
         elif "oneOf" in node:
