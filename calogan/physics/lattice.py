@@ -12,7 +12,7 @@ __all__ = ["Grid", "Planes", "find_grid", "find_planes"]
 FloatArray = NDArray[np.float64]
 
 _TOLERANCES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Distances [mm] within which depths may be those of one plane, for rounding and for curved or tilted sensors."""
+"""Distances [mm] within which hits may be in one plane or row, for rounding and for curved or tilted sensors."""
 _THIN = 5
 """Tolerances that a plane may be thick: more is a continuum."""
 _IN_PLANES = 0.8
@@ -110,19 +110,24 @@ def find_grid(position: FloatArray, group: NDArray[np.int64]) -> Grid | None:
         The grid; None where the positions are continuous, or too few.
     """
     order = np.lexsort((position, group))
-    distance = np.diff(position[order])[np.diff(group[order]) == 0]
-    distance = distance[distance > max(0.01 * float(np.std(position)), 1e-3)] if len(position) else distance
-    if len(distance) < _FEWEST:
-        return None
-    pitch = float(np.median(distance[distance <= 1.5 * np.quantile(distance, 0.05)]))
-    steps = np.round(distance / pitch)
-    near = (steps >= 1) & (steps <= _STEPS)
-    good = near & (np.abs(distance - steps * pitch) < _ON_GRID * pitch)
-    multiples = float(good.sum() / max(near.sum(), 1))
-    if multiples < _MULTIPLES:
-        return None
-    pitch = float(np.sum(steps[good] * distance[good]) / np.sum(steps[good] ** 2))
+    distances = np.diff(position[order])[np.diff(group[order]) == 0]
+    for tolerance in _TOLERANCES:
+        distance = distances[distances > tolerance]
+        if len(distance) < _FEWEST:
+            return None
+        pitch = float(np.median(distance[distance <= 1.5 * np.quantile(distance, 0.05)]))
+        steps = np.round(distance / pitch)
+        near = (steps >= 1) & (steps <= _STEPS)
+        good = near & (np.abs(distance - steps * pitch) < _ON_GRID * pitch)
+        multiples = float(good.sum() / max(near.sum(), 1))
+        if multiples >= _MULTIPLES:
+            return _fitted(position, distance[good], steps[good], multiples, int(near.sum()))
+    return None
+
+
+def _fitted(position: FloatArray, distance: FloatArray, steps: FloatArray, multiples: float, count: int) -> Grid:
+    pitch = float(np.sum(steps * distance) / np.sum(steps**2))
     phase = np.mean(np.exp(2j * np.pi * position / pitch))
     aligned = bool(np.abs(phase) > _ALIGNED)
     centre = float(np.angle(phase) / (2 * np.pi) * pitch) if aligned else 0.0
-    return Grid(pitch, centre, aligned, multiples, int(near.sum()))
+    return Grid(pitch, centre, aligned, multiples, count)
