@@ -332,7 +332,7 @@ def _write(
         geometry=store.geometry,
         domain=Domain.from_config(config.domain),
         threshold=config.threshold,
-        schema=_schema(config),
+        schema=_schema(config).written(store.geometry),
         noise_size=generator.noise_size,
         architecture=generator.architecture.to_dict(),
         provenance=provenance,
