@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class Axis:
 
     Attributes:
         width: Of the calorimeter.
-        error: Of the width; 0 if it is assumed.
+        error: Of the width.
         middle: Where its middle is.
         is_measured: Whether showers tell, not the other axis or an assumption.
     """
@@ -103,16 +104,12 @@ def place_cells(sample: Sample, geometry: Geometry) -> Placed:
         for axis in (0, 1)
         for counts in [list(enumerate([(one.rows, one.columns)[axis] for one in geometry.layers]))]
     ]
-    axes = [_axis(along) for along in fits]
-    known = next((axis for axis in axes if axis is not None), None)
+    axes = _axes([_axis(along) for along in fits])
     depths = tuple(_depth([fits[axis][layer] for axis in (0, 1)]) for layer in range(geometry.n_layers))
     share = sample.layer_energy.sum(axis=0)
     told = np.isfinite(depths)
     mean = float(np.average(np.array(depths)[told], weights=share[told])) if share[told].sum() > 0 else None
-    if known is None:
-        return Placed(None, depths, mean)
-    other = Axis(known.width, known.error, 0.0, is_measured=False)
-    return Placed((axes[0] or other, axes[1] or other), depths, mean)
+    return Placed(axes, depths, mean)
 
 
 def _fit(centre: NDArray[np.float64], incident: NDArray[np.float64], axis: int, cells: int) -> _Fit:
@@ -152,7 +149,20 @@ def _axis(fits: Sequence[_Fit]) -> Axis | None:
         return None
     best = max(measured, key=lambda fit: (fit.cells, -fit.error))
     width, error = best.pitch * best.cells, best.error * best.cells
-    return Axis(within_error(width, error), error, within_error(best.middle, best.error), is_measured=True)
+    return Axis(width, error, within_error(best.middle, best.error), is_measured=True)
+
+
+def _axes(found: Sequence[Axis | None]) -> tuple[Axis, Axis] | None:
+    """Axes with rounded widths: one width for both where one is not known, or they agree within their errors."""
+    known = [axis for axis in found if axis is not None]
+    if not known:
+        return None
+    if len(known) == 1 or abs(known[0].width - known[1].width) < 2 * math.hypot(known[0].error, known[1].error):
+        weights = [axis.error**-2 for axis in known]
+        width, error = np.average([axis.width for axis in known], weights=weights), sum(weights) ** -0.5
+        known = [replace(axis or Axis(0.0, 0.0, 0.0, is_measured=False), width=width, error=error) for axis in found]
+    first, second = (replace(axis, width=within_error(axis.width, axis.error)) for axis in known)
+    return first, second
 
 
 def _depth(fits: Sequence[_Fit]) -> float:
