@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from calogan.config.data import (
+    CaloChallengeSource,
+    CaloGANSource,
     DataConfig,
     DenseSource,
     DomainConfig,
-    GeometryConfig,
     HitsSource,
-    LayerConfig,
     PositionsSource,
     Source,
     Units,
 )
+from calogan.config.geometry import GeometryConfig, LayerConfig, PolarLayerConfig
 from calogan.config.load import load_calorimeter, load_config, make_config
 from calogan.config.study import ConditionName, Config, TrackingConfig
 from calogan.config.sweep import ParameterConfig, SweepConfig
@@ -20,6 +21,8 @@ from calogan.config.training import ModelConfig, TrainingConfig
 from calogan.config.validation import CriteriaConfig, ValidationConfig
 
 __all__ = [
+    "CaloChallengeSource",
+    "CaloGANSource",
     "ConditionName",
     "Config",
     "CriteriaConfig",
@@ -31,6 +34,7 @@ __all__ = [
     "LayerConfig",
     "ModelConfig",
     "ParameterConfig",
+    "PolarLayerConfig",
     "PositionsSource",
     "Source",
     "SweepConfig",

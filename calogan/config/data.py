@@ -1,89 +1,33 @@
-"""Where the showers come from, the cells that they are in, and the particles that they belong to."""
+"""Where the showers come from, and the particles that they belong to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from calogan.config.section import Section
 from calogan.redaction import DATA_CREDENTIALS, has_credentials
 
 __all__ = [
-    "LIST_OF_EDGES",
-    "Axis",
-    "AxisConfig",
+    "CaloChallengeSource",
+    "CaloGANSource",
     "DataConfig",
     "DenseSource",
     "DomainConfig",
-    "GeometryConfig",
     "HitsSource",
-    "LayerConfig",
+    "ParticleDomainConfig",
     "PositionsSource",
     "Source",
     "Units",
 ]
-
-LIST_OF_EDGES = "list of edges"
-
-
-class AxisConfig(Section):
-    """Equal cells along one axis."""
-
-    cells: int = Field(ge=1, description="number of cells")
-    low: float = Field(description="lower edge of the first cell [mm]")
-    high: float = Field(description="upper edge of the last cell [mm]")
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        if self.high <= self.low:
-            msg = f"high ({self.high}) must be above low ({self.low})"
-            raise ValueError(msg)
-        return self
-
-    def edges(self) -> list[float]:
-        """Edges [mm], ``cells + 1`` of them."""
-        step = (self.high - self.low) / self.cells
-        return [self.low + step * index for index in range(self.cells)] + [self.high]
-
-
-def _form_of_axis(value: Any) -> str:
-    return AxisConfig.__name__ if isinstance(value, AxisConfig | Mapping) else LIST_OF_EDGES
-
-
-Axis = Annotated[
-    Annotated[AxisConfig, Tag(AxisConfig.__name__)] | Annotated[list[float], Tag(LIST_OF_EDGES)],
-    Discriminator(_form_of_axis),
-]
-
-
-class LayerConfig(Section):
-    """One layer: rows along x, columns along y."""
-
-    x: Axis = Field(description="rows: {cells, low, high} or a list of edges [mm]")
-    y: Axis = Field(description="columns: {cells, low, high} or a list of edges [mm]")
-    depth: float = Field(ge=0, description="depth of a shower's centre in this layer from the front face [mm]")
-    z_range: tuple[float, float] | None = Field(default=None, description="front and back of the layer [mm]")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The form that `Geometry.from_dict` takes."""
-        return {
-            "x_edges": self.x.edges() if isinstance(self.x, AxisConfig) else self.x,
-            "y_edges": self.y.edges() if isinstance(self.y, AxisConfig) else self.y,
-            "depth": self.depth,
-            "z_range": self.z_range,
-        }
-
-
-class GeometryConfig(Section):
-    """The calorimeter's layers, from the front to the back."""
-
-    layers: list[LayerConfig] = Field(min_length=1, description="layers, front first")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The form that `Geometry.from_dict` takes."""
-        return {"layers": [layer.to_dict() for layer in self.layers]}
 
 
 class Units(Section):
@@ -92,6 +36,12 @@ class Units(Section):
     energy: Literal["keV", "MeV", "GeV"] = Field(default="MeV", description="unit of the cell energies")
     momentum: Literal["MeV", "GeV"] = Field(default="GeV", description="unit of the incident momentum")
     length: Literal["mm", "cm", "m"] = Field(default="mm", description="unit of entry points and positions")
+
+
+class CaloChallengeUnits(Units):
+    """Units of files of the CaloChallenge, whose energies are all in MeV."""
+
+    momentum: Literal["MeV", "GeV"] = Field(default="MeV", description="unit of the incident energy")
 
 
 def _without_credentials(path: str) -> str:
@@ -105,27 +55,63 @@ class _Source(Section):
         min_length=1,
         description="paths, globs, folders, URLs (fsspec, XRootD), file.root:tree, or calogan://NAME for shipped data",
     )
-    tree: str = Field(default="showers", description="name of the TTree or RNTuple")
     units: Units = Units()
+    event: str | None = Field(default=None, description="branch or data set of the unique event id; null: none")
+    pdg: str | None = Field(default=None, description="branch or data set of the particle's PDG id; null: none")
+    particle_id: int | None = Field(
+        default=None, description="PDG id of all incident particles of these files, where they do not say it themselves"
+    )
+    momentum: tuple[str, ...] = Field(
+        default=("px", "py", "pz"),
+        description="branches or data sets of the incident momentum, or the one of its size: particles along the axis. "
+        "An energy is taken for the momentum, which is right where it is far above the mass",
+    )
+    entry_point: tuple[str, str] | None = Field(
+        default=None, description="branches or data sets of the entry point at the front face; null: there are none"
+    )
+    simulation_time: str | None = Field(
+        default=None,
+        description="branch or data set of the time [ms] that the full simulation took for the shower, for the report",
+    )
+
+    @field_validator("momentum")
+    @classmethod
+    def _size_or_components(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(names) not in {1, 3}:
+            msg = f"name px, py, pz or the size alone, got {len(names)} names"
+            raise ValueError(msg)
+        return names
+
+    @model_validator(mode="after")
+    def _one_type(self) -> Self:
+        if self.pdg is not None and self.particle_id is not None:
+            msg = f"pdg names '{self.pdg}', which goes before particle_id {self.particle_id}; leave one of them out"
+            raise ValueError(msg)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `particle_id` where there is none: the digests of such studies stay what they were."""
+        values: dict[str, Any] = serialise(self)
+        return values if self.particle_id is not None else {k: v for k, v in values.items() if k != "particle_id"}
+
+
+class _RootSource(_Source):
+    tree: str = Field(default="showers", description="name of the TTree or RNTuple")
     event: str | None = Field(default="event", description="branch of the unique event id; null if there is none")
-    pdg: str | None = Field(default=None, description="branch of the incident particle's PDG id; null if there is none")
-    momentum: tuple[str, str, str] = Field(default=("px", "py", "pz"), description="branches of the incident momentum")
     entry_point: tuple[str, str] | None = Field(
         default=("x", "y"), description="branches of the entry point at the front face; null if there is none"
     )
-    simulation_time: str | None = Field(
-        default=None, description="branch of the time [ms] that the full simulation took for the shower, for the report"
-    )
 
 
-class DenseSource(_Source):
+class DenseSource(_RootSource):
     """A fixed-size branch a layer, `energy[rows][columns]`."""
 
     layout: Literal["dense"]
     energy: list[str] = Field(default=["energy"], min_length=1, description="branch of each layer, front first")
 
 
-class HitsSource(_Source):
+class HitsSource(_RootSource):
     """Jagged branches with the cell and the energy of each hit; hits in one cell are added."""
 
     layout: Literal["hits"]
@@ -135,7 +121,7 @@ class HitsSource(_Source):
     cell_energy: str = Field(default="cell_energy", description="branch of the hit's energy")
 
 
-class PositionsSource(_Source):
+class PositionsSource(_RootSource):
     """Jagged branches with the position and the energy of each hit; hits in one cell are added."""
 
     layout: Literal["positions"]
@@ -147,7 +133,28 @@ class PositionsSource(_Source):
     hit_energy: str = Field(default="hit_energy", description="branch of the hit's energy")
 
 
-Source = Annotated[DenseSource | HitsSource | PositionsSource, Field(discriminator="layout")]
+class CaloChallengeSource(_Source):
+    """HDF5 files of the CaloChallenge: the energies of all cells in one row a shower, layer by layer."""
+
+    layout: Literal["calochallenge"]
+    units: CaloChallengeUnits = CaloChallengeUnits()
+    momentum: tuple[str, ...] = Field(default=("incident_energies",), description="data set of the incident energy")
+    showers: str = Field(default="showers", description="data set of the cells' energies")
+
+
+class CaloGANSource(_Source):
+    """HDF5 files of CaloGAN: a data set a layer, of rows x columns a shower; its `overflow` is not looked at."""
+
+    layout: Literal["calogan"]
+    momentum: tuple[str, ...] = Field(default=("energy",), description="data set of the incident energy")
+    energy: list[str] = Field(
+        default=["layer_0", "layer_1", "layer_2"], min_length=1, description="data set of each layer, front first"
+    )
+
+
+Source = Annotated[
+    DenseSource | HitsSource | PositionsSource | CaloChallengeSource | CaloGANSource, Field(discriminator="layout")
+]
 
 
 class DataConfig(Section):
@@ -161,14 +168,28 @@ class DataConfig(Section):
     chunk_showers: int = Field(default=2500, ge=1, description="showers held in memory at a time by each worker")
 
 
+class ParticleDomainConfig(Section):
+    """What differs for one particle type; what is left out is as for all types."""
+
+    momentum: tuple[float, float] | None = Field(default=None, description="lowest and highest |p| [GeV]")
+    max_angle: float | None = Field(default=None, gt=0, description="largest angle to the axis [degree]")
+    entry_x: tuple[float, float] | None = Field(default=None, description="window of the entry point's x [mm]")
+    entry_y: tuple[float, float] | None = Field(default=None, description="window of the entry point's y [mm]")
+
+
 class DomainConfig(Section):
     """Incident particles that the surrogate is made for; data and requests are checked against it."""
 
     momentum: tuple[float, float] = Field(description="lowest and highest |p| [GeV]")
-    max_angle: float = Field(gt=0, lt=90, description="largest angle to the calorimeter's axis [degree]")
+    max_angle: float = Field(
+        default=0.0, ge=0, lt=90, description="largest angle to the calorimeter's axis [degree]; 0: along the axis"
+    )
     entry_x: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's x [mm]")
     entry_y: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's y [mm]")
     tolerance: float = Field(default=1e-5, ge=0, description="relative tolerance of the bounds (float32 rounding)")
+    particles: dict[int, ParticleDomainConfig] = Field(
+        default={}, description="narrower bounds of single particle types, by PDG id, where the type is a condition"
+    )
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
@@ -181,3 +202,23 @@ class DomainConfig(Section):
             msg = f"momentum: the lower bound must be above 0 GeV, got {self.momentum[0]}"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _narrower(self) -> Self:
+        """A type's own bounds are within those of all types, by which the networks scale what they are told."""
+        for pdg, own in self.particles.items():
+            for name in ("momentum", "entry_x", "entry_y"):
+                bounds, (low, high) = getattr(own, name), getattr(self, name)
+                if bounds is not None and not low <= bounds[0] <= bounds[1] <= high:
+                    msg = f"particles.{pdg}.{name}: {list(bounds)} is no range within the domain's {[low, high]}"
+                    raise ValueError(msg)
+            if own.max_angle is not None and own.max_angle > self.max_angle:
+                msg = f"particles.{pdg}.max_angle: {own.max_angle} is above the domain's max_angle {self.max_angle}"
+                raise ValueError(msg)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `particles` where no type has bounds of its own: the digests of such studies stay what they were."""
+        values: dict[str, Any] = serialise(self)
+        return values if self.particles else {name: value for name, value in values.items() if name != "particles"}

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.decode import Decoded
+from calogan.data.files import InputFile
 from calogan.data.npy import NpyWriter
-from calogan.data.root import InputFile, iterate_chunks
+from calogan.data.reading import iterate_chunks
 from calogan.data.schema import Schema
 from calogan.data.split import SPLITS, assign_splits
 from calogan.data.store import FORMAT, RECORD, ShardRecord, shard_columns, write_json
@@ -95,11 +96,11 @@ class ShardJob:
         try:
             with _Columns(temporary, self.geometry) as columns, closing(chunks):
                 for chunk in chunks:
-                    outside = self.domain.outside(chunk.showers.incident)
+                    outside = self.domain.outside(chunk.showers.incident, chunk.showers.pdg)
                     tally.add(chunk, outside)
                     columns.append(chunk, outside)
                     advance(len(chunk.showers))
-            _check_unique(f"{self.file.path}:{self.tree}", self.schema, tally.event)
+            _check_unique(self.file.inside(self.tree), self.schema, tally.event)
             record = self._record(tally, columns)
             write_json(temporary / RECORD, asdict(record))
             _rename(temporary, shards / self.folder)
@@ -125,7 +126,7 @@ class ShardJob:
             hits_outside=tally.hits_outside,
             response=tally.response / tally.entries if tally.entries else None,
             momentum=(tally.lowest, tally.highest) if tally.entries else None,
-            pdg=dict(sorted(columns.pdg.items())) if self.schema.pdg else {},
+            pdg=dict(sorted(columns.pdg.items())) if self.schema.is_typed else {},
         )
 
 

@@ -1,4 +1,4 @@
-"""The prepare stage: ROOT files -> checked shards and a manifest."""
+"""The prepare stage: files of showers -> checked shards and a manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from calogan.config import Config, Source
 from calogan.data.files import InputFile, Stamp, expand_files
 from calogan.data.particles import read_simulation_time
-from calogan.data.root import count_showers, fingerprint
+from calogan.data.reading import count_showers, fingerprint, suffixes
 from calogan.data.schema import Schema
 from calogan.data.shards import ShardJob, remove_leftovers
 from calogan.data.simulation_time import SimulationTime
@@ -23,6 +23,7 @@ from calogan.data.store import Manifest, ShardRecord, SkippedFile, Store, open_s
 from calogan.errors import CaloganError, DataError, SchemaError, StoreError
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain
+from calogan.physics.particles import list_types
 from calogan.progress import Reporter, Task
 from calogan.stages.lock import locked
 from calogan.stages.part import Part, read_parts
@@ -58,8 +59,9 @@ def prepare(config: Config, reporter: Reporter) -> Store:
     outcomes = _read_files(reader, _inputs(sources, reader), config, reporter)
     outcomes = _check_events(outcomes, reader, skip=config.data.on_bad_file == "skip")
     manifest = _manifest(config, reader, sources, outcomes)
-    _warn(manifest, reporter)
+    _warn(manifest, config, reporter)
     _check_splits(manifest)
+    _check_types(manifest)
     return _finish(Store(folder, manifest), reader, reporter)
 
 
@@ -89,7 +91,7 @@ def prepare_part(config: Config, part: Part, reporter: Reporter) -> Path:
         files = _inputs(sources, reader)
         outcomes = _read_files(reader, part.share(files), config, reporter)
         manifest = _manifest(config, reader, sources, outcomes)
-        _warn(manifest, reporter)
+        _warn(manifest, config, reporter)
         write_json(path, manifest.to_dict())
     reporter.message(
         f"part {part}: prepared {len(outcomes)} of {len(files)} files ({reader.reused(manifest)} unchanged)"
@@ -124,7 +126,8 @@ class _Source:
 
     @classmethod
     def from_config(cls, source: Source) -> Self:
-        return cls(Schema.from_source(source), tuple(expand_files(source.files)), source.simulation_time)
+        schema = Schema.from_source(source)
+        return cls(schema, tuple(expand_files(source.files, suffixes(schema))), source.simulation_time)
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ class _FileReader:
         """The record of a file's shard, which is made if it is not there yet."""
         stamp, schema = file.stamp(), source.schema
         checksum = self.checksums.get((file.path, stamp)) if stamp else None
-        job = ShardJob(file, schema, self.geometry, self.domain, checksum or fingerprint(file), self.owner)
+        job = ShardJob(file, schema, self.geometry, self.domain, checksum or fingerprint(file, schema), self.owner)
         # looked up anew: a part with the same file may have made it in the meantime
         known = self.known.get(job.folder) or read_record(self.shards / job.folder)
         if known is not None and known.key == job.key and self._is_whole(known):
@@ -308,7 +311,7 @@ def _find_repeated(outcomes: list[Outcome], reader: _FileReader) -> tuple[int, s
     entry = np.concatenate([columns["entry"] for _, columns in shards.values()])
     first, second = order[pick], order[pick + 1]
     places = [(shards[number[shower]][0], entry[shower]) for shower in (second, first)]
-    later, earlier = (f"{record.source}:{record.tree}, entry {at}" for record, at in places)
+    later, earlier = (f"{InputFile(record.source).inside(record.tree)}, entry {at}" for record, at in places)
     return int(number[second]), f"{later}: event {event[second]} is in {earlier} too; event ids must be unique"
 
 
@@ -325,7 +328,14 @@ def _check_splits(manifest: Manifest) -> None:
         raise DataError(msg)
 
 
-def _warn(manifest: Manifest, reporter: Reporter) -> None:
+def _check_types(manifest: Manifest) -> None:
+    found = list(manifest.pdg_counts())
+    if unknown := [pdg for pdg in manifest.domain.particles if pdg not in found]:
+        msg = f"domain.particles names pdg {list_types(unknown)}; showers in the domain are of pdg {list_types(found)}"
+        raise DataError(msg)
+
+
+def _warn(manifest: Manifest, config: Config, reporter: Reporter) -> None:
     for file in manifest.skipped:
         count = "" if file.entries is None else f" ({file.entries} showers)"
         reporter.warning(f"left out{count}: {file.reason}")
@@ -335,11 +345,11 @@ def _warn(manifest: Manifest, reporter: Reporter) -> None:
             reporter.warning(doubt)
         if len(doubts) > _WARNINGS_SHOWN:
             reporter.warning(f"the same of {len(doubts) - _WARNINGS_SHOWN} more files, see manifest.json")
-    if len(manifest.pdg_counts()) > 1:
+    if len(manifest.pdg_counts()) > 1 and "particle" not in config.condition:
         listed = ", ".join(f"{count} of pdg {pdg}" for pdg, count in manifest.pdg_counts().items())
         reporter.warning(
             f"showers of several particle types ({listed}): the type is not a condition, a model of them makes a "
-            "mixture; prepare one type a study for showers of a chosen one"
+            "mixture; list particle in condition, or prepare one type a study, for showers of a chosen one"
         )
 
 
