@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calogan.data import hdf5, root
+from calogan.data import edm4hep, hdf5, root
 from calogan.data.decode import Chunk, Decoded, decode
 from calogan.data.files import HDF5_SUFFIXES, ROOT_SUFFIXES, InputFile, checksum, expand_files, file_format
 from calogan.data.root import TreeContent
@@ -123,7 +123,7 @@ def iterate_columns(
         file: File to read; its tree goes before the schema's.
         schema: Branches that must be there.
         chunk_showers: Entries read at a time.
-        branches: Those of them to read; all by default.
+        branches: Those of them to read; all by default, and always of an edm4hep layout.
         start: First entry.
         stop: Entry to stop before; the end by default.
 
@@ -135,6 +135,8 @@ def iterate_columns(
     branches, known = schema.branches if branches is None else branches, schema.branches
     if schema.is_hdf5:
         return hdf5.iterate_rows(file, branches, chunk_showers, known=known, start=start, stop=stop)
+    if schema.collections is not None:
+        return edm4hep.iterate_hits(file, schema, chunk_showers, start=start, stop=stop)
     lists = not set(branches).isdisjoint(schema.jagged_branches)
     tree = file.tree or schema.tree
     return root.iterate_entries(file, tree, branches, chunk_showers, lists=lists, known=known, start=start, stop=stop)
@@ -164,7 +166,8 @@ def count_showers(file: InputFile, schema: Schema) -> int:
     _require_format(file, schema)
     if schema.is_hdf5:
         return hdf5.count_rows(file, schema.branches)
-    return root.count_entries(file, file.tree or schema.tree, schema.branches)
+    branches = schema.branches if schema.collections is None else list(edm4hep.find_branches(file, schema).values())
+    return root.count_entries(file, file.tree or schema.tree, branches)
 
 
 def fingerprint(file: InputFile, schema: Schema) -> str:
@@ -199,7 +202,9 @@ def _require_format(file: InputFile, schema: Schema) -> None:
     """Refuse an HDF5 file where ROOT files are described, and the other way round; others are left to the reader."""
     found, wanted = file_format(file), "HDF5" if schema.is_hdf5 else "ROOT"
     if found not in {None, wanted}:
-        article, layouts = ("an", "calochallenge or calogan") if found == "HDF5" else ("a", "dense, hits or positions")
+        article, layouts = (
+            ("an", "calochallenge or calogan") if found == "HDF5" else ("a", "dense, hits, positions or edm4hep")
+        )
         wrong = f"layout {schema.layout} is of {wanted} files"
         msg = f"{file.path}: is {article} {found} file, but {wrong}; set layout: {layouts}"
         raise SchemaError(msg)

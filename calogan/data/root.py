@@ -27,6 +27,7 @@ __all__ = [
     "TreeContent",
     "count_entries",
     "iterate_entries",
+    "read_branches",
     "read_provenance",
     "read_trees",
     "read_types",
@@ -100,13 +101,26 @@ def read_types(file: InputFile, tree: str, branches: Sequence[str], *, lists: bo
         source, found = _find_tree(root, file, tree, branches)
         with _translated(source):
             arrays = found.arrays(branches, entry_stop=0, library="ak" if lists else "np")
-            return Chunk(source, 0, 0, {branch: _to_column(arrays[branch]) for branch in branches})
+            return Chunk(source, 0, 0, {branch: _to_column(_values(arrays, branch)) for branch in branches})
 
 
 def read_uuid(file: InputFile) -> str:
     """ROOT's UUID of a file, hexadecimal."""
     with _open(file) as root:
         return str(root.file.uuid.hex)
+
+
+def read_branches(file: InputFile, tree: str) -> tuple[str, frozenset[str]]:
+    """``file.root:tree``, for messages, and the names of the tree's branches.
+
+    Raises:
+        DataError: The file is missing or damaged.
+        SchemaError: The file lacks the tree.
+    """
+    with _open(file) as root:
+        source, found = _find_tree(root, file, tree, ())
+        with _translated(source):
+            return source, frozenset(found.keys())
 
 
 def count_entries(file: InputFile, tree: str, branches: Sequence[str]) -> int:
@@ -206,8 +220,14 @@ def _next_chunk(steps: Iterator[Any], source: str, start: int, branches: Sequenc
         arrays = next(steps, None)
         if arrays is None:
             return None
-        columns = {branch: _to_column(arrays[branch]) for branch in branches}
+        columns = {branch: _to_column(_values(arrays, branch)) for branch in branches}
     return Chunk(source, start, len(columns[branches[0]]), columns)
+
+
+def _values(arrays: Any, branch: str) -> Any:
+    # of an RNTuple, parts of one field come in records
+    parts = isinstance(arrays, ak.Array) and branch not in arrays.fields
+    return arrays[tuple(branch.split("."))] if parts else arrays[branch]
 
 
 def _to_column(array: Any) -> NDArray[Any] | Jagged:

@@ -127,6 +127,7 @@ class ShardJob:
             response=tally.response / tally.entries if tally.entries else None,
             momentum=(tally.lowest, tally.highest) if tally.entries else None,
             pdg=dict(sorted(columns.pdg.items())) if self.schema.is_typed else {},
+            energy_outside=tally.share_outside,
         )
 
 
@@ -156,6 +157,8 @@ class _Tally:
     outside: int = 0
     hits: int = 0
     hits_outside: int = 0
+    energy: float = 0.0
+    energy_outside: float = 0.0
     response: float = 0.0
     lowest: float = np.inf
     highest: float = 0.0
@@ -164,6 +167,10 @@ class _Tally:
     def event(self) -> NDArray[np.int64]:
         return np.concatenate(self.events) if self.events else np.empty(0, dtype=np.int64)
 
+    @property
+    def share_outside(self) -> float:
+        return self.energy_outside / (self.energy_outside + self.energy) if self.energy_outside else 0.0
+
     def add(self, chunk: Decoded, outside: NDArray[np.bool_]) -> None:
         momentum = chunk.showers.momentum
         self.events.append(chunk.showers.event)
@@ -171,7 +178,10 @@ class _Tally:
         self.outside += int(np.count_nonzero(outside))
         self.hits += chunk.hits
         self.hits_outside += chunk.hits_outside
-        self.response += float(np.sum(np.einsum("sc->s", chunk.showers.cell_energy) / momentum))
+        total = np.einsum("sc->s", chunk.showers.cell_energy)
+        self.energy += float(total.sum(dtype=np.float64))
+        self.energy_outside += chunk.energy_outside
+        self.response += float(np.sum(total / momentum))
         self.lowest = min(self.lowest, float(momentum.min()))
         self.highest = max(self.highest, float(momentum.max()))
 

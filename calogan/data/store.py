@@ -67,6 +67,7 @@ class ShardRecord:
         momentum: Range of |p| [GeV] over all entries; None without entries.
         pdg: Showers in the shard by PDG id; empty where the schema names no branch of it.
         simulation_time: Time that the full simulation took for the entries; None where no branch of it is named.
+        energy_outside: Share of the hits' energy that was outside of all cells.
     """
 
     folder: str
@@ -86,6 +87,7 @@ class ShardRecord:
     momentum: tuple[float, float] | None
     pdg: dict[int, int]
     simulation_time: SimulationTime | None = None
+    energy_outside: float = 0.0
 
     @property
     def showers(self) -> int:

@@ -33,6 +33,7 @@ __all__ = ["prepare", "prepare_part"]
 # A calorimeter sees at most little more than the whole energy and at least a thousandth of it.
 _PLAUSIBLE_RESPONSE = (1e-3, 1.5)
 _WARNINGS_SHOWN = 5
+_MUCH_OUTSIDE = 0.05  # of the energy, outside of all cells
 _REMEDY = "correct or remove the file, or leave it out with data.on_bad_file: skip"
 
 Outcome = ShardRecord | SkippedFile
@@ -381,7 +382,13 @@ def _doubt_domain(record: ShardRecord, manifest: Manifest) -> str | None:
 def _doubt_hits(record: ShardRecord, _manifest: Manifest) -> str | None:
     if not record.hits_outside:
         return None
-    return f"{record.source}: {record.hits_outside} of {record.hits} hits are outside of all cells and left out"
+    share = f"{record.source}: {record.hits_outside} of {record.hits} hits are outside of all cells and left out"
+    if record.energy_outside <= _MUCH_OUTSIDE:
+        return f"{share}, with {record.energy_outside:.2g} of their energy"
+    return (
+        f"{share}, with {record.energy_outside:.0%} of their energy: widen the geometry, or correct z_range, "
+        "units.length or the local frame"
+    )
 
 
 def _finish(store: Store, reader: _FileReader, reporter: Reporter) -> Store:

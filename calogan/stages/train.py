@@ -331,7 +331,7 @@ def _write(
         geometry=store.geometry,
         domain=Domain.from_config(config.domain),
         threshold=config.threshold,
-        schema=Schema.from_source(config.data.sources[0]),
+        schema=Schema.from_source(config.data.sources[0]).written(store.geometry),
         noise_size=generator.noise_size,
         architecture=generator.architecture.to_dict(),
         provenance=provenance,
