@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calogan.bundle import Bundle
 from calogan.config import Config
 from calogan.data.split import SPLITS
 from calogan.stages.prepare import prepare
@@ -77,9 +78,8 @@ def test_a_barrel_is_prepared_and_trained(tmp_path, file, listener, monkeypatch)
     assert record.hits == 1600
     assert record.outside_domain == 0
     monkeypatch.setattr("calogan.stages.train.can_export", lambda: False)
-    bundle = train(config, listener)
-    assert bundle.info.schema.layout == "hits"
-    assert bundle.info.schema.tree == "showers"
+    schema = Bundle.load(train(config, listener)).info.schema
+    assert (schema.layout, schema.tree, schema.energy_unit) == ("hits", "showers", "GeV")
 
 
 def test_much_energy_outside_of_the_cells_is_told(tmp_path, file, listener):
