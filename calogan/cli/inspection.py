@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,23 +34,32 @@ def inspect(
     ] = None,
     depths: Annotated[str | None, typer.Option(metavar="D,D,...", help="Depth of each layer [mm].")] = None,
     geometry: Annotated[Path | None, typer.Option(help="YAML with the layers, as in a configuration.")] = None,
+    xml: Annotated[
+        Path | None, typer.Option(help="Binning file of the CaloChallenge; --depths are of its layers.")
+    ] = None,
+    particle: Annotated[str | None, typer.Option(help="Its particle, such as photon, where it has several.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
     """Say what is in files of showers, and suggest a configuration for them.
 
     Looks at all incident particles up to two million, and at the cells of up to 10,000 showers all over the files.
-    What files do not tell is marked as assumed: give the cells by `--cell-size` and `--depths`, or `--geometry`.
+    What files do not tell is marked as assumed: give the cells by `--cell-size` and `--depths`, by `--geometry`, or by
+    the `--xml` of the CaloChallenge.
 
     Exit code: 0 the configuration prepares, 1 something is missing for that, 2 an error.
 
     Example: `calogan inspect my.root -o my.yaml && calogan prepare my.yaml`
 
     Example: `calogan inspect 'data/*.root' --cell-size 20.2 --unit energy=MeV`
+
+    Example: `calogan inspect dataset_1_photons_1.hdf5 --xml binning_dataset_1_photons.xml`
     """
     from calogan.atomic import write_atomically
     from calogan.stages.inspect import inspect as look_into
 
-    found = look_into(files, _given(cell_size or [], depths, geometry), _units(unit or []))
+    found = look_into(
+        files, _given(cell_size or [], depths, geometry, _binning(xml, particle, depths)), _units(unit or [])
+    )
     if as_json:
         print(json.dumps(found.to_dict(), indent=1))
     else:
@@ -80,23 +89,35 @@ def _print(found: Inspection) -> None:
         print(f"missing: {text}")
 
 
-def _given(sizes: list[str], depths: str | None, geometry: Path | None) -> Given:
+def _given(sizes: list[str], depths: str | None, geometry: Path | None, binning: dict[str, Any] | None) -> Given:
     from calogan.config import load_calorimeter
     from calogan.inspection.cells import Given
 
-    if geometry is not None and (sizes or depths):
-        msg = "calogan inspect: give --geometry, or --cell-size and --depths, not both"
+    if sum((geometry is not None, binning is not None, bool(sizes))) > 1 or (geometry is not None and depths):
+        msg = "calogan inspect: give --geometry, or --xml, or --cell-size, and --depths with the last two alone"
         raise ConfigError(msg)
+    if binning is not None:
+        return Given(binning)
+    if geometry is not None:
+        return Given(load_calorimeter(geometry).model_dump(mode="json", exclude_none=True))
     pairs = [_numbers(size, "x", "--cell-size") for size in sizes]
     for size, pair in zip(sizes, pairs, strict=True):
         if len(pair) > 2 or min(pair) <= 0:
             msg = f"--cell-size {size}: expected a size above 0, or XxY"
             raise ConfigError(msg)
-    return Given(
-        None if geometry is None else load_calorimeter(geometry),
-        tuple((pair[0], pair[-1]) for pair in pairs),
-        () if depths is None else tuple(_numbers(depths, ",", "--depths")),
-    )
+    return Given(None, tuple((pair[0], pair[-1]) for pair in pairs), _depths(depths))
+
+
+def _binning(xml: Path | None, particle: str | None, depths: str | None) -> dict[str, Any] | None:
+    """Section `geometry` of a binning file."""
+    if xml is None:
+        return None
+    given = {"particle": particle, "layer_depths": list(_depths(depths)) or None}
+    return {"xml": str(xml), **{name: value for name, value in given.items() if value is not None}}
+
+
+def _depths(text: str | None) -> tuple[float, ...]:
+    return () if text is None else tuple(_numbers(text, ",", "--depths"))
 
 
 def _numbers(text: str, mark: str, option: str) -> list[float]:

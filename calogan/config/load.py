@@ -14,7 +14,7 @@ from calogan.config.study import Config
 from calogan.errors import ConfigError, near_miss
 from calogan.redaction import redact
 
-__all__ = ["load_calorimeter", "load_config", "make_config"]
+__all__ = ["load_calorimeter", "load_config", "make_calorimeter", "make_config"]
 
 # What pydantic names between a field and its key, to tell the forms of the field apart.
 _FORMS = {"dense", "hits", "positions", "AxisConfig", LIST_OF_EDGES, "LayerConfig", "PolarLayerConfig"}
@@ -62,11 +62,23 @@ def load_calorimeter(path: str | Path) -> GeometryConfig:
     Raises:
         ConfigError: The file is unreadable, or a key or value is wrong; says where.
     """
-    path = Path(path)
+    return make_calorimeter(_read(Path(path)), path)
+
+
+def make_calorimeter(values: Mapping[str, Any], origin: object) -> GeometryConfig:
+    """The cells of a calorimeter from plain values.
+
+    Args:
+        values: Section `geometry` of a configuration.
+        origin: Where they are from, for the message.
+
+    Raises:
+        ConfigError: A key or value is wrong; says where.
+    """
     try:
-        return GeometryConfig.model_validate(_read(path))
+        return GeometryConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_describe(path, error, GeometryConfig)) from error
+        raise ConfigError(_describe(origin, error, GeometryConfig)) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from calogan.config import GeometryConfig
+from calogan.config import make_calorimeter
 from calogan.data.schema import length_in_mm
 from calogan.errors import ConfigError
 from calogan.geometry import Geometry, Layer
@@ -27,14 +27,25 @@ class Given:
     """What a user says of the cells.
 
     Attributes:
-        calorimeter: All of them.
+        calorimeter: All of them, as a section `geometry` of a configuration.
         sizes: Cell sizes along x and y [mm] of each layer, or one for all.
         depths: Depth of each layer [mm].
     """
 
-    calorimeter: GeometryConfig | None = None
+    calorimeter: Mapping[str, Any] | None = None
     sizes: tuple[tuple[float, float], ...] = ()
     depths: tuple[float, ...] = ()
+
+    def geometry(self) -> Geometry | None:
+        """The cells of the calorimeter, if they are given.
+
+        Raises:
+            ConfigError: A section that is not valid.
+            GeometryError: A binning file that is not.
+        """
+        if self.calorimeter is None:
+            return None
+        return Geometry.from_dict(make_calorimeter(self.calorimeter, "the geometry").to_dict())
 
     def check(self, geometry: Geometry) -> None:
         """Refuse sizes or depths of another number of layers.
@@ -56,12 +67,12 @@ class Cells:
     """Section `geometry`, and how far it can be trusted.
 
     Attributes:
-        layers: Its layers.
+        values: Its values.
         known: What the files or the user say.
         assumed: What nobody says.
     """
 
-    layers: list[dict[str, Any]]
+    values: Mapping[str, Any]
     known: tuple[str, ...]
     assumed: tuple[str, ...] = ()
 
@@ -85,12 +96,12 @@ def suggest_cells(grid: Grid, placed: Placed, unit: str, given: Given) -> Cells:
     """
     mm = length_in_mm(unit)
     if given.calorimeter is not None:
-        layers = given.calorimeter.model_dump(mode="json", exclude_none=True)["layers"]
-        return Cells(layers, ("the geometry as given",))
+        return Cells(given.calorimeter, (grid.why,), grid.doubts)
     if grid.is_placed:
-        depths = given.depths or [float(f"{layer.depth * mm:.6g}") for layer in grid.geometry.layers]
-        layers = [_placed(layer, mm, depth) for layer, depth in zip(grid.geometry.layers, depths, strict=True)]
-        return Cells(layers, (grid.why,), grid.doubts)
+        found = [layer for layer in grid.geometry.layers if isinstance(layer, Layer)]
+        depths = given.depths or [float(f"{layer.depth * mm:.6g}") for layer in found]
+        placed_layers = [_placed(layer, mm, depth) for layer, depth in zip(found, depths, strict=True)]
+        return Cells({"layers": placed_layers}, (grid.why,), grid.doubts)
     shapes = [(layer.rows, layer.columns) for layer in grid.geometry.layers]
     widths, known, assumed = _widths(placed, shapes, mm, given)
     depths, told, not_told = _depths(placed, len(shapes), mm, given)
@@ -105,7 +116,7 @@ def suggest_cells(grid: Grid, placed: Placed, unit: str, given: Given) -> Cells:
         }
         for shape, layer_widths, depth in zip(shapes, widths, depths, strict=True)
     ]
-    return Cells(layers, (grid.why, *known, *told), (*grid.doubts, *assumed, *not_told))
+    return Cells({"layers": layers}, (grid.why, *known, *told), (*grid.doubts, *assumed, *not_told))
 
 
 def _placed(layer: Layer, mm: float, depth: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The trees of a file, and what the types of their branches say."""
+"""The trees or data sets of a file, and what the types of their branches say."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from calogan.data.files import InputFile
-from calogan.data.root import read_trees
+from calogan.data.files import InputFile, file_format
+from calogan.data.reading import read_trees
 
 __all__ = ["Branch", "FileContent", "Tree", "read_content"]
 
@@ -17,13 +17,14 @@ Kind = Literal["whole", "real", "other"]
 _DIMENSIONS = re.compile(r"(.*?)((?:\[\d*\])*)")
 _LIST = re.compile(r"(?:std::|ROOT::VecOps::)?(?:vector|RVec)<(.+)>")
 _ARRAY = re.compile(r"(?:std::)?array<(.+),(\d+)>")
-_WHOLE = re.compile(r"(?:std::)?u?int(?:8|16|32|64)_t")
-_REAL = re.compile(r"float|double")
+_WHOLE = re.compile(r"(?:std::)?u?int(?:8|16|32|64)(?:_t)?")
+_REAL = re.compile(r"float(?:16|32|64)?|double")
+_COLUMN = "[1]"
 
 
 @dataclass(frozen=True)
 class Branch:
-    """A branch of a tree.
+    """A branch of a tree, or a data set.
 
     Attributes:
         name: Its name.
@@ -68,7 +69,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class Tree:
-    """A TTree or RNTuple: its number of entries and its branches."""
+    """A TTree or RNTuple, or the data sets of an HDF5 file: number of entries, and branches."""
 
     entries: int
     branches: tuple[Branch, ...]
@@ -81,7 +82,7 @@ class FileContent:
     Attributes:
         file: The file; a tree that was named with it is the only one that counts.
         format: Its format.
-        trees: Trees by name.
+        trees: Trees by name; the data sets of an HDF5 file are one without a name.
     """
 
     file: InputFile
@@ -95,11 +96,19 @@ def read_content(file: InputFile) -> FileContent:
     Raises:
         DataError: The file is missing, damaged, or of a format that is not known.
     """
+    is_hdf5 = file_format(file) == "HDF5"
     trees = {
-        name: Tree(tree.entries, tuple(Branch.of(branch, type_) for branch, type_ in tree.branches.items()))
+        # a column of an HDF5 file is read as numbers
+        name: Tree(
+            tree.entries,
+            tuple(
+                Branch.of(branch, type_.removesuffix(_COLUMN) if is_hdf5 else type_)
+                for branch, type_ in tree.branches.items()
+            ),
+        )
         for name, tree in read_trees(file.path).items()
     }
-    return FileContent(file, "ROOT", trees)
+    return FileContent(file, "HDF5" if is_hdf5 else "ROOT", trees)
 
 
 def _split_dimensions(type_: str) -> tuple[str, list[str]]:

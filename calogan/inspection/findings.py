@@ -16,24 +16,10 @@ from calogan.inspection.sample import Sample
 from calogan.inspection.scan import Particles
 from calogan.inspection.suggestion import Units
 from calogan.inspection.units import PLAUSIBLE
+from calogan.physics.particles import particle_name
 
-__all__ = ["Seen", "describe_findings", "describe_trees", "describe_warnings", "particle_name"]
+__all__ = ["Seen", "describe_findings", "describe_trees", "describe_warnings"]
 
-_NAMES = {
-    11: "electron",
-    -11: "positron",
-    13: "muon",
-    -13: "antimuon",
-    22: "photon",
-    111: "pi0",
-    130: "K0L",
-    211: "pi+",
-    -211: "pi-",
-    321: "K+",
-    -321: "K-",
-    2112: "neutron",
-    2212: "proton",
-}
 _MOST_NAMES = 12
 
 
@@ -58,16 +44,6 @@ class Seen:
     units: Units
     cells: Cells
     threshold: float
-
-
-def particle_name(pdg: int) -> str:
-    """Name of a particle, or its PDG id.
-
-    Example:
-        >>> particle_name(11), particle_name(3122)
-        ('electron', 'pdg 3122')
-    """
-    return _NAMES.get(pdg, f"pdg {pdg}")
 
 
 def describe_trees(content: FileContent) -> Iterator[tuple[str, str, str, str]]:
@@ -96,7 +72,7 @@ def describe_findings(seen: Seen) -> Iterator[tuple[str, str]]:
     low, high = (bound * gev for bound in particles.momentum)
     yield "momentum", f"{low:.5g} to {high:.5g} GeV"
     yield "angle to the axis", f"up to {math.degrees(particles.max_angle):.4g} degrees"
-    if all(choice.candidate.values["entry_point"] is not None for choice in seen.choices):
+    if all(choice.group.schema.entry_point is not None for choice in seen.choices):
         windows = zip("xy", (particles.entry_x, particles.entry_y), strict=True)
         spans = (f"{axis} {one * mm:.5g} to {other * mm:.5g} mm" for axis, (one, other) in windows)
         yield "entry point", ", ".join(spans)
@@ -147,7 +123,8 @@ def _by_type(tree: Tree) -> Mapping[str, list[str]]:
 def _particles(counts: Mapping[int, int]) -> str:
     if set(counts) == {0}:
         return "of unknown type"
-    return ", ".join(f"{particle_name(pdg)} {count}" for pdg, count in sorted(counts.items(), key=lambda one: -one[1]))
+    ordered = sorted(counts.items(), key=lambda one: -one[1])
+    return ", ".join(f"{particle_name(pdg) or f'pdg {pdg}'} ({pdg}) {count}" for pdg, count in ordered)
 
 
 def _events(particles: Particles) -> str:

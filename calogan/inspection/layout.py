@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,15 @@ _ENTRY_POINT = {
     "pos": 1.5,
 }
 _POSITION = {"": 3.0, "pos": 2.0, "position": 2.0}
+_SIZE = {
+    "incidentenergies": 3.0,
+    "incidentenergy": 3.0,
+    "einc": 2.5,
+    "energy": 2.0,
+    "e": 1.5,
+    "p": 1.5,
+    "momentum": 1.5,
+}
 _EVENT = {
     "event": 3.0,
     "eventid": 3.0,
@@ -54,7 +63,7 @@ _ROW = {"ix": 3.0, "row": 3.0, "xi": 2.0, "binx": 2.0, "xbin": 2.0, "ieta": 1.5,
 _COLUMN = {"iy": 3.0, "column": 3.0, "col": 3.0, "yi": 2.0, "biny": 2.0, "ybin": 2.0, "iphi": 1.5, "j": 1.0, "y": 0.5}
 _LAYER = {"layer": 3.0, "ilayer": 3.0, "layerid": 2.0, "iz": 2.0, "k": 1.0}
 # A dense layout says how many cells there are, hits only which were lit, positions nothing.
-_PREFERENCE = {"dense": 2.0, "hits": 1.0, "positions": 0.0}
+_PREFERENCE = {"dense": 2.0, "calogan": 2.0, "calochallenge": 2.0, "hits": 1.0, "positions": 0.0}
 _UNNAMED = 0.2
 _SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 
@@ -85,7 +94,8 @@ class Candidate:
     @property
     def place(self) -> str:
         """The tree, for a line of text."""
-        return f"{self.layout}, tree '{self.values['tree']}': {self.why}"
+        tree = f", tree '{self.values['tree']}'" if "tree" in self.values else ""
+        return f"{self.layout}{tree}: {self.why}"
 
     def source(self, files: Sequence[str], units: Mapping[str, str]) -> Source:
         """Section of the configuration that reads files so.
@@ -111,10 +121,13 @@ def find_missing(content: FileContent) -> list[str]:
     for name, tree in content.trees.items():
         lacks = []
         if _particles(tree) is None:
-            lacks.append("branches of the incident momentum, three numbers such as px, py, pz")
-        if not any(_energies(tree)):
+            lacks.append(
+                "branches of the incident momentum, three numbers such as px, py, pz, or of its size, such as energy"
+            )
+        if not any(_energies(name, tree)):
             lacks.append("cell energies, branches of a fixed two-dimensional size or lists of hits")
-        lines.append(f"tree '{name}' ({tree.entries} entries) lacks {' and '.join(lacks)}")
+        place = f"tree '{name}'" if name else "the data sets"
+        lines.append(f"{place} ({tree.entries} entries) lack{'s' if name else ''} {' and '.join(lacks)}")
     return lines
 
 
@@ -122,10 +135,14 @@ def _of_tree(name: str, tree: Tree) -> Iterator[Candidate]:
     particles = _particles(tree)
     if particles is None:
         return
-    for energies in _energies(tree):
-        values = {"layout": energies.values["layout"], "tree": name, **particles, **energies.values}
-        score = energies.score + (particles["entry_point"] is not None) + (particles["event"] is not None)
-        yield Candidate(values, energies.why, score, energies.shapes, energies.notes)
+    place = {"tree": name} if name else {}
+    for energies in _energies(name, tree):
+        values = {"layout": energies.values["layout"], **place, **particles, **energies.values}
+        score = energies.score + sum(particles[key] is not None for key in ("entry_point", "event"))
+        notes = energies.notes
+        if len(particles["momentum"]) == 1:
+            notes = (f"'{particles['momentum'][0]}' is taken for |p|, of particles along the axis", *notes)
+        yield Candidate(values, energies.why, score + len(particles["momentum"]) / 3, energies.shapes, notes)
 
 
 def _particles(tree: Tree) -> dict[str, Any] | None:
@@ -133,6 +150,9 @@ def _particles(tree: Tree) -> dict[str, Any] | None:
     real = [branch.name for branch in numbers if branch.kind == "real"]
     whole = [branch.name for branch in numbers if branch.kind == "whole"]
     momentum = find_vector([branch.name for branch in numbers], _MOMENTUM, "xyz")
+    size = find_name(real, _SIZE)
+    if momentum is None and size is not None:
+        momentum = (size,)
     if momentum is None:
         return None
     entry_point = find_vector([name for name in real if name not in momentum], _ENTRY_POINT, "xy")
@@ -145,18 +165,35 @@ def _particles(tree: Tree) -> dict[str, Any] | None:
     }
 
 
-def _energies(tree: Tree) -> Iterator[Candidate]:
-    yield from _dense(tree)
+def _energies(name: str, tree: Tree) -> Iterator[Candidate]:
+    if not name:
+        yield from _rows(tree)
+        yield from _dense(tree, "calogan", {2})
+        return
+    yield from _dense(tree, "dense", {1, 2})
     if (hits := _hits(tree)) is not None:
         yield hits
     if (positions := _positions(tree)) is not None:
         yield positions
 
 
-def _dense(tree: Tree) -> Iterator[Candidate]:
+def _rows(tree: Tree) -> Iterator[Candidate]:
+    """Data sets of the CaloChallenge."""
+    for branch in tree.branches:
+        if branch.kind == "real" and len(branch.shape) == 1:
+            cells = branch.shape[0]
+            yield Candidate(
+                {"layout": "calochallenge", "showers": branch.name},
+                f"'{branch.name}', {cells} cells in a row",
+                _PREFERENCE["calochallenge"] + _name_score(branch.name),
+                ((1, cells),),
+            )
+
+
+def _dense(tree: Tree, layout: str, dimensions: Collection[int]) -> Iterator[Candidate]:
     families: dict[str, list[Branch]] = {}
     for branch in tree.branches:
-        if branch.kind != "other" and not branch.jagged and len(branch.shape) in {1, 2}:
+        if branch.kind != "other" and not branch.jagged and len(branch.shape) in dimensions:
             families.setdefault(re.sub(r"\d+", "#", branch.name), []).append(branch)
     for members in families.values():
         layers = sorted(members, key=_numbers)
@@ -167,9 +204,9 @@ def _dense(tree: Tree) -> Iterator[Candidate]:
         listed = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
         notes = (f"'{listed}': a single row of cells is assumed for a one-dimensional branch",) if flat else ()
         yield Candidate(
-            {"layout": "dense", "energy": names},
+            {"layout": layout, "energy": names},
             f"'{listed}', a fixed number of values an entry ({grids})",
-            _PREFERENCE["dense"] + _name_score(names[0]) - 2.0 * flat,
+            _PREFERENCE[layout] + _name_score(names[0]) - 2.0 * flat,
             shapes,
             notes,
         )

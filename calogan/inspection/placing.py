@@ -17,7 +17,7 @@ __all__ = ["Axis", "Placed", "place_cells"]
 
 _FEWEST = 50  # showers of a fit
 _LARGEST_ERROR, _LARGEST_DEPTH_ERROR = 0.05, 0.25
-_LEAST_CROSSED = 2.0
+_LEAST_CROSSED = 2.0  # within a cell wider than a shower the centre moves slowly, and fast from one to the next
 _ON_AXIS = 0.1  # of a cell: by how much the grid may be off the axis for its middle to be taken as there
 _SIGNIFICANT = 5.0
 
@@ -46,10 +46,7 @@ class _Fit:
 
     @property
     def is_measured(self) -> bool:
-        """Whether the size of a cell is known to 5%.
-
-        Within a cell wider than a shower the centre moves slowly, and fast from one to the next.
-        """
+        """Whether the size of a cell is known to 5%."""
         return self.crossed >= _LEAST_CROSSED and self.error < _LARGEST_ERROR * self.pitch
 
 
@@ -115,10 +112,10 @@ def place_cells(sample: Sample, geometry: Geometry) -> Placed:
 def _fit(centre: NDArray[np.float64], incident: NDArray[np.float64], axis: int, cells: int) -> _Fit:
     lit = np.isfinite(centre)
     entry, slope = incident[lit, 3 + axis], incident[lit, axis] / incident[lit, 2]
-    columns = [np.ones_like(entry), *(column for column in (entry, slope) if np.ptp(column) > 0)]
     nothing = _Fit(np.nan, np.nan, 0.0, np.nan, np.nan, cells)
     if cells < 2 or len(entry) < _FEWEST or not np.ptp(entry) > 0:
         return nothing
+    columns = [np.ones_like(entry), *(column for column in (entry, slope) if np.ptp(column) > 0)]
     matrix = np.stack(columns, axis=1)
     scale = np.abs(matrix).max(axis=0)
     found, *_ = np.linalg.lstsq(matrix / scale, centre[lit], rcond=None)
@@ -166,7 +163,8 @@ def _axes(found: Sequence[Axis | None]) -> tuple[Axis, Axis] | None:
 
 
 def _depth(fits: Sequence[_Fit]) -> float:
-    good = [fit for fit in fits if fit.depth > 0 and fit.depth_error < _LARGEST_DEPTH_ERROR * fit.depth]
+    good = [fit for fit in fits if fit.crossed >= _LEAST_CROSSED and fit.depth > 0]
+    good = [fit for fit in good if fit.depth_error < _LARGEST_DEPTH_ERROR * fit.depth]
     if not good:
         return float("nan")
     weights = [1 / max(fit.depth_error, 1e-12) ** 2 for fit in good]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from calogan.data.decode import Chunk, decode
 from calogan.data.files import InputFile
-from calogan.data.root import iterate_entries
+from calogan.data.reading import iterate_columns
 from calogan.data.schema import Schema
 from calogan.geometry import Geometry
 from calogan.inspection.scan import Group, spread_blocks
@@ -140,10 +140,7 @@ def _centres(cell_energy: NDArray[np.float32], geometry: Geometry) -> NDArray[np
 
 
 def _read(schema: Schema, file: InputFile, start: int, stop: int, at_once: int) -> Iterator[Chunk]:
-    lists = bool(schema.jagged_branches)
-    return iterate_entries(
-        file, file.tree or schema.tree, schema.branches, at_once, lists=lists, start=start, stop=stop
-    )
+    return iterate_columns(file, schema, at_once, start=start, stop=stop)
 
 
 def _bytes(chunk: Chunk) -> int:

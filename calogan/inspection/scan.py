@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.data.decode import Chunk, convert_incident, read_event, read_pdg
 from calogan.data.files import InputFile
-from calogan.data.particles import Particles as Incident
-from calogan.data.particles import iterate_particles
+from calogan.data.particles import particle_schema
+from calogan.data.reading import iterate_columns
 from calogan.data.schema import Schema
 from calogan.errors import DataError
 from calogan.physics.kinematics import angle, momentum
@@ -19,6 +20,7 @@ from calogan.physics.kinematics import angle, momentum
 __all__ = ["Group", "Particles", "scan_particles", "spread_blocks"]
 
 _MOST, _AT_ONCE = 2_000_000, 100_000
+_MOST_EVENTS, _EVENTS_AT_ONCE = 20_000, 64  # whose hits are read as well
 _BLOCKS = 16  # of a file
 
 
@@ -85,10 +87,11 @@ def scan_particles(groups: Sequence[Group]) -> Particles:
     """
     total = sum(sum(group.entries) for group in groups)
     seen = _Seen()
+    most = _MOST_EVENTS if any(group.schema.collections is not None for group in groups) else _MOST
     for group in groups:
-        for file, start, stop in spread_blocks(group, min(1.0, _MOST / max(total, 1))):
-            for some in iterate_particles(file, group.schema, _AT_ONCE, start, stop):
-                seen.add(some)
+        for file, start, stop in spread_blocks(group, min(1.0, most / max(total, 1))):
+            for chunk in _read(file, group.schema, start, stop):
+                seen.add(chunk, group.schema)
     return seen.particles(total)
 
 
@@ -101,16 +104,17 @@ class _Seen:
         self._pdg: Counter[int] = Counter()
         self._events: list[NDArray[np.int64] | None] = []
 
-    def add(self, some: Incident) -> None:
-        size = _momenta(some)
-        values = np.column_stack([size, some.incident[:, 3:]])
+    def add(self, chunk: Chunk, schema: Schema) -> None:
+        incident = convert_incident(chunk, schema)
+        size = _momenta(incident, chunk)
+        values = np.column_stack([size, incident[:, 3:]])
         self._low, self._high = np.minimum(self._low, values.min(axis=0)), np.maximum(self._high, values.max(axis=0))
-        self._count, self._momentum = self._count + len(some), self._momentum + float(size.sum())
-        self._angle = max(self._angle, float(angle(some.incident).max()))
-        self._backwards += int((some.incident[:, 2] <= 0).sum())
-        ids, counts = np.unique(some.pdg, return_counts=True)
+        self._count, self._momentum = self._count + chunk.size, self._momentum + float(size.sum())
+        self._angle = max(self._angle, float(angle(incident).max()))
+        self._backwards += int((incident[:, 2] <= 0).sum())
+        ids, counts = np.unique(read_pdg(chunk, schema), return_counts=True)
         self._pdg.update(dict(zip(ids.tolist(), counts.tolist(), strict=True)))
-        self._events.append(some.event)
+        self._events.append(None if schema.event is None else read_event(chunk, schema.event))
 
     def particles(self, entries: int) -> Particles:
         spans = [(float(low), float(high)) for low, high in zip(self._low, self._high, strict=True)]
@@ -129,14 +133,21 @@ class _Seen:
         )
 
 
-def _momenta(particles: Incident) -> NDArray[np.float64]:
-    size = momentum(particles.incident.astype(np.float64))
-    good = np.isfinite(particles.incident).all(axis=1) & (size > 0)
+def _read(file: InputFile, schema: Schema, start: int, stop: int) -> Iterator[Chunk]:
+    """Entries of a file, without energies where they can be left out."""
+    if schema.collections is not None:
+        return iterate_columns(file, schema, _EVENTS_AT_ONCE, start=start, stop=stop)
+    return iterate_columns(file, particle_schema(schema), _AT_ONCE, start=start, stop=stop)
+
+
+def _momenta(incident: NDArray[np.float32], chunk: Chunk) -> NDArray[np.float64]:
+    size = momentum(incident.astype(np.float64))
+    good = np.isfinite(incident).all(axis=1) & (size > 0)
     if not good.all():
         first = int(np.argmin(good))
         msg = (
-            f"{particles.source}, entry {particles.entry[first]}: the incident particle has |p| {size[first]:g} and "
-            f"the entry point {particles.incident[first, 3:].tolist()}; expected finite numbers, and |p| above 0"
+            f"{chunk.source}, entry {chunk.start + first}: the incident particle has |p| {size[first]:g} and the entry "
+            f"point {incident[first, 3:].tolist()}; expected finite numbers, and |p| above 0"
         )
         raise DataError(msg)
     return size

@@ -92,12 +92,13 @@ def suggest(
         cells: Section `geometry`.
     """
     domain, notes = _domain(particles, units)
-    entry_point = all(source["entry_point"] is not None for source in sources)
     condition = ["momentum"]
     if particles.max_angle > _ALONG_THE_AXIS:
         condition.append("direction")
-    if entry_point and any(high > low for low, high in (particles.entry_x, particles.entry_y)):
+    if any(high > low for low, high in (particles.entry_x, particles.entry_y)):
         condition.append("entry_point")
+    if len(particles.pdg) > 1 and 0 not in particles.pdg:
+        condition.append("particle")
     validation = int(_VALIDATION * particles.entries)
     values = {
         "name": name,
@@ -106,7 +107,7 @@ def suggest(
         "threshold": float(f"{threshold / per_gev(units.guessed.energy):.6g}"),
         "condition": condition,
         "data": {"sources": [dict(source) for source in sources], "workers": 2},
-        "geometry": {"layers": cells.layers},
+        "geometry": dict(cells.values),
         "domain": domain,
         "training": {**_TRAINING, "evaluate_showers": min(6000, max(10, validation))},
     }
@@ -127,7 +128,7 @@ def _domain(particles: Particles, units: Units) -> tuple[dict[str, Any], dict[Pa
     along = particles.max_angle <= _ALONG_THE_AXIS
     domain: dict[str, Any] = {
         "momentum": [outwards(low, low, up=False), outwards(high, high, up=True)],
-        "max_angle": 1.0 if along else min(outwards(angle, angle, up=True), _WIDEST),
+        "max_angle": 0.0 if along else min(outwards(angle, angle, up=True), _WIDEST),
     }
     windows = {"entry_x": particles.entry_x, "entry_y": particles.entry_y}
     domain |= {key: list(round_range(*(bound * mm for bound in window))) for key, window in windows.items()}

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from calogan.data.decode import Chunk
-from calogan.data.files import expand_files
-from calogan.data.root import fingerprint
+from calogan.data.files import HDF5_SUFFIXES, ROOT_SUFFIXES, InputFile, expand_files
+from calogan.data.reading import fingerprint
 from calogan.data.split import SPLITS, assign_splits, entry_ids
 from calogan.errors import SchemaError
-from calogan.geometry import Geometry
+from calogan.geometry import Layer
 from calogan.inspection.cells import Given, suggest_cells
 from calogan.inspection.choice import Choice, choose
 from calogan.inspection.content import FileContent, read_content
 from calogan.inspection.findings import Seen, describe_findings, describe_trees, describe_warnings
 from calogan.inspection.grid import Grid, grid_of_hits, grid_of_positions, grid_of_shapes
+from calogan.inspection.known import CALOGAN, CALOGAN_SHAPES, find_binning
 from calogan.inspection.layout import find_missing
 from calogan.inspection.placing import Placed, place_cells
 from calogan.inspection.sample import MOST_SHOWERS, read_chunks, summarise
@@ -83,7 +84,7 @@ def inspect(patterns: Sequence[str], given: Given, units: Mapping[str, str]) -> 
         SchemaError: Files that do not go together.
         ConfigError: Cell sizes or depths of another number of layers.
     """
-    contents = tuple(read_content(file) for file in expand_files(patterns))
+    contents = tuple(read_content(file) for file in _expand(patterns))
     choices = choose(contents)
     if not choices:
         missing = (f"{content.file.path}: {line}" for content in contents for line in find_missing(content))
@@ -105,6 +106,10 @@ def inspect(patterns: Sequence[str], given: Given, units: Mapping[str, str]) -> 
     )
 
 
+def _expand(patterns: Sequence[str]) -> list[InputFile]:
+    return expand_files(patterns, (*ROOT_SUFFIXES, *HDF5_SUFFIXES))
+
+
 def _plain(content: FileContent) -> dict[str, Any]:
     trees = {
         name: {"entries": tree.entries, "branches": {branch.name: branch.type for branch in tree.branches}}
@@ -117,7 +122,8 @@ def _look(
     choices: Sequence[Choice], groups: Sequence[Group], particles: Particles, given: Given, units: Mapping[str, str]
 ) -> Seen:
     chunks = [read_chunks(group, max(1, MOST_SHOWERS * sum(group.entries) // particles.entries)) for group in groups]
-    grid = _grid(choices, groups, chunks, given)
+    given, doubts = _recognised(choices, given)
+    grid = _grid(choices, groups, chunks, given, doubts)
     given.check(grid.geometry)
     sample = summarise([(some, group.schema) for some, group in zip(chunks, groups, strict=True)], grid.geometry)
     placed = place_cells(sample, grid.geometry)
@@ -130,12 +136,34 @@ def _look(
     return Seen(choices, particles, sample, grid.geometry, known, cells, sample.suggest_threshold())
 
 
-def _grid(choices: Sequence[Choice], groups: Sequence[Group], chunks: Sequence[Sequence[Chunk]], given: Given) -> Grid:
-    if given.calorimeter is not None:
-        return Grid(Geometry.from_dict(given.calorimeter.to_dict()), is_placed=True, why="as given", doubts_rest=False)
+def _recognised(choices: Sequence[Choice], given: Given) -> tuple[Given, tuple[str, ...]]:
+    """The calorimeter of the community that the files seem to come from, where none is given, and what that assumes."""
+    candidate = choices[0].candidate
+    if given != Given():
+        return given, ()
+    if candidate.layout == "calogan" and candidate.shapes == CALOGAN_SHAPES:
+        return Given(CALOGAN), ("the calorimeter of arXiv:1705.02355, which has these layers",)
+    if candidate.layout == "calochallenge":
+        folders = sorted({Path(file.path).parent for file in choices[0].files if file.is_local})
+        cells = candidate.shapes[0][1]
+        if (found := find_binning(folders, cells)) is not None:
+            return Given(found), (f"the binning of {found['xml']}, which lies beside the files and has {cells} cells",)
+        return given, ("all cells are in one row of one layer: inspect with --xml BINNING.xml",)
+    return given, ()
+
+
+def _grid(
+    choices: Sequence[Choice],
+    groups: Sequence[Group],
+    chunks: Sequence[Sequence[Chunk]],
+    given: Given,
+    doubts: tuple[str, ...],
+) -> Grid:
+    if (geometry := given.geometry()) is not None:
+        return Grid(geometry, is_placed=True, why="the geometry as given", doubts=doubts, doubts_rest=False)
     grids = [_grid_of(choice, group, some) for choice, group, some in zip(choices, groups, chunks, strict=True)]
-    dense = [grid for choice, grid in zip(choices, grids, strict=True) if choice.candidate.layout == "dense"]
-    best = (dense or grids)[0]
+    exact = [grid for grid in grids if not grid.doubts_rest]
+    best = (exact or grids)[0]
     for choice, grid in zip(choices, grids, strict=True):
         if not _fits(grid, best):
             msg = (
@@ -143,12 +171,12 @@ def _grid(choices: Sequence[Choice], groups: Sequence[Group], chunks: Sequence[S
                 f"{choices[0].files[0].path} ({_shapes(best)}); inspect them one by one, or give --geometry"
             )
             raise SchemaError(msg)
-    return best
+    return replace(best, doubts=(*best.doubts, *doubts))
 
 
 def _grid_of(choice: Choice, group: Group, chunks: Sequence[Chunk]) -> Grid:
     match choice.candidate.layout:
-        case "dense":
+        case "dense" | "calogan" | "calochallenge":
             return grid_of_shapes(choice.candidate.shapes)
         case "hits":
             return grid_of_hits(chunks, group.schema)
@@ -170,9 +198,11 @@ def _shapes(grid: Grid) -> str:
 
 
 def _length(grid: Grid, placed: Placed, given: Given) -> str:
-    if grid.is_placed:
-        edges = grid.geometry.layers[0].x_edges
-        return "mm" if given.calorimeter is not None else guess_length(edges[-1] - edges[0], None)
+    first = grid.geometry.layers[0]
+    if given.calorimeter is not None:
+        return "mm"
+    if grid.is_placed and isinstance(first, Layer):
+        return guess_length(first.x_edges[-1] - first.x_edges[0], None)
     return guess_length(placed.axes[0].width if placed.axes else None, placed.mean_depth)
 
 
@@ -183,9 +213,10 @@ def _source(choice: Choice, patterns: Sequence[str], units: Units, *, alone: boo
         files = list(patterns)
     elif alone and len(folders := {str(Path(file.path).parent) for file in choice.files}) == 1:
         (folder,) = folders
-        files = [folder] if expand_files([folder]) == sorted(choice.files, key=lambda file: file.path) else files
+        files = [folder] if _expand([folder]) == sorted(choice.files, key=lambda file: file.path) else files
     values = {"layout": choice.candidate.layout, "files": files, **choice.candidate.values, "units": units.values}
-    return values if unique else {**values, "event": None}
+    name = "header" if choice.candidate.layout == "edm4hep" else "event"
+    return values if unique else {**values, name: None}
 
 
 def _name(contents: Sequence[FileContent]) -> str:
@@ -201,8 +232,12 @@ def _missing(groups: Sequence[Group], particles: Particles, *, unique: bool) -> 
     if unique and particles.event is not None:
         event = particles.event
     else:
-        files = [(file, count) for group in groups for file, count in zip(group.files, group.entries, strict=True)]
-        event = np.concatenate([entry_ids(fingerprint(file), np.arange(count)) for file, count in files])
+        ids = (
+            entry_ids(fingerprint(file, group.schema), np.arange(count))
+            for group in groups
+            for file, count in zip(group.files, group.entries, strict=True)
+        )
+        event = np.concatenate(list(ids))
     counts = np.bincount(assign_splits(event), minlength=len(SPLITS))
     if counts.all():
         return []

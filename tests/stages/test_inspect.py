@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import uproot
@@ -14,8 +15,8 @@ from typer.testing import CliRunner
 
 from calogan.cli import app
 from calogan.config import load_config
-from calogan.data.root import ShowerWriter
 from calogan.data.schema import Schema
+from calogan.data.writing import ShowerWriter
 from calogan.errors import ConfigError, DataError, SchemaError
 from calogan.inspection.cells import Given
 from calogan.stages.inspect import inspect
@@ -67,11 +68,12 @@ def test_shipped_showers_prepare_as_suggested(shipped, prepares, pattern):
     assert store.geometry.layers[0].depth == pytest.approx(122, rel=0.03)
 
 
-def test_suggested_training_starts(toy, prepares, tmp_path):
+def test_suggested_training_starts(toy, prepares, tmp_path, monkeypatch):
     from calogan.bundle import Bundle
     from calogan.progress import SilentReporter
     from calogan.stages.train import train
 
+    monkeypatch.setattr("calogan.stages.train.can_export", lambda: False)  # takes long
     prepares(look(toy.file("hits")))
     config = load_config(tmp_path / "my.yaml", [*SHORT, *SMALL])
     assert Bundle.load(train(config, SilentReporter())).info.condition == tuple(config.condition)
@@ -121,7 +123,7 @@ def test_given_cells_go_before_guesses(toy, tmp_path):
 
 def test_a_given_geometry_is_taken_as_it_is(toy, tmp_path, prepares):
     geometry = toy.config(tmp_path, "positions").geometry
-    store = prepares(look(toy.file("positions"), given=Given(geometry)))
+    store = prepares(look(toy.file("positions"), given=Given(geometry.model_dump(mode="json"))))
     assert store.geometry == toy.geometry
 
 
@@ -302,7 +304,7 @@ def test_command_prints_json(toy):
         (["--cell-size", "a"], "--cell-size a: expected numbers"),
         (["--cell-size", "1x2x3"], "--cell-size 1x2x3: expected a size above 0, or XxY"),
         (["--unit", "energy=TeV"], "--unit energy=TeV: did you mean 'energy="),
-        (["--depths", "1", "--geometry", "g.yaml"], "not both"),
+        (["--depths", "1", "--geometry", "g.yaml"], "with the last two alone"),
     ],
 )
 def test_wrong_options_are_one_line(toy, options, message):
@@ -310,6 +312,90 @@ def test_wrong_options_are_one_line(toy, options, message):
     assert done.exit_code == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def along_the_axis(toy):
+    incident = np.zeros_like(toy.showers.incident)
+    incident[:, 2] = toy.showers.momentum
+    return replace(toy.showers, incident=incident)
+
+
+def write_hdf5(toy, path, layout):
+    schema = toy.schema("dense").as_layout(layout, toy.geometry)
+    with ShowerWriter(path, schema, toy.geometry) as writer:
+        writer.extend(along_the_axis(toy))
+    return path
+
+
+def test_files_of_calogan(toy, tmp_path, prepares):
+    found = look(write_hdf5(toy, tmp_path / "a.hdf5", "calogan"))
+    (source,) = found.suggestion.config.data.sources
+    assert (source.layout, source.momentum, source.energy) == (
+        "calogan",
+        ("energy",),
+        ["layer_0", "layer_1", "layer_2"],
+    )
+    assert found.suggestion.config.condition == ["momentum"]
+    assert found.suggestion.config.domain.max_angle == 0
+    assert says(found, "layout") == [
+        "calogan: 'layer_0 to layer_2', a fixed number of values an entry (3x12, 6x6, 4x2)"
+    ]
+    prepares(found)
+
+
+def test_the_calorimeter_of_calogan_is_known_by_its_layers(tmp_path, prepares):
+    rng = np.random.default_rng(2)
+    with h5py.File(tmp_path / "eplus.hdf5", "w") as file:
+        file["energy"] = rng.uniform(1, 100, (100, 1))
+        for number, shape in enumerate(((3, 96), (12, 12), (12, 6))):
+            file[f"layer_{number}"] = rng.exponential(10.0, (100, *shape))
+        file["overflow"] = np.zeros((100, 3))
+    found = look(tmp_path / "eplus.hdf5")
+    assert "arXiv:1705.02355" in says(found, "assumed")[0]
+    store = prepares(found)
+    assert [layer.z_range for layer in store.geometry.layers] == [(0.0, 90.0), (90.0, 437.0), (437.0, 480.0)]
+    assert store.geometry.layers[0].y_edges[1] == -235.0
+
+
+BINNING = """<Bins><Bin pid="22" name="photon">
+<Layer id="0" r_edges="0,5,10,20" n_bin_alpha="12"/><Layer id="1" r_edges="0" n_bin_alpha="1"/>
+<Layer id="2" r_edges="0,10,20,30,40,50,60" n_bin_alpha="6"/><Layer id="3" r_edges="0,50,100" n_bin_alpha="4"/>
+</Bin></Bins>"""
+
+
+def test_files_of_the_calochallenge(toy, tmp_path, prepares):
+    path = write_hdf5(toy, tmp_path / "dataset.hdf5", "calochallenge")
+    found = look(path)
+    units = found.suggestion.config.data.sources[0].units
+    assert (units.energy, units.momentum) == ("MeV", "MeV")
+    assert found.suggestion.config.domain.momentum == (1.01, 63.0)
+    assert "inspect with --xml" in says(found, "assumed")[0]
+    assert prepares(found).geometry.n_cells == 80
+    (tmp_path / "binning.xml").write_text(BINNING)
+    (tmp_path / "other.xml").write_text("<svg/>")
+    assert "binning.xml, which lies beside the files and has 80 cells" in says(look(path), "assumed")[0]
+
+
+def test_a_binning_file_is_taken(toy, tmp_path, prepares):
+    path = write_hdf5(toy, tmp_path / "dataset.hdf5", "calochallenge")
+    (tmp_path / "xml").mkdir()
+    (tmp_path / "xml" / "b.xml").write_text(BINNING)
+    options = ["--xml", str(tmp_path / "xml" / "b.xml"), "--depths", "10,50,90", "--json"]
+    done = CliRunner().invoke(app, ["inspect", str(path), *options])
+    assert json.loads(done.stdout)["config"]["geometry"]["layer_depths"] == [10.0, 50.0, 90.0]
+    given = Given({"xml": str(tmp_path / "xml" / "b.xml"), "layer_depths": [10.0, 50.0, 90.0]})
+    store = prepares(look(path, given=given))
+    assert [layer.depth for layer in store.geometry.layers] == [10.0, 50.0, 90.0]
+    assert store.geometry.layers[1].r_edges[-1] == 60.0
+
+
+def test_several_particle_types_are_a_condition(toy, tmp_path, prepares):
+    pdg = np.where(np.arange(200) % 2, 11, 22).astype(np.int32)
+    found = look(toy.write(tmp_path / "a.root", "dense", replace(toy.showers, pdg=pdg)))
+    assert found.suggestion.config.condition[-1] == "particle"
+    assert "(11) 100" in says(found, "particles")[0]
+    assert "(22) 100" in says(found, "particles")[0]
+    prepares(found)
 
 
 @pytest.mark.skipif(DATA is None, reason="CALOGAN_DATA names no folder of the full data")
