@@ -58,6 +58,8 @@ _ENERGY = {
     "hcal": 1.0,
     "image": 1.0,
     "shower": 1.0,
+    "showers": 3.0,
+    "layer": 1.0,
 }
 _ROW = {"ix": 3.0, "row": 3.0, "xi": 2.0, "binx": 2.0, "xbin": 2.0, "ieta": 1.5, "i": 1.0, "x": 0.5}
 _COLUMN = {"iy": 3.0, "column": 3.0, "col": 3.0, "yi": 2.0, "biny": 2.0, "ybin": 2.0, "iphi": 1.5, "j": 1.0, "y": 0.5}

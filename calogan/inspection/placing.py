@@ -17,7 +17,8 @@ __all__ = ["Axis", "Placed", "place_cells"]
 
 _FEWEST = 50  # showers of a fit
 _LARGEST_ERROR, _LARGEST_DEPTH_ERROR = 0.05, 0.25
-_LEAST_CROSSED = 2.0  # within a cell wider than a shower the centre moves slowly, and fast from one to the next
+# Within a cell wider than a shower the centre moves slowly, and fast from one to the next: tracks must cover several.
+_LEAST_CROSSED, _LEAST_CROSSED_FOR_DEPTH = 2.0, 1.0
 _ON_AXIS = 0.1  # of a cell: by how much the grid may be off the axis for its middle to be taken as there
 _SIGNIFICANT = 5.0
 
@@ -163,7 +164,7 @@ def _axes(found: Sequence[Axis | None]) -> tuple[Axis, Axis] | None:
 
 
 def _depth(fits: Sequence[_Fit]) -> float:
-    good = [fit for fit in fits if fit.crossed >= _LEAST_CROSSED and fit.depth > 0]
+    good = [fit for fit in fits if fit.crossed >= _LEAST_CROSSED_FOR_DEPTH and fit.depth > 0]
     good = [fit for fit in good if fit.depth_error < _LARGEST_DEPTH_ERROR * fit.depth]
     if not good:
         return float("nan")
