@@ -15,7 +15,7 @@ from calogan.config.data import (
     Units,
 )
 from calogan.config.geometry import GeometryConfig, LayerConfig, PolarLayerConfig
-from calogan.config.load import load_calorimeter, load_config, make_calorimeter, make_config
+from calogan.config.load import load_calorimeter, load_config, load_data, make_calorimeter, make_config
 from calogan.config.study import ConditionName, Config, TrackingConfig
 from calogan.config.sweep import ParameterConfig, SweepConfig
 from calogan.config.training import ModelConfig, TrainingConfig
@@ -46,6 +46,7 @@ __all__ = [
     "ValidationConfig",
     "load_calorimeter",
     "load_config",
+    "load_data",
     "make_calorimeter",
     "make_config",
 ]

@@ -12,13 +12,15 @@ __all__ = ["Grid", "Planes", "find_grid", "find_planes"]
 FloatArray = NDArray[np.float64]
 
 _TOLERANCES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Distances [mm] within which depths may be those of one plane, for rounding and for curved or tilted sensors."""
+"""Distances [mm] within which hits may be in one plane or row, for rounding and for curved or tilted sensors."""
 _THIN = 5
 """Tolerances that a plane may be thick: more is a continuum."""
 _IN_PLANES = 0.8
 """Of the hits: so many must lie in planes, else the depths are continuous."""
 _SHOWERS = 0.02
 """Of the showers: so many must have a hit in a plane, and two at least; a stray hit makes none."""
+_CLOSE, _FEW = 0.25, 0.2
+"""Of the usual distance of planes, and of a neighbour's hits: a plane with less of both is there by chance."""
 _STEPS = 5
 """Cells that neighbouring hits may be apart and still tell the size of one."""
 _ON_GRID = 0.05
@@ -27,6 +29,8 @@ _MULTIPLES = 0.9
 """Of the distances: so many must be multiples of one cell, else the positions are not on a grid."""
 _FEWEST = 20
 """Distances from which on a grid can be told from chance."""
+_CENTRED = 0.01
+"""Of a cell: a grid with its centre so close to the origin has it there."""
 _ALIGNED = 0.9
 """Length of the mean phase from which on the grids of all showers are the same one."""
 
@@ -90,10 +94,24 @@ def find_planes(depth: FloatArray, shower: NDArray[np.int64]) -> Planes | None:
         seen = np.bincount(np.unique(np.column_stack([cluster, shower]), axis=0)[:, 0], minlength=len(ends))
         kept = (seen >= fewest) & (thickness <= _THIN * tolerance)
         if np.mean(kept[cluster]) >= _IN_PLANES:
-            middle = np.bincount(cluster, weights=depth) / np.bincount(cluster)
+            hits = np.bincount(cluster)
+            middle = np.bincount(cluster, weights=depth) / hits
+            kept[np.flatnonzero(kept)[_by_chance(middle[kept], hits[kept])]] = False
             plane = np.where(kept, np.cumsum(kept) - 1, -1)[cluster]
             return Planes(middle[kept], plane, float(thickness[kept].max()))
     return None
+
+
+def _by_chance(depth: FloatArray, hits: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Planes close to a neighbour of many more hits: stray hits of two showers."""
+    if len(depth) < 3:
+        return np.zeros(len(depth), dtype=np.bool_)
+    gaps = np.diff(depth)
+    close = gaps < _CLOSE * np.median(gaps)
+    few = np.zeros(len(depth), dtype=np.bool_)
+    few[1:] |= close & (hits[1:] < _FEW * hits[:-1])
+    few[:-1] |= close & (hits[:-1] < _FEW * hits[1:])
+    return few
 
 
 def find_grid(position: FloatArray, group: NDArray[np.int64]) -> Grid | None:
@@ -110,19 +128,26 @@ def find_grid(position: FloatArray, group: NDArray[np.int64]) -> Grid | None:
         The grid; None where the positions are continuous, or too few.
     """
     order = np.lexsort((position, group))
-    distance = np.diff(position[order])[np.diff(group[order]) == 0]
-    distance = distance[distance > max(0.01 * float(np.std(position)), 1e-3)] if len(position) else distance
-    if len(distance) < _FEWEST:
-        return None
-    pitch = float(np.median(distance[distance <= 1.5 * np.quantile(distance, 0.05)]))
-    steps = np.round(distance / pitch)
-    near = (steps >= 1) & (steps <= _STEPS)
-    good = near & (np.abs(distance - steps * pitch) < _ON_GRID * pitch)
-    multiples = float(good.sum() / max(near.sum(), 1))
-    if multiples < _MULTIPLES:
-        return None
-    pitch = float(np.sum(steps[good] * distance[good]) / np.sum(steps[good] ** 2))
+    distances = np.diff(position[order])[np.diff(group[order]) == 0]
+    for tolerance in _TOLERANCES:
+        distance = distances[distances > tolerance]
+        if len(distance) < _FEWEST:
+            return None
+        pitch = float(np.median(distance[distance <= 1.5 * np.quantile(distance, 0.05)]))
+        steps = np.round(distance / pitch)
+        near = (steps >= 1) & (steps <= _STEPS)
+        good = near & (np.abs(distance - steps * pitch) < _ON_GRID * pitch)
+        multiples = float(good.sum() / max(near.sum(), 1))
+        if multiples >= _MULTIPLES:
+            return _fitted(position, distance[good], steps[good], multiples, int(near.sum()))
+    return None
+
+
+def _fitted(position: FloatArray, distance: FloatArray, steps: FloatArray, multiples: float, count: int) -> Grid:
+    pitch = float(f"{np.sum(steps * distance) / np.sum(steps**2):.5g}")
     phase = np.mean(np.exp(2j * np.pi * position / pitch))
     aligned = bool(np.abs(phase) > _ALIGNED)
     centre = float(np.angle(phase) / (2 * np.pi) * pitch) if aligned else 0.0
-    return Grid(pitch, centre, aligned, multiples, int(near.sum()))
+    if abs(centre) < _CENTRED * pitch:
+        centre = 0.0
+    return Grid(pitch, centre, aligned, multiples, count)

@@ -31,6 +31,13 @@ def test_unequal_planes_are_found():
     assert found.plane.tolist() == [0, 1, 2, 3] * 5
 
 
+def test_a_stray_coincidence_beside_a_plane_makes_none():
+    shower, plane = hits(np.random.default_rng(6))
+    depth = 5.0 * plane
+    depth[[3, 100]] = 20.7
+    assert find_planes(depth, shower).depth == pytest.approx(5.0 * np.arange(12))
+
+
 def test_continuous_depths_have_no_planes():
     rng = np.random.default_rng(2)
     shower, _ = hits(rng)
