@@ -96,6 +96,7 @@ def calogan_says(*arguments):
         "generate",
         "collect",
         "export",
+        "inspect",
     ],
 )
 def test_every_command_has_help_with_an_example(command):

@@ -15,7 +15,7 @@ from calogan.config.study import Config
 from calogan.errors import ConfigError, near_miss
 from calogan.redaction import redact
 
-__all__ = ["load_calorimeter", "load_config", "load_data", "make_config"]
+__all__ = ["load_calorimeter", "load_config", "load_data", "make_calorimeter", "make_config"]
 
 # What pydantic names between a field and its key, to tell the forms of the field apart.
 _FORMS = {
@@ -78,10 +78,7 @@ def load_calorimeter(path: str | Path) -> GeometryConfig:
     """
     path = Path(path)
     values = _read(path)
-    try:
-        return GeometryConfig.model_validate(values.get("geometry", values))
-    except ValidationError as error:
-        raise ConfigError(_describe(path, error, GeometryConfig)) from error
+    return make_calorimeter(values.get("geometry", values), path)
 
 
 def load_data(path: str | Path) -> DataConfig:
@@ -95,6 +92,22 @@ def load_data(path: str | Path) -> DataConfig:
         return DataConfig.model_validate(_read(path).get("data"))
     except ValidationError as error:
         raise ConfigError(_describe(path, error, DataConfig)) from error
+
+
+def make_calorimeter(values: Mapping[str, Any], origin: object) -> GeometryConfig:
+    """The cells of a calorimeter from plain values.
+
+    Args:
+        values: Section `geometry` of a configuration.
+        origin: Where they are from, for the message.
+
+    Raises:
+        ConfigError: A key or value is wrong; says where.
+    """
+    try:
+        return GeometryConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_describe(origin, error, GeometryConfig)) from error
 
 
 def _read(path: Path) -> dict[str, Any]:
