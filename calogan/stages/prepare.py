@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from calogan.config import Config, Source
+from calogan.data.columns import Storage
 from calogan.data.files import InputFile, Stamp, expand_files
 from calogan.data.particles import read_simulation_time
 from calogan.data.root import count_showers, fingerprint
@@ -136,6 +137,7 @@ class _FileReader:
         checksums: Checksums of files of earlier runs, by path and stamp.
         times: Times of the full simulation that earlier runs have read, by the folder of the shard.
         owner: Whose half-written shards these are.
+        storage: How cells are kept; None for what takes clearly less disk, and for what earlier runs have chosen.
     """
 
     geometry: Geometry
@@ -146,6 +148,7 @@ class _FileReader:
     checksums: dict[tuple[str, Stamp], str]
     times: dict[str, SimulationTime]
     owner: str
+    storage: Storage | None
 
     @classmethod
     def open(cls, config: Config, folder: Path, owner: str = "") -> Self:
@@ -171,11 +174,15 @@ class _FileReader:
             record.folder: record.simulation_time for record in (*parts, *before) if record.simulation_time is not None
         }
         domain = Domain.from_config(config.domain)
-        return cls(geometry, domain, shards, config.data.chunk_showers, known, checksums, times, owner)
+        storage = None if config.data.storage == "auto" else config.data.storage
+        return cls(geometry, domain, shards, config.data.chunk_showers, known, checksums, times, owner, storage)
 
     def reused(self, manifest: Manifest) -> int:
         """Shards that were there before."""
-        return sum(record.folder in self.known for record in manifest.shards)
+        return sum(
+            record.folder in self.known and self.known[record.folder].storage == record.storage
+            for record in manifest.shards
+        )
 
     def read(self, file: InputFile, source: _Source, progress: _Progress) -> ShardRecord:
         """The record of a file's shard, which is made if it is not there yet."""
@@ -193,7 +200,7 @@ class _FileReader:
             )
         else:
             shutil.rmtree(self.shards / job.folder, ignore_errors=True)
-            record = job.build(self.shards, self.chunk_showers, progress.add_showers)
+            record = job.build(self.shards, self.chunk_showers, progress.add_showers, self.storage)
         time = self._time(job.folder, file, source)
         progress.add_file()
         return replace(record, simulation_time=time)
@@ -208,6 +215,8 @@ class _FileReader:
         return read_simulation_time(file, source.schema, source.time)
 
     def _is_whole(self, record: ShardRecord) -> bool:
+        if self.storage not in (None, record.storage):
+            return False
         try:
             open_shard(self.shards, record, self.geometry)
         except StoreError:
