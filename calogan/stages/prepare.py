@@ -179,10 +179,8 @@ class _FileReader:
 
     def reused(self, manifest: Manifest) -> int:
         """Shards that were there before."""
-        return sum(
-            record.folder in self.known and self.known[record.folder].storage == record.storage
-            for record in manifest.shards
-        )
+        storage = {folder: record.storage for folder, record in self.known.items()}
+        return sum(storage.get(record.folder) == record.storage for record in manifest.shards)
 
     def read(self, file: InputFile, source: _Source, progress: _Progress) -> ShardRecord:
         """The record of a file's shard, which is made if it is not there yet."""
