@@ -29,9 +29,10 @@ import uproot
 
 from calogan.config import Config, load_config
 from calogan.data.files import InputFile, expand_files
-from calogan.data.root import ShowerWriter, iterate_showers
-from calogan.data.root import read_showers as load_showers
+from calogan.data.reading import iterate_showers
+from calogan.data.reading import read_showers as load_showers
 from calogan.data.schema import Schema
+from calogan.data.writing import ShowerWriter
 from calogan.geometry import Geometry
 from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from calogan.config import Config
-from calogan.data.root import ShowerWriter
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.store import Store
 from calogan.data.stored import StoredShowers
+from calogan.data.writing import ShowerWriter
 from calogan.geometry import Geometry
 from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare

@@ -31,7 +31,7 @@ import numpy as np
 from calogan import load_sampler
 from calogan.config import Config, ValidationConfig, load_config
 from calogan.data.files import expand_files
-from calogan.data.root import read_showers
+from calogan.data.reading import read_showers
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.geometry import Geometry

@@ -28,7 +28,7 @@ from rich.table import Table
 
 from calogan import load_sampler
 from calogan.config import ValidationConfig, load_config
-from calogan.data.root import read_showers
+from calogan.data.reading import read_showers
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.geometry import Geometry

@@ -38,7 +38,7 @@ import numpy as np
 import uproot
 
 import calogan
-from calogan.data.root import read_provenance
+from calogan.data.reading import read_provenance
 from calogan.geometry import Geometry, Layer
 from calogan.physics.front_face import FrontFace, enter
 from calogan.stages.generate import generate

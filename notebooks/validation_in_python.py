@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from calogan.config import ValidationConfig, load_config
-from calogan.data.root import read_showers
+from calogan.data.reading import read_showers
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.geometry import Geometry

@@ -15,10 +15,11 @@ import pytest
 from calogan.bundle import BundleInfo, write_bundle
 from calogan.config import Config
 from calogan.data.files import shipped_folder
-from calogan.data.root import ShowerWriter, read_showers
+from calogan.data.reading import read_showers
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.toy import toy_geometry, toy_showers
+from calogan.data.writing import ShowerWriter
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain
 from calogan.progress import SilentReporter

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from calogan.config.data import (
+    CaloChallengeSource,
+    CaloGANSource,
     DataConfig,
     DenseSource,
     DomainConfig,
@@ -20,6 +22,8 @@ from calogan.config.training import ModelConfig, TrainingConfig
 from calogan.config.validation import CriteriaConfig, ValidationConfig
 
 __all__ = [
+    "CaloChallengeSource",
+    "CaloGANSource",
     "ConditionName",
     "Config",
     "CriteriaConfig",

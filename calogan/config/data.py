@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from calogan.config.section import Section
 from calogan.redaction import DATA_CREDENTIALS, has_credentials
@@ -14,6 +23,8 @@ __all__ = [
     "LIST_OF_EDGES",
     "Axis",
     "AxisConfig",
+    "CaloChallengeSource",
+    "CaloGANSource",
     "DataConfig",
     "DenseSource",
     "DomainConfig",
@@ -94,6 +105,12 @@ class Units(Section):
     length: Literal["mm", "cm", "m"] = Field(default="mm", description="unit of entry points and positions")
 
 
+class CaloChallengeUnits(Units):
+    """Units of files of the CaloChallenge, whose energies are all in MeV."""
+
+    momentum: Literal["MeV", "GeV"] = Field(default="MeV", description="unit of the incident energy")
+
+
 def _without_credentials(path: str) -> str:
     if has_credentials(path):
         raise ValueError(DATA_CREDENTIALS)
@@ -105,27 +122,63 @@ class _Source(Section):
         min_length=1,
         description="paths, globs, folders, URLs (fsspec, XRootD), file.root:tree, or calogan://NAME for shipped data",
     )
-    tree: str = Field(default="showers", description="name of the TTree or RNTuple")
     units: Units = Units()
+    event: str | None = Field(default=None, description="branch or data set of the unique event id; null: none")
+    pdg: str | None = Field(default=None, description="branch or data set of the particle's PDG id; null: none")
+    particle_id: int | None = Field(
+        default=None, description="PDG id of all incident particles of these files, where they do not say it themselves"
+    )
+    momentum: tuple[str, ...] = Field(
+        default=("px", "py", "pz"),
+        description="branches or data sets of the incident momentum, or the one of its size: particles along the axis. "
+        "An energy is taken for the momentum, which is right where it is far above the mass",
+    )
+    entry_point: tuple[str, str] | None = Field(
+        default=None, description="branches or data sets of the entry point at the front face; null: there are none"
+    )
+    simulation_time: str | None = Field(
+        default=None,
+        description="branch or data set of the time [ms] that the full simulation took for the shower, for the report",
+    )
+
+    @field_validator("momentum")
+    @classmethod
+    def _size_or_components(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(names) not in {1, 3}:
+            msg = f"name px, py, pz or the size alone, got {len(names)} names"
+            raise ValueError(msg)
+        return names
+
+    @model_validator(mode="after")
+    def _one_type(self) -> Self:
+        if self.pdg is not None and self.particle_id is not None:
+            msg = f"pdg names '{self.pdg}', which goes before particle_id {self.particle_id}; leave one of them out"
+            raise ValueError(msg)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `particle_id` where there is none: the digests of such studies stay what they were."""
+        values: dict[str, Any] = serialise(self)
+        return values if self.particle_id is not None else {k: v for k, v in values.items() if k != "particle_id"}
+
+
+class _RootSource(_Source):
+    tree: str = Field(default="showers", description="name of the TTree or RNTuple")
     event: str | None = Field(default="event", description="branch of the unique event id; null if there is none")
-    pdg: str | None = Field(default=None, description="branch of the incident particle's PDG id; null if there is none")
-    momentum: tuple[str, str, str] = Field(default=("px", "py", "pz"), description="branches of the incident momentum")
     entry_point: tuple[str, str] | None = Field(
         default=("x", "y"), description="branches of the entry point at the front face; null if there is none"
     )
-    simulation_time: str | None = Field(
-        default=None, description="branch of the time [ms] that the full simulation took for the shower, for the report"
-    )
 
 
-class DenseSource(_Source):
+class DenseSource(_RootSource):
     """A fixed-size branch a layer, `energy[rows][columns]`."""
 
     layout: Literal["dense"]
     energy: list[str] = Field(default=["energy"], min_length=1, description="branch of each layer, front first")
 
 
-class HitsSource(_Source):
+class HitsSource(_RootSource):
     """Jagged branches with the cell and the energy of each hit; hits in one cell are added."""
 
     layout: Literal["hits"]
@@ -135,7 +188,7 @@ class HitsSource(_Source):
     cell_energy: str = Field(default="cell_energy", description="branch of the hit's energy")
 
 
-class PositionsSource(_Source):
+class PositionsSource(_RootSource):
     """Jagged branches with the position and the energy of each hit; hits in one cell are added."""
 
     layout: Literal["positions"]
@@ -147,7 +200,28 @@ class PositionsSource(_Source):
     hit_energy: str = Field(default="hit_energy", description="branch of the hit's energy")
 
 
-Source = Annotated[DenseSource | HitsSource | PositionsSource, Field(discriminator="layout")]
+class CaloChallengeSource(_Source):
+    """HDF5 files of the CaloChallenge: the energies of all cells in one row a shower, layer by layer."""
+
+    layout: Literal["calochallenge"]
+    units: CaloChallengeUnits = CaloChallengeUnits()
+    momentum: tuple[str, ...] = Field(default=("incident_energies",), description="data set of the incident energy")
+    showers: str = Field(default="showers", description="data set of the cells' energies")
+
+
+class CaloGANSource(_Source):
+    """HDF5 files of CaloGAN: a data set a layer, of rows x columns a shower; its `overflow` is not looked at."""
+
+    layout: Literal["calogan"]
+    momentum: tuple[str, ...] = Field(default=("energy",), description="data set of the incident energy")
+    energy: list[str] = Field(
+        default=["layer_0", "layer_1", "layer_2"], min_length=1, description="data set of each layer, front first"
+    )
+
+
+Source = Annotated[
+    DenseSource | HitsSource | PositionsSource | CaloChallengeSource | CaloGANSource, Field(discriminator="layout")
+]
 
 
 class DataConfig(Section):
@@ -169,7 +243,9 @@ class DomainConfig(Section):
     """Incident particles that the surrogate is made for; data and requests are checked against it."""
 
     momentum: tuple[float, float] = Field(description="lowest and highest |p| [GeV]")
-    max_angle: float = Field(gt=0, lt=90, description="largest angle to the calorimeter's axis [degree]")
+    max_angle: float = Field(
+        default=0.0, ge=0, lt=90, description="largest angle to the calorimeter's axis [degree]; 0: along the axis"
+    )
     entry_x: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's x [mm]")
     entry_y: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's y [mm]")
     tolerance: float = Field(default=1e-5, ge=0, description="relative tolerance of the bounds (float32 rounding)")

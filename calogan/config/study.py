@@ -10,7 +10,7 @@ from typing import Literal, Self
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from calogan.config.data import DataConfig, DenseSource, DomainConfig, GeometryConfig
+from calogan.config.data import CaloGANSource, DataConfig, DenseSource, DomainConfig, GeometryConfig
 from calogan.config.section import Section
 from calogan.config.sweep import SweepConfig
 from calogan.config.training import ModelConfig, TrainingConfig
@@ -83,12 +83,21 @@ class Config(Section):
             if "entry_point" in self.condition and source.entry_point is None:
                 msg = f"condition lists entry_point, but data.sources[{number}].entry_point is null"
                 raise ValueError(msg)
-            if isinstance(source, DenseSource) and len(source.energy) != len(self.geometry.layers):
+            if "direction" in self.condition and len(source.momentum) == 1:
                 msg = (
-                    f"data.sources[{number}].energy names {len(source.energy)} branches, "
+                    f"condition lists direction, but data.sources[{number}].momentum ({source.momentum[0]}) has none; "
+                    "set condition: [momentum]"
+                )
+                raise ValueError(msg)
+            if isinstance(source, DenseSource | CaloGANSource) and len(source.energy) != len(self.geometry.layers):
+                msg = (
+                    f"data.sources[{number}].energy has {len(source.energy)} names, "
                     f"but the geometry has {len(self.geometry.layers)} layers"
                 )
                 raise ValueError(msg)
+        if "direction" in self.condition and self.domain.max_angle == 0:
+            msg = "condition lists direction: set domain.max_angle to the largest angle to the axis [degree]"
+            raise ValueError(msg)
         self._check_hold_out()
         return self
 

@@ -37,19 +37,21 @@ class Jagged:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Branches of consecutive entries of one tree.
+    """Branches of consecutive entries of one tree, or data sets of one HDF5 file.
 
     Attributes:
         source: ``file.root:tree``, for messages.
         start: First entry.
         size: Number of entries.
         columns: Values of each branch.
+        kind: What a column is called in messages.
     """
 
     source: str
     start: int
     size: int
     columns: Mapping[str, NDArray[Any] | Jagged]
+    kind: str = "branch"
 
     def split(self, size: int) -> Iterator[Chunk]:
         """Chunks of at most `size` entries."""
@@ -59,12 +61,12 @@ class Chunk:
         }
         for number, start in enumerate(range(0, self.size, size)):
             columns = {branch: piece[number] for branch, piece in pieces.items()}
-            yield Chunk(self.source, self.start + start, min(size, self.size - start), columns)
+            yield Chunk(self.source, self.start + start, min(size, self.size - start), columns, self.kind)
 
     def where(self, branch: str, index: int | None = None) -> str:
         """Name a branch, and the entry of the chunk's shower `index`."""
         entry = "" if index is None else f", entry {self.start + index}"
-        return f"{self.source}, branch '{branch}'{entry}"
+        return f"{self.source}, {self.kind} '{branch}'{entry}"
 
     def flat(self, branch: str, kinds: str, shapes: set[tuple[int, ...]]) -> NDArray[Any]:
         """Values of a branch with one of the shapes a shower and a dtype of one of the kinds."""
@@ -121,8 +123,10 @@ def decode(chunk: Chunk, schema: Schema, geometry: Geometry, event: NDArray[np.i
     """
     incident = _read_incident(chunk, schema)
     hits = outside = 0
-    if schema.layout == "dense":
+    if schema.layout in {"dense", "calogan"}:
         cell_energy = _read_dense(chunk, schema, geometry)
+    elif schema.layout == "calochallenge":
+        cell_energy = _read_row(chunk, schema, geometry)
     else:
         cell_energy, hits, outside = _read_hits(chunk, schema, geometry)
     if schema.event is not None:
@@ -130,7 +134,7 @@ def decode(chunk: Chunk, schema: Schema, geometry: Geometry, event: NDArray[np.i
     elif event is None:
         msg = f"{chunk.source}: no event branch and no ids given"
         raise SchemaError(msg)
-    pdg = read_pdg(chunk, schema.pdg)
+    pdg = read_pdg(chunk, schema)
     return Decoded(Showers(geometry, event, incident, cell_energy, pdg), chunk.start, hits, outside)
 
 
@@ -141,7 +145,7 @@ def convert_incident(chunk: Chunk, schema: Schema) -> NDArray[np.float32]:
         SchemaError: A branch of another type or shape.
     """
     incident = np.zeros((chunk.size, 5), dtype=np.float32)
-    for column, branch in enumerate(schema.incident_branches):
+    for column, branch in zip(schema.incident_columns, schema.incident_branches, strict=True):
         unit = 1 / schema.length_in_mm if column >= 3 else schema.momentum_per_gev
         _convert(chunk.flat(branch, _REAL, {()}), unit, incident[:, column])
     return incident
@@ -161,20 +165,21 @@ def read_event(chunk: Chunk, branch: str) -> NDArray[np.int64]:
     return values.astype(np.int64)
 
 
-def read_pdg(chunk: Chunk, branch: str | None, entry: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
-    """PDG ids, shape ``(showers,)``; 0 without a branch.
+def read_pdg(chunk: Chunk, schema: Schema, entry: NDArray[np.int64] | None = None) -> NDArray[np.int32]:
+    """PDG ids, shape ``(showers,)``; without a branch the schema's `particle_id`, 0 if there is none.
 
     Args:
         chunk: Branches.
-        branch: Name of the branch.
+        schema: Names the branch.
         entry: Entry of each value for messages, shape ``(showers,)``; by default the chunk has one an entry.
 
     Raises:
         SchemaError: The branch has another type or shape.
         DataError: An id does not fit 32 bits.
     """
+    branch = schema.pdg
     if branch is None:
-        return np.zeros(chunk.size, dtype=np.int32)
+        return np.full(chunk.size, schema.particle_id or 0, dtype=np.int32)
     values = chunk.flat(branch, _WHOLE, {()})
     known = np.iinfo(np.int32)
     wrong = np.flatnonzero((values < known.min) | (values > known.max))
@@ -192,13 +197,17 @@ def _split(values: NDArray[Any], size: int) -> list[NDArray[Any]]:
 
 def _read_incident(chunk: Chunk, schema: Schema) -> NDArray[np.float32]:
     incident = convert_incident(chunk, schema)
-    for column, branch in enumerate(schema.incident_branches):
+    for column, branch in zip(schema.incident_columns, schema.incident_branches, strict=True):
         good = np.isfinite(incident[:, column])
         if not good.all():
             index = int(np.argmin(good))
             value = chunk.flat(branch, _REAL, {()})[index]
             msg = f"{chunk.where(branch, index)}: is {value}, expected a finite number"
             raise DataError(msg)
+    if len(schema.momentum) == 1 and incident[:, 2].min(initial=0) < 0:
+        index, branch = int(np.argmax(incident[:, 2] < 0)), schema.momentum[0]
+        msg = f"{chunk.where(branch, index)}: is {chunk.flat(branch, _REAL, {()})[index]}, expected more than 0"
+        raise DataError(msg)
     still = ~incident[:, :3].any(axis=1)
     if still.any():
         msg = f"{chunk.where(', '.join(schema.momentum), int(np.argmax(still)))}: the incident momentum is 0"
@@ -216,6 +225,18 @@ def _read_dense(chunk: Chunk, schema: Schema, geometry: Geometry) -> NDArray[np.
             index, cell = np.unravel_index(int(np.argmin((block >= 0) & (block < np.inf))), block.shape)
             row, column = divmod(int(cell), layer.columns)
             raise _impossible(chunk.where(branch, int(index)), values[index].flat[cell], f" in cell [{row}][{column}]")
+    return cell_energy
+
+
+def _read_row(chunk: Chunk, schema: Schema, geometry: Geometry) -> NDArray[np.float32]:
+    values = chunk.flat(schema.energy[0], _REAL, {(geometry.n_cells,)})
+    cell_energy = np.empty(values.shape, dtype=np.float32)
+    _convert(values, schema.energy_per_gev, cell_energy)
+    if not _all_possible(cell_energy):
+        index, cell = np.argwhere(~((cell_energy >= 0) & (cell_energy < np.inf)))[0].tolist()
+        layer = int(geometry.cell_layer[cell])
+        at = f" in cell {cell} (layer {layer}, number {cell - int(geometry.offsets[layer])} in it)"
+        raise _impossible(chunk.where(schema.energy[0], index), values[index, cell], at)
     return cell_energy
 
 

@@ -45,9 +45,11 @@ def encode_particles(showers: Showers, schema: Schema) -> dict[str, NDArray[Any]
         columns[schema.event] = showers.event
     if schema.pdg is not None:
         columns[schema.pdg] = showers.pdg
-    for column, branch in enumerate(schema.incident_branches):
+    size_only = len(schema.momentum) == 1
+    for column, branch in zip(schema.incident_columns, schema.incident_branches, strict=True):
         unit = 1 / schema.length_in_mm if column >= 3 else schema.momentum_per_gev
-        columns[branch] = showers.incident[:, column] * np.float32(unit)
+        values = showers.momentum.astype(np.float32) if size_only and column < 3 else showers.incident[:, column]
+        columns[branch] = values * np.float32(unit)
     return columns
 
 

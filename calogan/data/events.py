@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calogan.data.decode import Chunk, Jagged, convert_incident, read_event, read_pdg
 from calogan.data.files import InputFile
-from calogan.data.particles import particle_branches
+from calogan.data.particles import particle_schema
 from calogan.data.root import iterate_entries
 from calogan.data.schema import Schema
 from calogan.errors import DataError
@@ -71,7 +71,7 @@ def iterate_events(
             lists of an entry have different lengths.
         SchemaError: It lacks the tree or a branch, or has one of another type.
     """
-    tree, branches = file.tree or schema.tree, particle_branches(schema)
+    tree, branches = file.tree or schema.tree, particle_schema(schema).branches
     for found in iterate_entries(file, tree, branches, chunk, lists=True, start=start, stop=stop):
         yield _events(found, schema)
 
@@ -89,7 +89,7 @@ def _events(found: Chunk, schema: Schema) -> Events:
     if schema.event is not None:
         event = read_event(found, schema.event)
         columns[schema.event] = found.flat(schema.event, "iu", {()})
-    pdg = read_pdg(flat, schema.pdg, np.repeat(np.arange(found.start, found.start + found.size), counts))
+    pdg = read_pdg(flat, schema, np.repeat(np.arange(found.start, found.start + found.size), counts))
     return Events(found.start, event, counts, pdg, convert_incident(flat, schema), columns)
 
 

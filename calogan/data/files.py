@@ -6,11 +6,11 @@ import glob
 import os
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import fsspec
 import xxhash
@@ -18,8 +18,21 @@ import xxhash
 from calogan.errors import DataError, near_miss
 from calogan.redaction import DATA_CREDENTIALS, has_credentials, redact
 
-__all__ = ["InputFile", "Stamp", "check_root_file", "checksum", "expand_files", "shipped_folder"]
+__all__ = [
+    "HDF5_SUFFIXES",
+    "ROOT_SUFFIXES",
+    "InputFile",
+    "Stamp",
+    "check_root_file",
+    "checksum",
+    "expand_files",
+    "file_format",
+    "shipped_folder",
+]
 
+ROOT_SUFFIXES: tuple[str, ...] = (".root",)
+HDF5_SUFFIXES: tuple[str, ...] = (".hdf5", ".h5", ".hdf")
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SHIPPED = "calogan://"
 _BLOCK = 1 << 22
 
@@ -59,6 +72,10 @@ class InputFile:
         """Whether the path is one of this machine's."""
         return "://" not in self.path
 
+    def inside(self, tree: str) -> str:
+        """The file and a tree in it, for messages; the file alone where its format has no trees."""
+        return f"{self.path}:{tree}" if tree else self.path
+
     @property
     def stem(self) -> str:
         """File name without folder and suffix."""
@@ -74,13 +91,14 @@ def shipped_folder() -> Path:
     return Path(str(resources.files("calogan"))) / "resources" / "showers"
 
 
-def expand_files(patterns: Iterable[str]) -> list[InputFile]:
+def expand_files(patterns: Iterable[str], suffixes: Sequence[str] = ROOT_SUFFIXES) -> list[InputFile]:
     """Files that patterns stand for, in the order of the patterns, each once.
 
     Args:
-        patterns: Paths, globs, folders (their ``*.root``), URLs (fsspec, XRootD), each with an optional ``:tree``
+        patterns: Paths, globs, folders, URLs (fsspec, XRootD), each with an optional ``:tree``
             after ``.root``, or ``calogan://NAME/GLOB`` for showers that come with the package; ``${NAME}`` stands for
             a variable of the environment.
+        suffixes: Of the files in a folder, those that are meant.
 
     Returns:
         Files; those of one pattern sorted by name.
@@ -88,20 +106,45 @@ def expand_files(patterns: Iterable[str]) -> list[InputFile]:
     Raises:
         DataError: A pattern that no file matches, or one with a user name, password or token.
     """
-    return list(dict.fromkeys(file for pattern in patterns for file in _expand(pattern)))
+    return list(dict.fromkeys(file for pattern in patterns for file in _expand(pattern, suffixes)))
 
 
 def checksum(path: str) -> str:
-    """XXH3 (128 bits) of a local file's bytes, hexadecimal."""
+    """XXH3 (128 bits) of the bytes of a file, local or at a URL, hexadecimal."""
     state = xxhash.xxh3_128()
     try:
-        with Path(path).open("rb") as stream:
+        with fsspec.open(path) if "://" in path else Path(path).open("rb") as stream:
             while block := stream.read(_BLOCK):
                 state.update(block)
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror}"
+    except (OSError, ImportError, ValueError) as error:
+        msg = f"{path}: cannot be read: {getattr(error, 'strerror', None) or ' '.join(str(error).split())}"
         raise DataError(msg) from error
     return state.hexdigest()
+
+
+def file_format(file: InputFile) -> Literal["ROOT", "HDF5"] | None:
+    """What a file says that it is, or what the name of a remote one says; None if neither.
+
+    Raises:
+        DataError: A local file that cannot be read.
+    """
+    if not file.is_local:
+        suffix = Path(file.path.partition("?")[0]).suffix
+        return "HDF5" if suffix in HDF5_SUFFIXES else "ROOT" if suffix in ROOT_SUFFIXES else None
+    size, place = Stamp.of(file.path).size, 0
+    try:
+        with Path(file.path).open("rb") as stream:
+            if stream.read(4) == b"root":
+                return "ROOT"
+            while place < size:  # there may be a block of the user's own before it
+                stream.seek(place)
+                if stream.read(len(_HDF5_SIGNATURE)) == _HDF5_SIGNATURE:
+                    return "HDF5"
+                place = max(512, 2 * place)
+    except OSError as error:
+        msg = f"{file.path}: cannot be read: {error.strerror}"
+        raise DataError(msg) from error
+    return None
 
 
 def check_root_file(path: str) -> None:
@@ -130,19 +173,19 @@ def check_root_file(path: str) -> None:
         raise DataError(msg)
 
 
-def _expand(pattern: str) -> Iterator[InputFile]:
+def _expand(pattern: str, suffixes: Sequence[str]) -> Iterator[InputFile]:
     path, tree = _split_tree(_with_environment(pattern))
     if has_credentials(path):
         msg = f"{redact(pattern)}: {DATA_CREDENTIALS}"
         raise DataError(msg)
     if path.startswith(_SHIPPED):
-        paths = _expand_shipped(pattern, path.removeprefix(_SHIPPED))
+        paths = _expand_shipped(pattern, path.removeprefix(_SHIPPED), suffixes)
     elif "://" in path:
         paths = _expand_url(path)
     else:
-        paths = _expand_local(path)
+        paths = _expand_local(path, suffixes)
     if not paths:
-        msg = f"{pattern}: no such file{_neighbours(path)}"
+        msg = f"{pattern}: no such file{_neighbours(path, suffixes)}"
         raise DataError(msg)
     for found in paths:
         yield InputFile(found, tree)
@@ -162,16 +205,16 @@ def _split_tree(pattern: str) -> tuple[str, str | None]:
     return (f"{head}.root", tree) if mark and not tree.startswith("//") else (pattern, None)
 
 
-def _expand_local(path: str) -> list[str]:
+def _expand_local(path: str, suffixes: Sequence[str]) -> list[str]:
     expanded = Path(path).expanduser()
     if expanded.is_dir():
-        return sorted(str(file) for file in expanded.glob("*.root"))
+        return [str(file) for file in _of_suffix(expanded, suffixes)]
     if expanded.exists():
         return [str(expanded)]
     return sorted(glob.glob(str(expanded), recursive=True))  # noqa: PTH207
 
 
-def _expand_shipped(pattern: str, path: str) -> list[str]:
+def _expand_shipped(pattern: str, path: str, suffixes: Sequence[str]) -> list[str]:
     if ".." in path.split("/"):
         msg = f"{pattern}: '..' is not allowed in the name of shipped showers"
         raise DataError(msg)
@@ -181,7 +224,7 @@ def _expand_shipped(pattern: str, path: str) -> list[str]:
     if name not in known:
         msg = f"{pattern}: no shipped showers '{name}'; {near_miss(name, known)}"
         raise DataError(msg)
-    return _expand_local(str(folder / path))
+    return _expand_local(str(folder / path), suffixes)
 
 
 def _expand_url(url: str) -> list[str]:
@@ -196,10 +239,14 @@ def _expand_url(url: str) -> list[str]:
     return sorted(str(system.unstrip_protocol(name)) for name in found)
 
 
-def _neighbours(path: str) -> str:
+def _neighbours(path: str, suffixes: Sequence[str]) -> str:
     if "://" in path:
         return ""
     parent = Path(path).expanduser().parent
     if not parent.is_dir():
         return f": there is no folder '{parent}'"
-    return f" in '{parent}'; {near_miss(Path(path).name, sorted(file.name for file in parent.glob('*.root')))}"
+    return f" in '{parent}'; {near_miss(Path(path).name, [file.name for file in _of_suffix(parent, suffixes)])}"
+
+
+def _of_suffix(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    return sorted(file for file in folder.glob("*") if file.suffix in suffixes)

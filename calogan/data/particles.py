@@ -1,4 +1,4 @@
-"""What ROOT files say beside the cells: incident particles, identifiers, the simulation's time."""
+"""What files say beside the cells: incident particles, identifiers, the simulation's time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calogan.data.decode import convert_incident, read_event, read_pdg
 from calogan.data.files import InputFile
-from calogan.data.root import count_showers, iterate_columns, iterate_entries
+from calogan.data.reading import count_showers, iterate_columns
 from calogan.data.schema import Schema
 from calogan.data.simulation_time import SimulationTime
 from calogan.errors import DataError
@@ -22,7 +22,7 @@ __all__ = [
     "count_particles",
     "iterate_event_ids",
     "iterate_particles",
-    "particle_branches",
+    "particle_schema",
     "read_simulation_time",
 ]
 
@@ -69,14 +69,13 @@ def iterate_particles(
         DataError: The file is missing or damaged, or an event id does not fit 63 bits or a PDG id 32 bits.
         SchemaError: It lacks the tree or a branch, or has one of another type.
     """
-    tree, branches = file.tree or schema.tree, particle_branches(schema)
-    for found in iterate_entries(file, tree, branches, chunk, lists=False, start=start, stop=stop):
+    for found in iterate_columns(file, particle_schema(schema), chunk, start=start, stop=stop):
         event = None if schema.event is None else read_event(found, schema.event)
         yield Particles(
             source=found.source,
             entry=np.arange(found.start, found.start + found.size),
             event=event,
-            pdg=read_pdg(found, schema.pdg),
+            pdg=read_pdg(found, schema),
             incident=convert_incident(found, schema),
             columns={branch: np.asarray(values) for branch, values in found.columns.items()},
         )
@@ -94,18 +93,18 @@ def iterate_event_ids(file: InputFile, schema: Schema) -> Iterator[NDArray[np.in
         SchemaError: It lacks the tree or a branch, or its event ids are not whole numbers.
     """
     if schema.event is not None:
-        for chunk in iterate_columns(file, _without_energies(schema), _IDS_AT_ONCE, [schema.event]):
+        for chunk in iterate_columns(file, particle_schema(schema), _IDS_AT_ONCE, [schema.event]):
             yield read_event(chunk, schema.event)
 
 
 def count_particles(file: InputFile, schema: Schema) -> int:
     """Entries of one file, which needs the branches of identifiers and incident particles only; see `count_showers`."""
-    return count_showers(file, _without_energies(schema))
+    return count_showers(file, particle_schema(schema))
 
 
-def particle_branches(schema: Schema) -> list[str]:
-    """Branches of identifiers and incident particles."""
-    return _without_energies(schema).branches
+def particle_schema(schema: Schema) -> Schema:
+    """The schema of identifiers and incident particles alone."""
+    return replace(schema, energy=(), place=())
 
 
 def read_simulation_time(file: InputFile, schema: Schema, branch: str) -> SimulationTime:
@@ -120,7 +119,7 @@ def read_simulation_time(file: InputFile, schema: Schema, branch: str) -> Simula
         DataError: The file is damaged, or a time is negative or no number; names the entry.
         SchemaError: It has no such branch, or the branch has no single number a shower.
     """
-    schema = replace(_without_energies(schema), event=None, pdg=None, momentum=(branch,) * 3, entry_point=None)
+    schema = replace(particle_schema(schema), event=None, pdg=None, momentum=(branch,), entry_point=None)
     showers, total = 0, 0.0
     with contextlib.closing(iterate_columns(file, schema, _IDS_AT_ONCE, [branch])) as chunks:
         for chunk in chunks:
@@ -131,7 +130,3 @@ def read_simulation_time(file: InputFile, schema: Schema, branch: str) -> Simula
                 raise DataError(msg)
             showers, total = showers + len(values), total + float(values.sum())
     return SimulationTime(branch, showers, total / showers if showers else 0.0)
-
-
-def _without_energies(schema: Schema) -> Schema:
-    return replace(schema, layout="dense", energy=(), place=())

@@ -1,9 +1,8 @@
-"""Reading and writing ROOT files of showers; units are converted here and nowhere else."""
+"""Reading ROOT files: branches of trees, chunk by chunk."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import lzma
 import struct
@@ -11,8 +10,7 @@ import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import awkward as ak
 import cramjam
@@ -20,36 +18,21 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
-from calogan.data.decode import Chunk, Decoded, Jagged, decode
-from calogan.data.files import InputFile, check_root_file, checksum, expand_files
-from calogan.data.hits import Hits
-from calogan.data.schema import Layout, Schema
-from calogan.data.showers import Showers
-from calogan.data.split import entry_ids
-from calogan.data.trees import ShowerTrees
-from calogan.data.writer import BLOCK, PROVENANCE, RootWriter
+from calogan.data.decode import Chunk, Jagged
+from calogan.data.files import InputFile, check_root_file
+from calogan.data.writer import PROVENANCE
 from calogan.errors import DataError, SchemaError, near_miss
-from calogan.geometry import Geometry
 
 __all__ = [
-    "InputFile",
-    "ShowerWriter",
     "TreeContent",
-    "count_showers",
-    "expand_files",
-    "fingerprint",
-    "iterate_chunks",
-    "iterate_columns",
+    "count_entries",
     "iterate_entries",
-    "iterate_showers",
     "read_provenance",
-    "read_showers",
     "read_trees",
     "read_types",
+    "read_uuid",
 ]
 
-# Showers are decoded in blocks that stay in the processor's cache: a third faster than in whole chunks.
-_BLOCK_BYTES, _LEAST_BLOCK = 1 << 20, 64
 # What uproot raises on damaged files, found by cutting files and by changing random bytes.
 _UNREADABLE = (
     OSError,
@@ -67,96 +50,6 @@ _UNREADABLE = (
     uproot.deserialization.DeserializationError,
     zlib.error,
 )
-
-
-def read_showers(
-    patterns: Iterable[str],
-    schema: Schema,
-    geometry: Geometry,
-    max_showers: int | None = None,
-    chunk_showers: int = 2500,
-) -> Showers:
-    """Read files into memory.
-
-    Args:
-        patterns: As for `expand_files`.
-        schema: Layout of all of them.
-        geometry: Cells.
-        max_showers: Stop after so many showers.
-        chunk_showers: Showers decoded at a time.
-
-    Raises:
-        DataError: A missing, damaged or empty file, or an impossible value.
-        SchemaError: A file that is not laid out so.
-    """
-    chunks: list[Showers] = []
-    missing = np.inf if max_showers is None else max_showers
-    for file in expand_files(patterns):
-        for showers in iterate_showers(file, schema, geometry, chunk_showers):
-            chunks.append(showers[: int(min(missing, len(showers)))])
-            missing -= len(chunks[-1])
-            if missing <= 0:
-                return _join(geometry, chunks)
-    if not chunks:
-        msg = f"{', '.join(patterns)}: no showers"
-        raise DataError(msg)
-    return _join(geometry, chunks)
-
-
-def iterate_showers(
-    file: InputFile | str | Path, schema: Schema, geometry: Geometry, chunk_showers: int = 2500
-) -> Iterator[Showers]:
-    """Read one file chunk by chunk, checked and converted; see `iterate_chunks`."""
-    file = file if isinstance(file, InputFile) else InputFile(str(file))
-    return (chunk.showers for chunk in iterate_chunks(file, schema, geometry, chunk_showers))
-
-
-def iterate_chunks(
-    file: InputFile, schema: Schema, geometry: Geometry, chunk_showers: int, identity: str | None = None
-) -> Generator[Decoded, None, None]:
-    """Read one file chunk by chunk, checked and converted.
-
-    Args:
-        file: File to read; its tree goes before the schema's.
-        schema: Branches and units.
-        geometry: Cells.
-        chunk_showers: Entries read at a time; the chunks that come out may be smaller.
-        identity: `fingerprint` of the file if it is known; event ids come from it where the file has none.
-
-    Raises:
-        DataError: The file is missing or damaged, or has an impossible value; names file, branch and entry.
-        SchemaError: The file lacks the tree or a branch, or has one of another type or shape.
-    """
-    schema.check(geometry)
-    if schema.event is None and identity is None:
-        identity = fingerprint(file)
-    block = max(_LEAST_BLOCK, _BLOCK_BYTES // (4 * geometry.n_cells))
-    with contextlib.closing(iterate_columns(file, schema, chunk_showers)) as chunks:
-        for chunk in itertools.chain.from_iterable(chunk.split(block) for chunk in chunks):
-            event = None
-            if schema.event is None and identity is not None:
-                event = entry_ids(identity, np.arange(chunk.start, chunk.start + chunk.size, dtype=np.int64))
-            yield decode(chunk, schema, geometry, event)
-
-
-def iterate_columns(
-    file: InputFile, schema: Schema, chunk_showers: int, branches: Sequence[str] | None = None
-) -> Generator[Chunk, None, None]:
-    """Read a schema's branches of one file chunk by chunk, as they are.
-
-    Args:
-        file: File to read; its tree goes before the schema's.
-        schema: Branches that must be there.
-        chunk_showers: Entries read at a time.
-        branches: Those of them to read; all by default.
-
-    Raises:
-        DataError: The file is missing or damaged.
-        SchemaError: It lacks the tree or a branch.
-    """
-    branches = schema.branches if branches is None else branches
-    lists = not set(branches).isdisjoint(schema.jagged_branches)
-    return iterate_entries(file, file.tree or schema.tree, branches, chunk_showers, lists=lists, known=schema.branches)
 
 
 def iterate_entries(
@@ -210,23 +103,21 @@ def read_types(file: InputFile, tree: str, branches: Sequence[str], *, lists: bo
             return Chunk(source, 0, 0, {branch: _to_column(arrays[branch]) for branch in branches})
 
 
-def fingerprint(file: InputFile) -> str:
-    """Hexadecimal name of a file's content: checksum of the bytes if it is local, else ROOT's UUID of the file."""
-    if file.is_local:
-        return checksum(file.path)
+def read_uuid(file: InputFile) -> str:
+    """ROOT's UUID of a file, hexadecimal."""
     with _open(file) as root:
         return str(root.file.uuid.hex)
 
 
-def count_showers(file: InputFile, schema: Schema) -> int:
-    """Number of entries in a file's tree.
+def count_entries(file: InputFile, tree: str, branches: Sequence[str]) -> int:
+    """Number of entries in a file's tree, which must have some branches.
 
     Raises:
         DataError: The file is missing or damaged.
         SchemaError: The file lacks the tree or a branch.
     """
     with _open(file) as root:
-        return int(_find_tree(root, file, file.tree or schema.tree, schema.branches)[1].num_entries)
+        return int(_find_tree(root, file, tree, branches)[1].num_entries)
 
 
 def read_provenance(path: str | Path) -> dict[str, str]:
@@ -328,65 +219,3 @@ def _to_column(array: Any) -> NDArray[Any] | Jagged:
     if isinstance(layout, ak.contents.NumpyArray | ak.contents.RegularArray):
         return np.asarray(ak.to_numpy(array))
     return np.empty(len(array), dtype=object)
-
-
-class ShowerWriter:
-    """Writes showers as the full simulation's files hold them; use as a context manager.
-
-    The file appears under its name when the context ends without an error. It holds the identifiers, the incident
-    momentum and entry point, and the energies, nothing else, and the provenance.
-
-    Args:
-        path: File to write; an existing one is replaced at the end.
-        schema: Tree, branches and units.
-        geometry: Cells.
-        layout: Another layout than the schema's, with the usual branch names.
-        tree: Another name of the tree.
-        rntuple: Write an RNTuple instead of a TTree.
-        provenance: What made the file; read back by `read_provenance`.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        schema: Schema,
-        geometry: Geometry,
-        *,
-        layout: Layout | None = None,
-        tree: str | None = None,
-        rntuple: bool = False,
-        provenance: Mapping[str, str] | None = None,
-    ) -> None:
-        self._trees = ShowerTrees.of(schema, geometry, () if layout is None else (layout,), tree=tree)
-        self._file = RootWriter(path, self._trees.specs, rntuple=rntuple, provenance=provenance)
-
-    def __enter__(self) -> Self:
-        self._file.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.__exit__(kind, error, trace)
-
-    def extend(self, showers: Showers, *, hits: Hits | None = None) -> None:
-        """Append showers.
-
-        Args:
-            showers: The showers.
-            hits: Written instead of the energies in the showers' cells; the hits of these showers in the file's cells.
-
-        Raises:
-            ShapeError: Showers of another geometry.
-        """
-        for start in range(0, len(showers), BLOCK):
-            some = slice(start, start + BLOCK)
-            self._trees.write(self._file, showers[some], hits=None if hits is None else hits[some])
-
-
-def _join(geometry: Geometry, chunks: list[Showers]) -> Showers:
-    event, incident, cell_energy, pdg = (
-        np.concatenate([getattr(chunk, name) for chunk in chunks])
-        for name in ("event", "incident", "cell_energy", "pdg")
-    )
-    return Showers(geometry, event, incident, cell_energy, pdg)

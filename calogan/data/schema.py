@@ -1,4 +1,4 @@
-"""How showers lie in a ROOT file: tree, layout, branches and units."""
+"""How showers lie in a file: layout, names of branches or data sets, and units."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from calogan.config import DenseSource, HitsSource, PositionsSource, Source
+from calogan.config import CaloChallengeSource, CaloGANSource, DenseSource, HitsSource, PositionsSource, Source
 from calogan.errors import SchemaError, near_miss
 from calogan.geometry import Geometry
 
 __all__ = ["Layout", "Schema"]
 
-Layout = Literal["dense", "hits", "positions"]
+Layout = Literal["dense", "hits", "positions", "calochallenge", "calogan"]
+
+_HDF5 = frozenset({"calochallenge", "calogan"})
 
 _PER_GEV = {"keV": 1e6, "MeV": 1e3, "GeV": 1.0}
 _MM = {"mm": 1.0, "cm": 10.0, "m": 1e3}
@@ -23,35 +25,38 @@ _MM = {"mm": 1.0, "cm": 10.0, "m": 1e3}
 
 @dataclass(frozen=True)
 class Schema:
-    """Tree, branches and units of files of showers.
+    """Names and units of files of showers; a branch below is a data set in an HDF5 file.
 
     Attributes:
         layout: ``dense``, a fixed-size branch a layer; ``hits``, jagged branches of cells; ``positions``, jagged
-            branches of positions.
-        tree: Name of the TTree or RNTuple.
+            branches of positions; of HDF5 files ``calochallenge``, one data set of all cells, and ``calogan``, one a
+            layer.
+        tree: Name of the TTree or RNTuple; empty for HDF5.
         event: Branch of the unique event id, or None.
         pdg: Branch of the incident particle's PDG id, or None.
-        momentum: Branches of px, py, pz.
+        momentum: Branches of px, py, pz, or the one of the size of the momentum of particles along the axis.
         entry_point: Branches of x, y at the front face, or None.
-        energy: Branch of each layer (dense), or the one jagged branch of energies.
+        energy: Branch of each layer (dense, calogan), or the one of all energies.
         place: Jagged branches that say where a hit is: layer (or None), row, column for hits; x, y, z (or None) for
-            positions; empty for dense.
+            positions; empty for the others.
         energy_unit: keV, MeV or GeV.
         momentum_unit: MeV or GeV.
         length_unit: mm, cm or m.
+        particle_id: PDG id of all incident particles where there is no branch of it, or None.
     """
 
     layout: Layout
     tree: str
     event: str | None
     pdg: str | None
-    momentum: tuple[str, str, str]
+    momentum: tuple[str, ...]
     entry_point: tuple[str, str] | None
     energy: tuple[str, ...]
     place: tuple[str | None, ...]
     energy_unit: str
     momentum_unit: str
     length_unit: str
+    particle_id: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a layout or a unit that does not exist."""
@@ -71,7 +76,7 @@ class Schema:
         """Schema of a ``data.sources`` entry of the configuration."""
         return cls(
             layout=source.layout,
-            tree=source.tree,
+            tree="" if isinstance(source, CaloChallengeSource | CaloGANSource) else source.tree,
             event=source.event,
             pdg=source.pdg,
             momentum=source.momentum,
@@ -81,7 +86,18 @@ class Schema:
             energy_unit=source.units.energy,
             momentum_unit=source.units.momentum,
             length_unit=source.units.length,
+            particle_id=source.particle_id,
         )
+
+    @property
+    def is_hdf5(self) -> bool:
+        """Whether the files are HDF5, and not ROOT."""
+        return self.layout in _HDF5
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the particle type is known."""
+        return self.pdg is not None or self.particle_id is not None
 
     @property
     def energy_per_gev(self) -> float:
@@ -100,13 +116,18 @@ class Schema:
 
     @property
     def incident_branches(self) -> tuple[str, ...]:
-        """Branches of px, py, pz and, where there is one, of the entry point."""
+        """Branches of the momentum and, where there is one, of the entry point."""
         return (*self.momentum, *(self.entry_point or ()))
 
     @property
+    def incident_columns(self) -> tuple[int, ...]:
+        """Where the values of these branches go in px, py, pz, x, y; a size of the momentum is pz."""
+        return (*((2,) if len(self.momentum) == 1 else (0, 1, 2)), *((3, 4) if self.entry_point else ()))
+
+    @property
     def jagged_branches(self) -> tuple[str, ...]:
-        """Branches with one value a hit; none in a dense layout."""
-        if self.layout == "dense":
+        """Branches with one value a hit; none in a layout with an energy for each cell."""
+        if self.layout not in {"hits", "positions"}:
             return ()
         return (*(name for name in self.place if name is not None), *self.energy)
 
@@ -122,9 +143,15 @@ class Schema:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def as_layout(self, layout: Layout, geometry: Geometry) -> Schema:
-        """The same identifiers, conditions and units with the energies in another layout, under the usual names."""
+        """The same identifiers, conditions and units with the energies in another layout, under the usual names.
+
+        From ROOT to HDF5, and back, all names and units are the usual ones of the layout; those of HDF5 have no
+        direction, entry point, event id or particle type.
+        """
         if layout == self.layout:
             return self
+        if (layout in _HDF5) or self.is_hdf5:
+            return _usual(layout, self, geometry)
         several = geometry.n_layers > 1
         energy: tuple[str, ...]
         place: tuple[str | None, ...] = ()
@@ -142,8 +169,8 @@ class Schema:
         Raises:
             SchemaError: Number of dense branches, or a missing layer or z.
         """
-        if self.layout == "dense" and len(self.energy) != geometry.n_layers:
-            msg = f"tree '{self.tree}': energy names {len(self.energy)} branches for {geometry.n_layers} layers"
+        if self.layout in {"dense", "calogan"} and len(self.energy) != geometry.n_layers:
+            msg = f"layout {self.layout}: energy has {len(self.energy)} names for {geometry.n_layers} layers"
             raise SchemaError(msg)
         if self.layout == "hits" and self.place[0] is None and geometry.n_layers > 1:
             msg = f"tree '{self.tree}': set cell_layer, the geometry has {geometry.n_layers} layers"
@@ -157,7 +184,10 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` takes them back."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        if self.particle_id is None:
+            del values["particle_id"]  # as in schemas of earlier versions, whose digests name what is prepared
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Schema:
@@ -172,10 +202,38 @@ class Schema:
             raise SchemaError(msg) from error
 
 
+def _usual(layout: Layout, schema: Schema, geometry: Geometry) -> Schema:
+    """A layout with the names and units that its files usually have, where the other format's tell nothing of it."""
+    if layout in _HDF5:
+        usual: dict[str, Any] = {"tree": "", "event": None, "pdg": None, "entry_point": None, "place": ()}
+        if layout == "calochallenge":
+            usual |= {"momentum": ("incident_energies",), "momentum_unit": "MeV", "energy": ("showers",)}
+        else:
+            layers = tuple(f"layer_{layer}" for layer in range(geometry.n_layers))
+            usual |= {"momentum": ("energy",), "momentum_unit": "GeV", "energy": layers}
+        return replace(schema, layout=layout, energy_unit="MeV", **usual)
+    dense = replace(
+        schema,
+        layout="dense",
+        tree="showers",
+        event="event",
+        pdg="pdg" if schema.is_typed else None,
+        particle_id=None,
+        momentum=("px", "py", "pz"),
+        entry_point=None,
+        energy=("energy",) if geometry.n_layers == 1 else tuple(f"energy_layer{n}" for n in range(geometry.n_layers)),
+        place=(),
+        momentum_unit="GeV",
+    )
+    return dense.as_layout(layout, geometry)
+
+
 def _energy_branches(source: Source) -> tuple[str, ...]:
     match source:
-        case DenseSource():
+        case DenseSource() | CaloGANSource():
             return tuple(source.energy)
+        case CaloChallengeSource():
+            return (source.showers,)
         case HitsSource():
             return (source.cell_energy,)
         case PositionsSource():
@@ -184,7 +242,7 @@ def _energy_branches(source: Source) -> tuple[str, ...]:
 
 def _place_branches(source: Source) -> tuple[str | None, ...]:
     match source:
-        case DenseSource():
+        case DenseSource() | CaloChallengeSource() | CaloGANSource():
             return ()
         case HitsSource():
             return (source.cell_layer, source.cell_row, source.cell_column)

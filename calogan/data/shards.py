@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from calogan.data.columns import SparseCells, Storage, choose_storage, column_types
 from calogan.data.decode import Decoded
+from calogan.data.files import InputFile
 from calogan.data.npy import NpyWriter
-from calogan.data.root import InputFile, iterate_chunks
+from calogan.data.reading import iterate_chunks
 from calogan.data.schema import Schema
 from calogan.data.split import SPLITS, assign_splits
 from calogan.data.store import FORMAT, RECORD, ShardRecord, write_json
@@ -103,7 +104,7 @@ class ShardJob:
                     tally.add(chunk, outside)
                     columns.append(chunk, outside)
                     advance(len(chunk.showers))
-            _check_unique(f"{self.file.path}:{self.tree}", self.schema, tally.event)
+            _check_unique(self.file.inside(self.tree), self.schema, tally.event)
             storage = storage or choose_storage(temporary, int(columns.counts.sum()), self.geometry)
             record = self._record(tally, columns, storage)
             write_json(temporary / RECORD, asdict(record))
@@ -130,7 +131,7 @@ class ShardJob:
             hits_outside=tally.hits_outside,
             response=tally.response / tally.entries if tally.entries else None,
             momentum=(tally.lowest, tally.highest) if tally.entries else None,
-            pdg=dict(sorted(columns.pdg.items())) if self.schema.pdg else {},
+            pdg=dict(sorted(columns.pdg.items())) if self.schema.is_typed else {},
             storage=storage,
         )
 

@@ -99,7 +99,7 @@ class GeneratedShowers(Showers):
         Raises:
             SchemaError: The showers have weights, for which the full simulation's files have no branch.
         """
-        from calogan.data.root import ShowerWriter
+        from calogan.data.writing import ShowerWriter
 
         self._require_unweighted(path)
         provenance = {**self.provenance, "seed": str(self.seed)}

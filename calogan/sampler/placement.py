@@ -156,7 +156,7 @@ class PlacedShowers(GeneratedShowers):
         Raises:
             SchemaError: A dense file of a calorimeter of more than 50,000 cells.
         """
-        from calogan.data.root import ShowerWriter
+        from calogan.data.writing import ShowerWriter
 
         self._require_unweighted(path)
         chosen = layout or ("hits" if self.schema.layout == "dense" else self.schema.layout)

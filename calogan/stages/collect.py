@@ -10,8 +10,9 @@ from typing import Any
 
 from calogan.atomic import write_atomically
 from calogan.data.decode import Jagged
-from calogan.data.files import Stamp, checksum
-from calogan.data.root import InputFile, TreeContent, iterate_entries, read_provenance, read_trees
+from calogan.data.files import InputFile, Stamp, checksum
+from calogan.data.reading import read_provenance, read_trees
+from calogan.data.root import TreeContent, iterate_entries
 from calogan.errors import DataError, StoreError
 from calogan.stages.generate.outside import count_listed, outside_list_of
 

@@ -1,4 +1,4 @@
-"""The prepare stage: ROOT files -> checked shards and a manifest."""
+"""The prepare stage: files of showers -> checked shards and a manifest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from calogan.config import Config, Source
 from calogan.data.columns import Storage
 from calogan.data.files import InputFile, Stamp, expand_files
 from calogan.data.particles import read_simulation_time
-from calogan.data.root import count_showers, fingerprint
+from calogan.data.reading import count_showers, fingerprint, suffixes
 from calogan.data.schema import Schema
 from calogan.data.shards import ShardJob, remove_leftovers
 from calogan.data.simulation_time import SimulationTime
@@ -125,7 +125,8 @@ class _Source:
 
     @classmethod
     def from_config(cls, source: Source) -> Self:
-        return cls(Schema.from_source(source), tuple(expand_files(source.files)), source.simulation_time)
+        schema = Schema.from_source(source)
+        return cls(schema, tuple(expand_files(source.files, suffixes(schema))), source.simulation_time)
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class _FileReader:
         """The record of a file's shard, which is made if it is not there yet."""
         stamp, schema = file.stamp(), source.schema
         checksum = self.checksums.get((file.path, stamp)) if stamp else None
-        job = ShardJob(file, schema, self.geometry, self.domain, checksum or fingerprint(file), self.owner)
+        job = ShardJob(file, schema, self.geometry, self.domain, checksum or fingerprint(file, schema), self.owner)
         # looked up anew: a part with the same file may have made it in the meantime
         known = self.known.get(job.folder) or read_record(self.shards / job.folder)
         if known is not None and known.key == job.key and self._is_whole(known):
@@ -315,7 +316,7 @@ def _find_repeated(outcomes: list[Outcome], reader: _FileReader) -> tuple[int, s
     entry = np.concatenate([columns["entry"] for _, columns in shards.values()])
     first, second = order[pick], order[pick + 1]
     places = [(shards[number[shower]][0], entry[shower]) for shower in (second, first)]
-    later, earlier = (f"{record.source}:{record.tree}, entry {at}" for record, at in places)
+    later, earlier = (f"{InputFile(record.source).inside(record.tree)}, entry {at}" for record, at in places)
     return int(number[second]), f"{later}: event {event[second]} is in {earlier} too; event ids must be unique"
 
 

@@ -16,7 +16,7 @@ from calogan.bundle import WEIGHER, Bundle
 from calogan.config import Config
 from calogan.data.files import InputFile, expand_files
 from calogan.data.fingerprints import shower_fingerprints
-from calogan.data.root import count_showers, read_provenance, read_showers
+from calogan.data.reading import count_showers, read_provenance, read_showers, suffixes
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.data.split import Split
@@ -380,7 +380,8 @@ def _read_store(folder: str, config: Config, name: str, split: Split) -> _Sample
 
 
 def _read_files(wanted: Sequence[str], config: Config, name: str, reporter: Reporter) -> _Sample:
-    files = expand_files(wanted)
+    schemas = map(Schema.from_source, config.data.sources)
+    files = expand_files(wanted, list(dict.fromkeys(suffix for schema in schemas for suffix in suffixes(schema))))
     geometry = Geometry.from_dict(config.geometry.to_dict())
     samples: list[Showers] = []
     for file in files:

@@ -51,7 +51,7 @@ def test_values_out_of_range_are_named():
 
 
 def test_geometry_that_does_not_fit(toy):
-    with pytest.raises(SchemaError, match="names 3 branches for 1 layers"):
+    with pytest.raises(SchemaError, match="has 3 names for 1 layers"):
         toy.schema("dense").check(ONE_LAYER)
     with pytest.raises(SchemaError, match="set cell_layer, the geometry has 3 layers"):
         replace(toy.schema("hits"), place=(None, "cell_ix", "cell_iy")).check(toy.geometry)

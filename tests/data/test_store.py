@@ -9,9 +9,9 @@ import pytest
 
 from calogan.config import Config
 from calogan.data.fingerprints import shower_fingerprints
-from calogan.data.root import ShowerWriter
 from calogan.data.split import SPLITS, assign_splits
 from calogan.data.store import Manifest, Store, is_store
+from calogan.data.writing import ShowerWriter
 from calogan.errors import StoreError
 from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare

@@ -7,7 +7,7 @@ import pytest
 import uproot
 
 from calogan.data.hits import Hits
-from calogan.data.root import read_showers
+from calogan.data.reading import read_showers
 from calogan.data.trees import ShowerTrees
 from calogan.data.writer import RootWriter
 from calogan.errors import SchemaError, ShapeError

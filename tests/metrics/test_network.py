@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from calogan.config import HitsSource
-from calogan.data.root import read_showers
+from calogan.data.reading import read_showers
 from calogan.data.schema import Schema
 from calogan.geometry import Geometry, Layer
 from calogan.metrics.crossfit import cross_fit

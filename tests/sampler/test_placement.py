@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from calogan.data import root
-from calogan.data.root import read_provenance, read_showers
+from calogan.data.reading import read_provenance, read_showers
 from calogan.data.split import SPLITS, assign_splits
 from calogan.errors import ConfigError, DomainError, GeometryError, SchemaError
 from calogan.geometry import Geometry, Layer

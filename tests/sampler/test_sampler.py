@@ -17,7 +17,7 @@ import torch
 import uproot
 import vector
 
-from calogan.data.root import read_provenance, read_showers
+from calogan.data.reading import read_provenance, read_showers
 from calogan.errors import BundleError, ConfigError, DataError, DomainError, MissingDependencyError, ShapeError
 from calogan.noise import standard_normal
 from calogan.physics.kinematics import Domain

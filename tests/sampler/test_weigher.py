@@ -12,7 +12,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from calogan.data.root import read_showers
+from calogan.data.reading import read_showers
 from calogan.errors import BundleError, SchemaError
 from calogan.sampler import ShowerSampler, load_sampler
 from calogan.sampler.weigher import OnnxWeigher, load_weigher

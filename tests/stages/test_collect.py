@@ -13,7 +13,7 @@ import pytest
 import uproot
 
 from calogan.data.files import checksum
-from calogan.data.root import read_provenance
+from calogan.data.reading import read_provenance
 from calogan.errors import DataError
 from calogan.stages.collect import collect
 from calogan.stages.generate import generate

@@ -14,10 +14,10 @@ import pytest
 import uproot
 
 from calogan.config import Config
-from calogan.data.root import ShowerWriter
 from calogan.data.simulation_time import SimulationTime
 from calogan.data.split import SPLITS, assign_splits
 from calogan.data.store import Store
+from calogan.data.writing import ShowerWriter
 from calogan.errors import DataError, SchemaError, StoreError
 from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare

@@ -11,10 +11,10 @@ import pytest
 
 from calogan.bundle import Bundle
 from calogan.config import Config
-from calogan.data.root import ShowerWriter
 from calogan.data.schema import Schema
 from calogan.data.store import Store
 from calogan.data.toy import toy_showers
+from calogan.data.writing import ShowerWriter
 from calogan.errors import CaloganError, ConfigError, DataError, SchemaError, ShapeError, StoreError
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain

@@ -13,9 +13,9 @@ import torch
 
 from calogan.bundle import Bundle
 from calogan.config import Config
-from calogan.data.root import ShowerWriter
 from calogan.data.schema import Schema
 from calogan.data.store import Store
+from calogan.data.writing import ShowerWriter
 from calogan.errors import BundleError, ConfigError, DataError, MissingDependencyError, StoreError
 from calogan.geometry import Geometry
 from calogan.metrics.weighting import weighted_mean

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from calogan.config import HitsSource, ValidationConfig
-from calogan.data.root import read_showers
+from calogan.data.reading import read_showers
 from calogan.data.schema import Schema
 from calogan.data.toy import toy_geometry, toy_showers
 from calogan.geometry import Geometry, Layer

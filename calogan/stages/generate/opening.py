@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.files import InputFile
-from calogan.data.particles import count_particles, iterate_event_ids, iterate_particles, particle_branches
-from calogan.data.root import fingerprint, read_types
+from calogan.data.particles import count_particles, iterate_event_ids, iterate_particles, particle_schema
+from calogan.data.reading import fingerprint, read_types
 from calogan.data.schema import Layout, Schema
 from calogan.data.trees import ShowerTrees
 from calogan.errors import ConfigError, DataError, DomainError, SchemaError, near_miss
@@ -53,7 +53,7 @@ def open_job(
     schema = sampler.bundle.info.schema
     place = make_placement("window" if calorimeter is None else "cell", calorimeter, "cut", sampler.bundle.info)
     source = _input_schema(schema, tree, input_branches)
-    inputs = tuple(Input(file, _count(file, source), fingerprint(file)) for file in files)
+    inputs = tuple(Input(file, _count(file, source), fingerprint(file, source)) for file in files)
     types = _require_one_type(files, source, overlay=overlay)
     key = "entry" if source.event is None else key
     if key == "event":
@@ -173,7 +173,7 @@ def _require_one_type(files: Sequence[InputFile], source: Schema, *, overlay: bo
     """Types of the first input's branches; the others must fit into them."""
     types: dict[str, str] = {}
     for file in files:
-        found = read_types(file, file.tree or source.tree, particle_branches(source), lists=overlay)
+        found = read_types(file, particle_schema(source), lists=overlay)
         for branch in found.columns:
             if overlay and branch != source.event:
                 dtype = found.jagged(branch, "fiu").content.dtype

@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from calogan.data.root import read_provenance
+from calogan.data.reading import read_provenance
 from calogan.errors import GeometryError, SchemaError
 from calogan.geometry import Geometry, Layer
 from calogan.sampler import load_sampler

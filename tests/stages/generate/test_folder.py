@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from calogan.data.root import read_provenance
+from calogan.data.reading import read_provenance
 from calogan.errors import DataError, DomainError, StoreError
 from calogan.progress import SilentReporter
 from calogan.sampler import load_sampler

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 import calogan
 from calogan.bundle import Bundle, write_bundle
 from calogan.config import DenseSource, HitsSource, Units
-from calogan.data.root import InputFile, iterate_showers, read_provenance
+from calogan.data.files import InputFile
+from calogan.data.reading import iterate_showers, read_provenance
 from calogan.data.schema import Schema
 from calogan.errors import BundleError, ConfigError, DataError, DomainError, SchemaError
 from calogan.geometry import Geometry, Layer
