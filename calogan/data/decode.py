@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -96,12 +96,14 @@ class Decoded:
         start: First entry.
         hits: Hits read, 0 in a dense layout.
         hits_outside: Hits outside of all cells (positions layout), which are left out.
+        kept: Other columns that were asked for, as they are, one number a shower.
     """
 
     showers: Showers
     start: int
     hits: int = 0
     hits_outside: int = 0
+    kept: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 _WHOLE, _REAL = "iu", "fiu"
