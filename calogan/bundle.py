@@ -68,6 +68,11 @@ class BundleInfo:
     validation: dict[str, Any] | None = None
     weigher: dict[str, Any] | None = None
 
+    @property
+    def particles(self) -> tuple[int, ...]:
+        """PDG ids of the types that it tells apart, in ascending order; none where the type is no condition."""
+        return tuple(self.architecture.get("particles", ()))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         values = {

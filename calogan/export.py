@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 Program = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
-"""Cell energies [GeV], (showers, cells), from incident particles, (showers, 5), and noise, (showers, noise_size)."""
+"""Cell energies [GeV], (showers, cells), from incident particles, (showers, 5 or 6), and noise."""
 
 FORMAT = 1
 """Of the metadata; a reader refuses another."""
@@ -95,22 +95,31 @@ def describe(info: BundleInfo) -> dict[str, str]:
         "noise_size": str(info.noise_size),
         "cells": str(info.geometry.n_cells),
         "geometry": json.dumps(info.geometry.to_dict()),
-        "inputs": json.dumps({_INPUTS[0]: ["px", "py", "pz", "x", "y"], _INPUTS[1]: "standard normal"}),
+        "inputs": json.dumps({_INPUTS[0]: _columns(info), _INPUTS[1]: "standard normal"}),
         "outputs": json.dumps(_OUTPUTS),
         "units": json.dumps({"momentum": "GeV", "angle": "radian", "length": "mm", "energy": "GeV"}),
     }
     if pdg := info.provenance.get("pdg"):
         values["pdg"] = json.dumps(pdg)
+    if info.particles:
+        values["particles"] = json.dumps(info.particles)
     if info.id:
         values["bundle"] = info.id
     return {f"calogan.{key}": value for key, value in values.items()}
+
+
+def _columns(info: BundleInfo) -> list[str]:
+    """Columns of `incident`; the last one, where it is there, is the place of the PDG id in `info.particles`."""
+    return ["px", "py", "pz", "x", "y", *(["particle"] if info.particles else [])]
 
 
 def export_onnx(generator: Generator, metadata: Mapping[str, str] | None = None) -> bytes:
     """Serialise a generator for ONNX Runtime.
 
     The graph takes `incident` (showers, 5) [GeV, mm] and `noise` (showers, noise_size), both float32, and gives
-    `cell_energy` (showers, cells) [GeV]. It does not say where in the source an operation comes from.
+    `cell_energy` (showers, cells) [GeV]. Where the generator tells particle types apart, a sixth column of `incident`
+    is the number of the type, counted from 0 in the order of `Architecture.particles`. The graph does not say where in
+    the source an operation comes from.
 
     Args:
         generator: The generator, on the CPU.
@@ -125,7 +134,7 @@ def export_onnx(generator: Generator, metadata: Mapping[str, str] | None = None)
 def export_weigher(weigher: Weigher, cells: int) -> bytes:
     """Serialise a weigher for ONNX Runtime.
 
-    The graph takes `incident` (showers, 5) [GeV, mm] and `cell_energy` (showers, cells) [GeV], both float32, and gives
+    The graph takes `incident` as the generator's does and `cell_energy` (showers, cells) [GeV], both float32, and gives
     `weight` (showers,).
 
     Args:
@@ -136,7 +145,7 @@ def export_weigher(weigher: Weigher, cells: int) -> bytes:
         The serialised ONNX model.
     """
     operations = {torch.ops.aten.sigmoid.default: _sigmoid}
-    inputs = {"incident": _PARTICLE.repeat(2, 1), "cell_energy": torch.zeros(2, cells)}
+    inputs = {"incident": _particles(weigher.features.frame.n_types), "cell_energy": torch.zeros(2, cells)}
     return _serialise(weigher, inputs, ["weight"], operations=operations)
 
 
@@ -180,7 +189,13 @@ def load_pt2(archive: bytes) -> Program:
 
 def _example(generator: Generator) -> dict[str, Tensor]:
     """Inputs to trace a generator with."""
-    return dict(zip(_INPUTS, (_PARTICLE.repeat(2, 1), torch.zeros(2, generator.noise_size)), strict=True))
+    inputs = _particles(generator.frame.n_types), torch.zeros(2, generator.noise_size)
+    return dict(zip(_INPUTS, inputs, strict=True))
+
+
+def _particles(n_types: int) -> Tensor:
+    """Two particles, of the first type where there are types."""
+    return torch.cat([_PARTICLE, torch.zeros(1, 1)], dim=1)[:, : 5 + bool(n_types)].repeat(2, 1)
 
 
 @contextmanager
@@ -207,7 +222,7 @@ def check_parity(
     Args:
         generator: The generator.
         exported: Its serialised ONNX graph, run in ONNX Runtime, or any program.
-        incident: Incident particles to try, float32, shape ``(showers, 5)``.
+        incident: Incident particles to try, as the generator takes them, float32, shape ``(showers, 5 or 6)``.
         tolerance: Relative difference from which on a cell counts as another. Far above 1e-5, since where a generator
             is hardly trained, a layer's energy may hang on a single faint cell.
 

@@ -28,7 +28,7 @@ with warnings.catch_warnings():  # MLflow warns of its own type hints
 
 __all__ = ["ShowerModel", "save_model"]
 
-_MOMENTUM, _ENTRY_POINT = ("px", "py", "pz"), ("x", "y")
+_COLUMNS = ("px", "py", "pz", "x", "y")
 _CODE = '''"""What MLflow runs to load this model."""
 
 from mlflow.models import set_model
@@ -62,9 +62,10 @@ class ShowerModel(PythonModel):  # type: ignore[misc]
         """Make a shower for each row.
 
         Args:
-            model_input: px, py, pz [GeV], and x, y [mm] for a model whose `condition` has the entry point; optionally
+            model_input: px, py, pz [GeV], or momentum [GeV] for a model whose `condition` has no direction, and x, y
+                [mm] for one whose `condition` has the entry point; optionally
                 shower_id, by default 0, 1, 2, ..., and pdg, which must be one that the model knows unless `outside` is
-                "warn".
+                "warn"; a model whose `condition` has the particle's type needs pdg.
             params: `seed`, by default fresh entropy, and `outside`, as for `ShowerSampler.sample`.
 
         Returns:
@@ -76,19 +77,19 @@ class ShowerModel(PythonModel):  # type: ignore[misc]
             MlflowException: What `ShowerSampler.sample` refuses; HTTP status 400 with its text.
         """
         chosen = params or {}
-        names = [*_MOMENTUM, *(_ENTRY_POINT if _has_entry_point(self._sampler.bundle) else ())]
-        columns = [model_input[name].to_numpy() for name in names]
+        columns = {name: model_input[name].to_numpy() for name in _needed(self._sampler.bundle)}
         asked = {name: model_input[name].to_numpy() for name in ("shower_id", "pdg") if name in model_input}
         try:
             showers = self._sampler.sample(
-                *columns, **asked, seed=chosen.get("seed"), outside=chosen.get("outside") or "raise"
+                **columns, **asked, seed=chosen.get("seed"), outside=chosen.get("outside") or "raise"
             )
         except CaloganError as error:
             raise MlflowException.invalid_parameter_value(" ".join(str(error).split())) from error
         incident = np.zeros((len(model_input), 5), dtype=np.float32)
         incident[:, 3:] = self._sampler.domain.entry_centre
-        incident[:, : len(columns)] = np.stack(columns, axis=1)
-        in_domain = ~self._sampler.domain.outside(incident)
+        for name, values in columns.items():
+            incident[:, _COLUMNS.index("pz" if name == "momentum" else name)] = values
+        in_domain = ~self._sampler.domain.outside(incident, showers.pdg)
         if self._sampler.pdg:
             in_domain &= np.isin(showers.pdg, self._sampler.pdg)
         return _table(showers, in_domain)
@@ -131,15 +132,17 @@ def save_model(bundle: Bundle, folder: Path, report: Path | None = None) -> None
             shutil.copy(path, folder / "validation")
 
 
-def _has_entry_point(bundle: Bundle) -> bool:
-    return "entry_point" in bundle.info.condition
+def _needed(bundle: Bundle) -> list[str]:
+    """Columns that the model's condition asks for."""
+    momentum = _COLUMNS[:3] if "direction" in bundle.info.condition else ("momentum",)
+    return [*momentum, *(_COLUMNS[3:] if "entry_point" in bundle.info.condition else ())]
 
 
 def _signature(bundle: Bundle) -> ModelSignature:
-    needed = [*_MOMENTUM, *(_ENTRY_POINT if _has_entry_point(bundle) else ())]
     inputs = [
-        *(ColSpec(DataType.double, name) for name in needed),
-        *(ColSpec(DataType.long, name, required=False) for name in ("shower_id", "pdg")),
+        *(ColSpec(DataType.double, name) for name in _needed(bundle)),
+        ColSpec(DataType.long, "shower_id", required=False),
+        ColSpec(DataType.long, "pdg", required=bool(bundle.info.particles)),
     ]
     outputs = [
         *(ColSpec(DataType.long, name) for name in ("shower_id", "seed")),
@@ -154,12 +157,14 @@ def _signature(bundle: Bundle) -> ModelSignature:
 
 def _example(bundle: Bundle) -> pd.DataFrame:
     """Two particles of different momenta, straight into the middle of the front face."""
-    domain = bundle.info.domain
+    types = bundle.info.particles
+    domain = bundle.info.domain.of(types[0]) if types else bundle.info.domain
     low, high = domain.momentum
-    columns = {"px": [0.0, 0.0], "py": [0.0, 0.0], "pz": [float(np.sqrt(low * high)), (low + high) / 2]}
-    if _has_entry_point(bundle):
-        columns |= {name: [float(value)] * 2 for name, value in zip(_ENTRY_POINT, domain.entry_centre, strict=True)}
-    return pd.DataFrame(columns)
+    sizes = [float(np.sqrt(low * high)), (low + high) / 2]
+    columns = {"px": [0.0, 0.0], "py": [0.0, 0.0], "pz": sizes, "momentum": sizes}
+    columns |= {name: [float(value)] * 2 for name, value in zip(_COLUMNS[3:], domain.entry_centre, strict=True)}
+    chosen: dict[str, list[Any]] = {name: columns[name] for name in _needed(bundle)}
+    return pd.DataFrame(chosen | ({"pdg": [types[0]] * 2} if types else {}))
 
 
 def _requirement(bundle: Bundle) -> str:

@@ -20,6 +20,8 @@ class Layout(StrEnum):
     dense = "dense"
     hits = "hits"
     positions = "positions"
+    calochallenge = "calochallenge"
+    calogan = "calogan"
 
 
 class Key(StrEnum):
@@ -61,8 +63,10 @@ def models(
 @app.command()
 def generate(
     bundle: Annotated[str, typer.Option(help="Folder of a bundle, name of a shipped one, or models:/NAME@ALIAS.")],
-    input: Annotated[list[str], typer.Option(help="ROOT file (or file.root:tree) of particles; may be repeated.")],
-    output: Annotated[Path, typer.Option(help="ROOT file to write.")],
+    input: Annotated[
+        list[str], typer.Option(help="ROOT file (or file.root:tree) or HDF5 file of particles; may be repeated.")
+    ],
+    output: Annotated[Path, typer.Option(help="ROOT or HDF5 file to write.")],
     seed: Annotated[int, typer.Option(min=0, help="A shower depends on the seed and its key alone.")],
     seed_by_input: Annotated[
         bool, typer.Option("--seed-by-input", help="A seed from --seed and the inputs: for jobs of a file each.")
@@ -75,7 +79,9 @@ def generate(
     rntuple: Annotated[bool, typer.Option("--rntuple", help="Write an RNTuple instead of a TTree.")] = False,
     branch: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=BRANCH", help="The input's branch of event, pdg, px, py, pz, x or y; `pdg=`: none."),
+        typer.Option(
+            metavar="NAME=BRANCH", help="The input's branch of event, pdg, px, py, pz, x, y or momentum; `pdg=`: none."
+        ),
     ] = None,
     key: Annotated[Key, typer.Option(help="What tells the showers apart: event id, or entry.")] = Key.event,
     pdg: Annotated[
@@ -142,7 +148,7 @@ def generate(
 
 @app.command()
 def collect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="ROOT files that `calogan generate` wrote.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files that `calogan generate` wrote.")],
     out: Annotated[Path, typer.Option(help="JSON to write.")],
 ) -> None:
     """List generated files as one data set: showers, particles left out, seeds and checksums.

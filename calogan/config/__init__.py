@@ -8,13 +8,12 @@ from calogan.config.data import (
     DataConfig,
     DenseSource,
     DomainConfig,
-    GeometryConfig,
     HitsSource,
-    LayerConfig,
     PositionsSource,
     Source,
     Units,
 )
+from calogan.config.geometry import GeometryConfig, LayerConfig, PolarLayerConfig
 from calogan.config.load import load_calorimeter, load_config, make_config
 from calogan.config.study import ConditionName, Config, TrackingConfig
 from calogan.config.sweep import ParameterConfig, SweepConfig
@@ -35,6 +34,7 @@ __all__ = [
     "LayerConfig",
     "ModelConfig",
     "ParameterConfig",
+    "PolarLayerConfig",
     "PositionsSource",
     "Source",
     "SweepConfig",

@@ -1,16 +1,13 @@
-"""Where the showers come from, the cells that they are in, and the particles that they belong to."""
+"""Where the showers come from, and the particles that they belong to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
-    Tag,
     field_validator,
     model_serializer,
     model_validator,
@@ -20,81 +17,17 @@ from calogan.config.section import Section
 from calogan.redaction import DATA_CREDENTIALS, has_credentials
 
 __all__ = [
-    "LIST_OF_EDGES",
-    "Axis",
-    "AxisConfig",
     "CaloChallengeSource",
     "CaloGANSource",
     "DataConfig",
     "DenseSource",
     "DomainConfig",
-    "GeometryConfig",
     "HitsSource",
-    "LayerConfig",
+    "ParticleDomainConfig",
     "PositionsSource",
     "Source",
     "Units",
 ]
-
-LIST_OF_EDGES = "list of edges"
-
-
-class AxisConfig(Section):
-    """Equal cells along one axis."""
-
-    cells: int = Field(ge=1, description="number of cells")
-    low: float = Field(description="lower edge of the first cell [mm]")
-    high: float = Field(description="upper edge of the last cell [mm]")
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        if self.high <= self.low:
-            msg = f"high ({self.high}) must be above low ({self.low})"
-            raise ValueError(msg)
-        return self
-
-    def edges(self) -> list[float]:
-        """Edges [mm], ``cells + 1`` of them."""
-        step = (self.high - self.low) / self.cells
-        return [self.low + step * index for index in range(self.cells)] + [self.high]
-
-
-def _form_of_axis(value: Any) -> str:
-    return AxisConfig.__name__ if isinstance(value, AxisConfig | Mapping) else LIST_OF_EDGES
-
-
-Axis = Annotated[
-    Annotated[AxisConfig, Tag(AxisConfig.__name__)] | Annotated[list[float], Tag(LIST_OF_EDGES)],
-    Discriminator(_form_of_axis),
-]
-
-
-class LayerConfig(Section):
-    """One layer: rows along x, columns along y."""
-
-    x: Axis = Field(description="rows: {cells, low, high} or a list of edges [mm]")
-    y: Axis = Field(description="columns: {cells, low, high} or a list of edges [mm]")
-    depth: float = Field(ge=0, description="depth of a shower's centre in this layer from the front face [mm]")
-    z_range: tuple[float, float] | None = Field(default=None, description="front and back of the layer [mm]")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The form that `Geometry.from_dict` takes."""
-        return {
-            "x_edges": self.x.edges() if isinstance(self.x, AxisConfig) else self.x,
-            "y_edges": self.y.edges() if isinstance(self.y, AxisConfig) else self.y,
-            "depth": self.depth,
-            "z_range": self.z_range,
-        }
-
-
-class GeometryConfig(Section):
-    """The calorimeter's layers, from the front to the back."""
-
-    layers: list[LayerConfig] = Field(min_length=1, description="layers, front first")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The form that `Geometry.from_dict` takes."""
-        return {"layers": [layer.to_dict() for layer in self.layers]}
 
 
 class Units(Section):
@@ -239,6 +172,15 @@ class DataConfig(Section):
     )
 
 
+class ParticleDomainConfig(Section):
+    """What differs for one particle type; what is left out is as for all types."""
+
+    momentum: tuple[float, float] | None = Field(default=None, description="lowest and highest |p| [GeV]")
+    max_angle: float | None = Field(default=None, gt=0, description="largest angle to the axis [degree]")
+    entry_x: tuple[float, float] | None = Field(default=None, description="window of the entry point's x [mm]")
+    entry_y: tuple[float, float] | None = Field(default=None, description="window of the entry point's y [mm]")
+
+
 class DomainConfig(Section):
     """Incident particles that the surrogate is made for; data and requests are checked against it."""
 
@@ -249,6 +191,9 @@ class DomainConfig(Section):
     entry_x: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's x [mm]")
     entry_y: tuple[float, float] = Field(default=(0.0, 0.0), description="window of the entry point's y [mm]")
     tolerance: float = Field(default=1e-5, ge=0, description="relative tolerance of the bounds (float32 rounding)")
+    particles: dict[int, ParticleDomainConfig] = Field(
+        default={}, description="narrower bounds of single particle types, by PDG id, where the type is a condition"
+    )
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
@@ -261,3 +206,23 @@ class DomainConfig(Section):
             msg = f"momentum: the lower bound must be above 0 GeV, got {self.momentum[0]}"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _narrower(self) -> Self:
+        """A type's own bounds are within those of all types, by which the networks scale what they are told."""
+        for pdg, own in self.particles.items():
+            for name in ("momentum", "entry_x", "entry_y"):
+                bounds, (low, high) = getattr(own, name), getattr(self, name)
+                if bounds is not None and not low <= bounds[0] <= bounds[1] <= high:
+                    msg = f"particles.{pdg}.{name}: {list(bounds)} is no range within the domain's {[low, high]}"
+                    raise ValueError(msg)
+            if own.max_angle is not None and own.max_angle > self.max_angle:
+                msg = f"particles.{pdg}.max_angle: {own.max_angle} is above the domain's max_angle {self.max_angle}"
+                raise ValueError(msg)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `particles` where no type has bounds of its own: the digests of such studies stay what they were."""
+        values: dict[str, Any] = serialise(self)
+        return values if self.particles else {name: value for name, value in values.items() if name != "particles"}

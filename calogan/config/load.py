@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from calogan.config.data import LIST_OF_EDGES, GeometryConfig
+from calogan.config.geometry import LIST_OF_EDGES, GeometryConfig
 from calogan.config.study import Config
 from calogan.errors import ConfigError, near_miss
 from calogan.redaction import redact
@@ -17,7 +17,7 @@ from calogan.redaction import redact
 __all__ = ["load_calorimeter", "load_config", "make_config"]
 
 # What pydantic names between a field and its key, to tell the forms of the field apart.
-_FORMS = {"dense", "hits", "positions", "AxisConfig", LIST_OF_EDGES}
+_FORMS = {"dense", "hits", "positions", "AxisConfig", LIST_OF_EDGES, "LayerConfig", "PolarLayerConfig"}
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -140,7 +140,7 @@ def _known_keys(location: Sequence[int | str], model: type[BaseModel]) -> list[s
     for part in location:
         node = _resolve(node, definitions)
         if isinstance(part, int):
-            node = node.get("items", {})
+            node = node.get("items") or node.get("additionalProperties") or {}  # a list, or a mapping by numbers
         elif "discriminator" in node:
             node = {"$ref": node["discriminator"]["mapping"][part]}
         elif "oneOf" in node:

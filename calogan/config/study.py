@@ -10,7 +10,8 @@ from typing import Literal, Self
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from calogan.config.data import CaloGANSource, DataConfig, DenseSource, DomainConfig, GeometryConfig
+from calogan.config.data import CaloGANSource, DataConfig, DenseSource, DomainConfig
+from calogan.config.geometry import GeometryConfig
 from calogan.config.section import Section
 from calogan.config.sweep import SweepConfig
 from calogan.config.training import ModelConfig, TrainingConfig
@@ -19,7 +20,7 @@ from calogan.redaction import has_credentials
 
 __all__ = ["ConditionName", "Config", "TrackingConfig"]
 
-ConditionName = Literal["momentum", "direction", "entry_point"]
+ConditionName = Literal["momentum", "direction", "entry_point", "particle"]
 
 
 class TrackingConfig(Section):
@@ -83,6 +84,12 @@ class Config(Section):
             if "entry_point" in self.condition and source.entry_point is None:
                 msg = f"condition lists entry_point, but data.sources[{number}].entry_point is null"
                 raise ValueError(msg)
+            if "particle" in self.condition and source.pdg is None and source.particle_id is None:
+                msg = (
+                    f"condition lists particle, but data.sources[{number}] has neither pdg, the branch of the PDG id, "
+                    "nor particle_id, that of all its showers"
+                )
+                raise ValueError(msg)
             if "direction" in self.condition and len(source.momentum) == 1:
                 msg = (
                     f"condition lists direction, but data.sources[{number}].momentum ({source.momentum[0]}) has none; "
@@ -97,6 +104,12 @@ class Config(Section):
                 raise ValueError(msg)
         if "direction" in self.condition and self.domain.max_angle == 0:
             msg = "condition lists direction: set domain.max_angle to the largest angle to the axis [degree]"
+            raise ValueError(msg)
+        if self.domain.particles and "particle" not in self.condition:
+            msg = "domain.particles has bounds of single particle types, but condition does not list particle"
+            raise ValueError(msg)
+        if self.training.balance_particles and "particle" not in self.condition:
+            msg = "training.balance_particles is set, but condition does not list particle"
             raise ValueError(msg)
         self._check_hold_out()
         return self

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from calogan.config.section import Section
 
@@ -34,7 +34,7 @@ class TrainingConfig(Section):
         {"accumulate", "checkpoint_every", "data", "device", "log_every", "max_minutes", "memory_gb", "threads"}
     )
     """Fields that may change when a training is taken up again: they change no result."""
-    LATER: ClassVar[frozenset[str]] = frozenset({"batch_per", "precision"})
+    LATER: ClassVar[frozenset[str]] = frozenset({"balance_particles", "batch_per", "precision"})
     """Fields that checkpoints of earlier versions do not know; at their defaults, all is as it was."""
 
     batch_size: int = Field(default=128, ge=2, description="showers in a batch")
@@ -42,6 +42,11 @@ class TrainingConfig(Section):
         default="global",
         description="whether a batch has batch_size showers in all (the same training on any number of processes), "
         "or for each process",
+    )
+    balance_particles: bool = Field(
+        default=False,
+        description="whether batches have as many showers of each particle type on average, and not as many as there "
+        "are: an epoch then takes showers of the rarer types several times",
     )
     accumulate: int = Field(
         default=1,
@@ -89,6 +94,13 @@ class TrainingConfig(Section):
     max_minutes: float | None = Field(default=None, gt=0, description="stop after this time, on top of the steps")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1, ...")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; null leaves torch's choice")
+
+    @model_validator(mode="after")
+    def _one_order(self) -> Self:
+        if self.balance_particles and self.shuffle_window is not None:
+            msg = "balance_particles shuffles all showers with one another; leave shuffle_window out"
+            raise ValueError(msg)
+        return self
 
     def global_batch(self, processes: int) -> int:
         """Showers in a batch of all processes."""

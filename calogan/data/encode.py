@@ -23,14 +23,17 @@ def particle_types(schema: Schema, *, particles: bool = True) -> dict[str, str]:
         return types
     if schema.pdg is not None:
         types[schema.pdg] = "int32"
-    return types | dict.fromkeys(schema.incident_branches, "float32")
+    return types | dict.fromkeys(schema.incident_branches, "float64" if schema.is_hdf5 else "float32")
 
 
 def energy_types(schema: Schema, geometry: Geometry) -> dict[str, str]:
-    """Type of each branch of energies and their places, in Awkward's notation."""
-    if schema.layout == "dense":
+    """Type of each branch of energies and their places, in Awkward's notation; HDF5 files usually have 64 bits."""
+    if schema.layout == "calochallenge":
+        return {schema.energy[0]: f"{geometry.n_cells} * float64"}
+    if not schema.jagged_branches:
+        number = "float64" if schema.is_hdf5 else "float32"
         return {
-            branch: f"{layer.rows} * {layer.columns} * float32"
+            branch: f"{layer.rows} * {layer.columns} * {number}"
             for branch, layer in zip(schema.energy, geometry.layers, strict=True)
         }
     index = _index_type(geometry) if schema.layout == "hits" else "float32"
@@ -60,11 +63,13 @@ def encode_energy(showers: Showers | Hits, schema: Schema) -> dict[str, NDArray[
         showers: Energies in GeV.
         schema: Branches; in a jagged layout only cells above 0 are listed, in positions at the cell's centre.
     """
-    if schema.layout != "dense":
+    if schema.jagged_branches:
         return _encode_hits(showers if isinstance(showers, Hits) else Hits.of(showers), schema)
     cell_energy = showers.cell_energy if isinstance(showers, Showers) else showers.to_cells()
-    images = showers.geometry.layer_images(cell_energy)
     unit = np.float32(schema.energy_per_gev)
+    if schema.layout == "calochallenge":
+        return {schema.energy[0]: cell_energy * unit}
+    images = showers.geometry.layer_images(cell_energy)
     return {branch: image * unit for branch, image in zip(schema.energy, images, strict=True)}
 
 

@@ -100,7 +100,7 @@ class ShardJob:
         try:
             with _Columns(temporary, self.geometry, storage or "sparse") as columns, closing(chunks):
                 for chunk in chunks:
-                    outside = self.domain.outside(chunk.showers.incident)
+                    outside = self.domain.outside(chunk.showers.incident, chunk.showers.pdg)
                     tally.add(chunk, outside)
                     columns.append(chunk, outside)
                     advance(len(chunk.showers))

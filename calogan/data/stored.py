@@ -28,6 +28,10 @@ class ShowerRows(Protocol):
     def __getitem__(self, rows: NDArray[np.int64]) -> Showers:
         """Some of them, by ascending numbers."""
 
+    @property
+    def pdg(self) -> NDArray[np.int32]:
+        """PDG ids of all of them, shape ``(showers,)``."""
+
 
 class StoredShowers:
     """Showers of a split in the order of files and entries, as `Store.load` gives them, but not in memory.
@@ -72,6 +76,14 @@ class StoredShowers:
             if self._threshold > 0:
                 cells[cells < self._threshold] = 0.0
         return Showers(geometry, **columns)
+
+    @property
+    def pdg(self) -> NDArray[np.int32]:
+        """PDG ids of all of them, read now, shape ``(showers,)``."""
+        found = [np.empty(0, dtype=np.int32)]
+        for record, places in zip(self._store.manifest.shards, self._places, strict=True):
+            found.append(open_shard(self._store.shards, record, self._store.geometry, ("pdg",))["pdg"][places])
+        return np.concatenate(found)
 
     def _pieces(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, slice]]:
         """Numbers of shards, and which of the rows are read from each at a time."""

@@ -1,4 +1,4 @@
-"""Trees of showers: the same showers in one or several layouts of one file."""
+"""Trees of showers: the same showers in one or several layouts of one file, ROOT or HDF5."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from calogan.data.encode import encode_energy, encode_particles, energy_types, p
 from calogan.data.hits import Hits
 from calogan.data.schema import Layout, Schema
 from calogan.data.showers import Showers
-from calogan.data.writer import RootWriter, TreeSpec
+from calogan.data.writer import FileWriter, TreeSpec
 from calogan.errors import SchemaError, ShapeError, near_miss
 from calogan.geometry import Geometry
 
@@ -58,17 +58,19 @@ class ShowerTrees:
             particles: See the attribute.
 
         Raises:
-            SchemaError: A layout twice, two trees of one name, a schema that does not go with the geometry, or types
-                of branches that are not there.
+            SchemaError: A layout twice, two trees of one name, a layout of HDF5 with another one or with a tree, a
+                schema that does not go with the geometry, or types of branches that are not there.
         """
         chosen = tuple(layouts) or (schema.layout,)
-        names = [tree or schema.tree, *chosen[1:]]
+        laid_out = [schema.as_layout(layout, geometry) for layout in chosen]
+        names = [tree or laid_out[0].tree, *chosen[1:]]
+        if any(one.is_hdf5 for one in laid_out) and (len(chosen) > 1 or tree):
+            msg = f"layouts {', '.join(chosen)}: an HDF5 file holds one layout and no tree; write a file of it alone"
+            raise SchemaError(msg)
         if len(set(chosen)) < len(chosen) or len(set(names)) < len(names):
             msg = f"layouts {', '.join(chosen)} in trees {', '.join(names)}: give each layout and tree once"
             raise SchemaError(msg)
-        schemas = tuple(
-            replace(schema.as_layout(layout, geometry), tree=name) for layout, name in zip(chosen, names, strict=True)
-        )
+        schemas = tuple(replace(one, tree=name) for one, name in zip(laid_out, names, strict=True))
         for one in schemas:
             one.check(geometry)
         made = cls(geometry, schemas, dict(types or {}), particles)
@@ -77,13 +79,18 @@ class ShowerTrees:
         return made
 
     @property
+    def is_hdf5(self) -> bool:
+        """Whether the file is HDF5, and not ROOT."""
+        return self.schemas[0].is_hdf5
+
+    @property
     def specs(self) -> tuple[TreeSpec, ...]:
-        """The trees as `RootWriter` takes them."""
+        """The trees as `FileWriter` takes them."""
         return tuple(self._spec(schema) for schema in self.schemas)
 
     def write(
         self,
-        writer: RootWriter,
+        writer: FileWriter,
         showers: Showers | Hits,
         columns: Mapping[str, NDArray[Any]] | None = None,
         hits: Hits | None = None,

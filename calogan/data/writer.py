@@ -1,13 +1,14 @@
-"""ROOT files that appear whole or not at all: trees of typed branches, and what made them."""
+"""Files that appear whole or not at all: trees of typed branches, and what made them."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from calogan.data.decode import Jagged
 from calogan.errors import DataError, SchemaError
 
-__all__ = ["BLOCK", "PROVENANCE", "Columns", "RootWriter", "TreeSpec"]
+__all__ = ["BLOCK", "PROVENANCE", "Columns", "FileWriter", "RootWriter", "TreeSpec"]
 
 BLOCK = 1000  # entries written at a time at most, so that a list branch stays well below the limits of a basket
 _BLOCK_BYTES = 1 << 25  # of branches of a fixed size, likewise
@@ -33,10 +34,10 @@ Columns = Mapping[str, NDArray[Any] | Jagged]
 
 @dataclass(frozen=True)
 class TreeSpec:
-    """A tree to be written.
+    """A tree to be written, or all data sets of an HDF5 file.
 
     Attributes:
-        name: Name of the TTree or RNTuple.
+        name: Name of the TTree or RNTuple; empty for HDF5.
         types: Type of each branch in Awkward's notation, as ``"int64"``, ``"30 * 30 * float32"``, ``"var * float32"``.
         counter: Branch of the length of all lists, which a TTree needs.
     """
@@ -62,25 +63,13 @@ class TreeSpec:
         return min(BLOCK, max(_BLOCK_BYTES // max(size, 1), 1))
 
 
-@dataclass
-class _Waiting:
-    """Entries of a tree that are not written yet."""
-
-    tree: Any
-    pieces: list[Columns] = field(default_factory=list)
-    entries: int = 0
-
-
-class RootWriter:
-    """Writes trees into one file; use as a context manager.
-
-    The file appears under its name when the context ends without an error.
+class FileWriter(ABC):
+    """Writes trees into one file, which appears under its name when the context ends without an error.
 
     Args:
         path: File to write; an existing one is replaced at the end.
         trees: The trees of the file.
-        rntuple: Write RNTuples instead of TTrees.
-        provenance: What made the file; `calogan.data.root.read_provenance` reads it back.
+        provenance: What made the file; `calogan.data.reading.read_provenance` reads it back.
         hint: What to do where the file cannot be written, at the end of the message.
 
     Raises:
@@ -92,14 +81,12 @@ class RootWriter:
         path: str | Path,
         trees: Sequence[TreeSpec],
         *,
-        rntuple: bool = False,
         provenance: Mapping[str, str] | None = None,
         hint: str = "",
     ) -> None:
-        self._path, self._rntuple, self._provenance = Path(path), rntuple, dict(provenance or {})
-        self._hint = hint
+        self._path, self._provenance, self._hint = Path(path), dict(provenance or {}), hint
         self._specs = {spec.name: spec for spec in trees}
-        self._trees: dict[str, _Waiting] = {}
+        self._waiting: dict[str, list[Columns]] = {}
 
     def __enter__(self) -> Self:
         if self._path.is_dir():
@@ -108,8 +95,8 @@ class RootWriter:
         self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
         with self._writing():
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = uproot.recreate(self._temporary, compression=_COMPRESSION)
-            self._trees = {name: _Waiting(self._make_tree(spec)) for name, spec in self._specs.items()}
+            self._file = self._create(self._temporary)
+            self._waiting = {name: [] for name in self._specs}
         return self
 
     def __exit__(
@@ -121,7 +108,7 @@ class RootWriter:
                     if kind is None:
                         for name in self._specs:
                             self._flush(name)
-                        self._file[PROVENANCE] = json.dumps(self._provenance, sort_keys=True)
+                        self._finish(json.dumps(self._provenance, sort_keys=True))
                 if kind is None:
                     with self._temporary.open("rb") as stream:
                         os.fsync(stream.fileno())
@@ -140,13 +127,23 @@ class RootWriter:
             DataError: The file cannot be written.
             SchemaError: Values of a type that the branch cannot hold exactly.
         """
-        waiting = self._trees[tree]
-        types = self._specs[tree].types
-        waiting.pieces.append({branch: self._fit(branch, columns[branch], kind) for branch, kind in types.items()})
-        waiting.entries += len(next(iter(columns.values())))
-        if waiting.entries >= self._specs[tree].block:
+        spec, waiting = self._specs[tree], self._waiting[tree]
+        waiting.append({branch: self._fit(branch, columns[branch], kind) for branch, kind in spec.types.items()})
+        if sum(len(next(iter(piece.values()))) for piece in waiting) >= spec.block:
             with self._writing():
                 self._flush(tree)
+
+    @abstractmethod
+    def _create(self, path: Path) -> Any:
+        """Open the file with its trees, empty."""
+
+    @abstractmethod
+    def _append(self, tree: str, pieces: Sequence[Columns]) -> None:
+        """Write entries."""
+
+    @abstractmethod
+    def _finish(self, provenance: str) -> None:
+        """Write what comes last."""
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -155,11 +152,6 @@ class RootWriter:
         except OSError as error:
             msg = f"{self._path}: cannot be written: {error.strerror or error}{self._hint}"
             raise DataError(msg) from error
-
-    def _make_tree(self, spec: TreeSpec) -> Any:
-        if self._rntuple:
-            return self._file.mkrntuple(spec.name, dict(spec.types))
-        return self._file.mktree(spec.name, dict(spec.types), counter_name=lambda _: spec.counter)
 
     def _fit(self, branch: str, values: NDArray[Any] | Jagged, kind: str) -> NDArray[Any] | Jagged:
         number = np.dtype(kind.rpartition(" ")[2])
@@ -172,13 +164,55 @@ class RootWriter:
         return values.astype(number, copy=False)
 
     def _flush(self, tree: str) -> None:
-        waiting = self._trees[tree]
-        if waiting.pieces:
-            types = self._specs[tree].types
-            columns = {branch: [_to_array(piece[branch]) for piece in waiting.pieces] for branch in types}
-            waiting.tree.extend({branch: ak.concatenate(pieces) for branch, pieces in columns.items()})
-            waiting.pieces.clear()
-            waiting.entries = 0
+        if self._waiting[tree]:
+            self._append(tree, self._waiting[tree])
+            self._waiting[tree].clear()
+
+
+class RootWriter(FileWriter):
+    """Writes trees into one ROOT file; use as a context manager.
+
+    Args:
+        path: As `FileWriter`.
+        trees: As `FileWriter`.
+        rntuple: Write RNTuples instead of TTrees.
+        provenance: As `FileWriter`.
+        hint: As `FileWriter`.
+
+    Raises:
+        DataError: As `FileWriter`.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        trees: Sequence[TreeSpec],
+        *,
+        rntuple: bool = False,
+        provenance: Mapping[str, str] | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(path, trees, provenance=provenance, hint=hint)
+        self._rntuple = rntuple
+        self._trees: dict[str, Any] = {}
+
+    def _create(self, path: Path) -> Any:
+        file = uproot.recreate(path, compression=_COMPRESSION)
+        for name, spec in self._specs.items():
+            if self._rntuple:
+                self._trees[name] = file.mkrntuple(name, dict(spec.types))
+            else:
+                self._trees[name] = file.mktree(
+                    name, dict(spec.types), counter_name=lambda _, counter=spec.counter: counter
+                )
+        return file
+
+    def _append(self, tree: str, pieces: Sequence[Columns]) -> None:
+        columns = {branch: [_to_array(piece[branch]) for piece in pieces] for branch in self._specs[tree].types}
+        self._trees[tree].extend({branch: ak.concatenate(arrays) for branch, arrays in columns.items()})
+
+    def _finish(self, provenance: str) -> None:
+        self._file[PROVENANCE] = provenance
 
 
 def _entry_bytes(kind: str) -> int:

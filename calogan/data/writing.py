@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from calogan.data.hdf5_writer import Hdf5Writer
 from calogan.data.hits import Hits
 from calogan.data.schema import Layout, Schema
 from calogan.data.showers import Showers
 from calogan.data.trees import ShowerTrees
-from calogan.data.writer import BLOCK, RootWriter
+from calogan.data.writer import BLOCK, FileWriter, RootWriter, TreeSpec
+from calogan.errors import SchemaError
 from calogan.geometry import Geometry
 
-__all__ = ["ShowerWriter"]
+__all__ = ["ShowerWriter", "open_file"]
+
+
+def open_file(
+    path: str | Path,
+    trees: Sequence[TreeSpec],
+    *,
+    is_hdf5: bool,
+    rntuple: bool = False,
+    provenance: Mapping[str, str] | None = None,
+    hint: str = "",
+) -> FileWriter:
+    """The writer of a ROOT or an HDF5 file; for the arguments see `RootWriter`.
+
+    Raises:
+        SchemaError: An RNTuple in an HDF5 file.
+    """
+    if not is_hdf5:
+        return RootWriter(path, trees, rntuple=rntuple, provenance=provenance, hint=hint)
+    if rntuple:
+        msg = f"{path}: an HDF5 file has no RNTuple; leave it out, or choose a layout of ROOT files"
+        raise SchemaError(msg)
+    return Hdf5Writer(path, trees, provenance=provenance, hint=hint)
 
 
 class ShowerWriter:
@@ -25,10 +49,10 @@ class ShowerWriter:
 
     Args:
         path: File to write; an existing one is replaced at the end.
-        schema: Tree, branches and units.
+        schema: Names and units; its layout says whether the file is ROOT or HDF5.
         geometry: Cells.
-        layout: Another layout than the schema's, with the usual branch names.
-        tree: Another name of the tree.
+        layout: Another layout than the schema's, with the usual names.
+        tree: Another name of the tree; an HDF5 file has none.
         rntuple: Write an RNTuple instead of a TTree.
         provenance: What made the file; read back by `read_provenance`.
     """
@@ -45,7 +69,8 @@ class ShowerWriter:
         provenance: Mapping[str, str] | None = None,
     ) -> None:
         self._trees = ShowerTrees.of(schema, geometry, () if layout is None else (layout,), tree=tree)
-        self._file = RootWriter(path, self._trees.specs, rntuple=rntuple, provenance=provenance)
+        specs, is_hdf5 = self._trees.specs, self._trees.is_hdf5
+        self._file = open_file(path, specs, is_hdf5=is_hdf5, rntuple=rntuple, provenance=provenance)
 
     def __enter__(self) -> Self:
         self._file.__enter__()

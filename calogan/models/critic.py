@@ -69,7 +69,7 @@ class Critic(nn.Module):
     def __init__(self, hidden: Sequence[int], geometry: Geometry, generator: Generator) -> None:
         super().__init__()
         self.baseline = copy.deepcopy(generator).requires_grad_(requires_grad=False)
-        self.physics = ShowerFeatures(geometry, generator.frame)
+        self.physics = ShowerFeatures(geometry, generator.frame, float(generator.transform.scale))
         blocks = _block_matrix(geometry)
         self.register_buffer("blocks", torch.from_numpy(blocks), persistent=False)
         features = generator.frame.size

@@ -43,11 +43,13 @@ class ShowerFeatures(nn.Module):
     neighbours: both lit, both above a level, products of u. What cells drawn one by one get wrong are the pairs.
 
     Expectation and spread are functions of the particle's features, linear in the offsets in further layers and
-    quadratic in the others, fitted to training showers.
+    quadratic in the others, fitted to training showers; each particle type adds a function of its own.
 
     Args:
         geometry: Cells of a shower.
         frame: Local frame of the cells.
+        faint: Energy above the threshold of a faint cell [GeV]: what layers with less have is not looked at closely,
+            so that no slope grows beyond bounds where a layer goes dark.
     """
 
     moments: Tensor
@@ -55,9 +57,9 @@ class ShowerFeatures(nn.Module):
     location: Tensor
     log_spread: Tensor
 
-    def __init__(self, geometry: Geometry, frame: LocalFrame) -> None:
+    def __init__(self, geometry: Geometry, frame: LocalFrame, faint: float) -> None:
         super().__init__()
-        self.n_layers, self.offsets = geometry.n_layers, geometry.offsets.tolist()
+        self.n_layers, self.offsets, self.faint = geometry.n_layers, geometry.offsets.tolist(), faint
         self.grids = [(layer.rows, layer.columns) for layer in geometry.layers]
         x, y = frame.cell_x, frame.cell_y
         layer = torch.from_numpy(geometry.cell_layer)
@@ -77,7 +79,8 @@ class ShowerFeatures(nn.Module):
                 first = near.flatten(0, 1)[: len(partners)] * partners.unsqueeze(1)
                 self.register_buffer(f"pair_rings_{number}_{step}", first, persistent=False)
                 self.register_buffer(f"partners_{number}_{step}", partners, persistent=False)
-        known = _powers(torch.zeros(1, frame.size)).shape[1]
+        self.n_types = frame.n_types
+        known = _powers(torch.zeros(1, frame.size), self.n_types).shape[1]
         self.register_buffer("location", torch.zeros(known, self.size))
         self.register_buffer("log_spread", torch.zeros(known, self.size))
 
@@ -95,7 +98,7 @@ class ShowerFeatures(nn.Module):
             energy: Their energies above the threshold [GeV], same shape.
             features: Of the particles, shape ``(showers, features)``.
         """
-        raw, known = self._raw(u, energy), _powers(features)
+        raw, known = self._raw(u, energy), _powers(features, self.n_types)
         self.location.copy_(_regress(known, raw))
         residual = (raw - known @ self.location).square()
         floor = 0.05 * residual.mean(dim=0) + LEAST_SPREAD**2
@@ -114,14 +117,14 @@ class ShowerFeatures(nn.Module):
         Returns:
             Numbers of about unit size, shape ``(showers, size)``.
         """
-        known = _powers(features)
+        known = _powers(features, self.n_types)
         spread = (known @ self.log_spread).clamp_min(math.log(LEAST_SPREAD)).exp()
         pull = (self._raw(u, energy) - known @ self.location) / spread
         return pull * (1.0 + (pull / FARTHEST_PULL).square()).rsqrt()
 
     def _raw(self, u: Tensor, energy: Tensor) -> Tensor:
         sums = (energy @ self.moments).reshape(-1, self.n_layers, 6)
-        layer = sums[:, :, 0].clamp_min(1e-9)
+        layer = sums[:, :, 0] + self.faint
         x, y, xx, yy, xy = (sums[:, :, power] / layer for power in range(1, 6))
         total = layer.sum(dim=1, keepdim=True)
         hottest = energy.topk(min(max(HOTTEST), energy.shape[1]), dim=1).values
@@ -174,11 +177,16 @@ class ShowerFeatures(nn.Module):
         return total.permute(2, 0, 1, 3).flatten(1), torch.stack(alone).sum(dim=0)
 
 
-def _powers(features: Tensor) -> Tensor:
-    """1, features, products of the first, and higher powers of the momentum; shape ``(showers, powers)``."""
+def _powers(features: Tensor, n_types: int) -> Tensor:
+    """1, features, products of the first, and higher powers of the momentum; shape ``(showers, powers)``.
+
+    Where the last features tell the type, all of these follow once more for each type, 0 but for the particle's own.
+    """
+    features, types = torch.split(features, [features.shape[1] - n_types, n_types], dim=1)
     some, size = features[:, :PREDICTORS], features[:, :1]
     first, second = torch.triu_indices(some.shape[1], some.shape[1], device=features.device)
-    return torch.cat([torch.ones_like(size), features, some[:, first] * some[:, second], size**3, size**4], dim=1)
+    powers = torch.cat([torch.ones_like(size), features, some[:, first] * some[:, second], size**3, size**4], dim=1)
+    return torch.cat([powers, *(types[:, number : number + 1] * powers for number in range(n_types))], dim=1)
 
 
 def _regress(known: Tensor, wanted: Tensor) -> Tensor:

@@ -75,7 +75,8 @@ class LocalFrame(nn.Module):
     matters, and the place of the track is told as it is.
 
     Features, each about -1 to 1, offsets near a border a little beyond: scaled log momentum; slopes, if the condition
-    has the direction; offset of the track in each layer, if it has direction or entry point.
+    has the direction; offset of the track in each layer, if it has direction or entry point; the particle's type as
+    0 and 1, if it has that: mirror images are of the same type.
 
     Args:
         geometry: Cells of a shower.
@@ -123,7 +124,12 @@ class LocalFrame(nn.Module):
     @property
     def size(self) -> int:
         """Number of features."""
-        return 1 + 2 * self.directed + 2 * len(self.axes) * self.located
+        return 1 + 2 * self.directed + 2 * len(self.axes) * self.located + self.n_types
+
+    @property
+    def n_types(self) -> int:
+        """Number of features, the last ones, that tell the particle's type."""
+        return self.conditioning.n_types
 
     @property
     def choices(self) -> int:
@@ -139,7 +145,7 @@ class LocalFrame(nn.Module):
         """How showers look in the frame.
 
         Args:
-            incident: Incident particles, shape ``(showers, 5)``.
+            incident: Incident particles, shape ``(showers, 5)``, or 6 with the type.
             choice: Standard normals, shape ``(showers, choices)``; the nearest image and the track's own cell are
                 taken if left out.
         """
@@ -161,6 +167,8 @@ class LocalFrame(nn.Module):
             features.append(_turn(matrix, direction) / self.conditioning.largest_slope)
         if self.located:
             features += [_turn(matrix, offset) for offset in offsets]
+        if self.n_types:
+            features.append(self.conditioning.particle(incident))
         place = torch.cat(rolled, dim=1)
         place = self.images.index_select(0, image).gather(1, place)
         return LocalView(torch.cat(features, dim=1), place)

@@ -24,6 +24,8 @@ __all__ = ["Architecture", "Generator", "build_generator"]
 
 LEAST_WIDTH, WIDEST = 1e-3, 20.0
 """Range of the width of v."""
+BARELY_LIT = 0.05
+"""The v of a cell that is the only lit one of its layer, and has all of its energy."""
 FAINTEST = 1e-3
 """In u, where a lit cell counts as one when its layer is scaled; with a scale of 1 MeV, 1 keV above the threshold."""
 
@@ -36,21 +38,26 @@ class Architecture:
         latent_size: Numbers of noise that all cells of a shower share.
         hidden: Widths of the hidden layers.
         symmetries: Mirror images that the calorimeter and its particles have, see `LocalFrame`.
+        particles: PDG ids of the types that are told apart, in ascending order: the networks know a type by its place.
     """
 
     latent_size: int
     hidden: tuple[int, ...]
     symmetries: tuple[str, ...] = ()
+    particles: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"latent_size": self.latent_size, "hidden": list(self.hidden), "symmetries": list(self.symmetries)}
+        """Plain values for JSON; `particles` only where there are any."""
+        values = {"latent_size": self.latent_size, "hidden": list(self.hidden), "symmetries": list(self.symmetries)}
+        return values | {"particles": list(self.particles)} if self.particles else values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Architecture:
         """Architecture from the plain values of `to_dict`."""
         hidden = tuple(int(width) for width in values["hidden"])
-        return cls(int(values["latent_size"]), hidden, tuple(str(name) for name in values["symmetries"]))
+        symmetries = tuple(str(name) for name in values["symmetries"])
+        particles = tuple(int(pdg) for pdg in values.get("particles", ()))
+        return cls(int(values["latent_size"]), hidden, symmetries, particles)
 
 
 class Generator(nn.Module):
@@ -60,7 +67,7 @@ class Generator(nn.Module):
     the layer energies' residuals and the shared noise (`SharedNoise`) to a mean :math:`m_c` and a width :math:`w_c`
     for each cell. With noise that goes together with that of the neighbours (`NoiseMixing`),
     :math:`v_c = m_c + w_c \epsilon_c`; a cell is dark where :math:`v_c \le 0`, and else has an energy given by a
-    rising function of its own (`CellShape`).
+    rising function of its own (`CellShape`). Of several layers, one that has energy has at least one lit cell.
     Then the cells of a layer are scaled to the layer's energy above their thresholds.
 
     The noise of a shower is one vector of standard normals: shared noise, layer energies, empty layers, cells, and the
@@ -80,9 +87,10 @@ class Generator(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.n_layers, self.n_cells = geometry.n_layers, geometry.n_cells
+        self.layer_sizes = [layer.n_cells for layer in geometry.layers]
         self.frame = LocalFrame(geometry, conditioning, architecture.symmetries)
         self.transform = transform
-        self.energy_head = LayerEnergyHead(self.frame.size, geometry.n_layers)
+        self.energy_head = LayerEnergyHead(self.frame.size, geometry.n_layers, float(transform.threshold))
         inputs = self.frame.size + geometry.n_layers + architecture.latent_size
         self.shared = SharedNoise(self.frame.size + geometry.n_layers, architecture.latent_size)
         self.trunk = mlp([inputs, *architecture.hidden], nn.SiLU)
@@ -118,7 +126,8 @@ class Generator(nn.Module):
         """Cell energies of showers.
 
         Args:
-            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            incident: px, py, pz [GeV], x, y [mm], and the type's number if the condition has it, see
+                `calogan.physics.particles.network_input`, shape ``(showers, 5 or 6)``.
             noise: Standard normals, shape ``(showers, noise_size)``.
 
         Returns:
@@ -149,11 +158,17 @@ class Generator(nn.Module):
         sizes = [latent, self.n_layers, self.n_layers, self.n_cells, self.frame.choices]
         shared, residual, gate, cell, _ = torch.split(noise, sizes, dim=1)
         with torch.no_grad():
-            layer_energy, lit = self.energy_head.layer_energy(features, residual, gate, size)
-        residual = residual * lit
+            layer_energy, residual = self.energy_head.layer_energy(features, residual, gate, size)
         centre, log_width = self.shared(features, residual)
         mean, width = self.cells(features, residual, centre + log_width.exp() * shared)
-        return mean + width * self.mixing(features, cell), layer_energy
+        v = mean + width * self.mixing(features, cell)
+        return self._lit_once(v) if self.n_layers > 1 else v, layer_energy
+
+    def _lit_once(self, v: Tensor) -> Tensor:
+        """Raise the brightest cell of each layer where all are dark: a layer that has energy has a lit cell."""
+        brightest = torch.stack([layer.amax(dim=1) for layer in torch.split(v, self.layer_sizes, dim=1)], dim=1)
+        missing = (BARELY_LIT - brightest).clamp_min(0.0)
+        return v + (v == brightest[:, self.layer]) * missing[:, self.layer]
 
     def _scaled_everywhere(self, v: Tensor, layer_energy: Tensor) -> Tensor:
         return self.scaled(self.shape(v), layer_energy)
@@ -232,5 +247,5 @@ def build_generator(
         threshold: Read-out threshold [GeV].
         energy_scale: See `CellTransform` [GeV].
     """
-    conditioning = Conditioning(condition, domain)
+    conditioning = Conditioning(condition, domain, len(architecture.particles))
     return Generator(architecture, geometry, conditioning, CellTransform(threshold, energy_scale))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -77,10 +77,11 @@ class Domain:
 
     Attributes:
         momentum: Lowest and highest |p| [GeV].
-        max_angle: Largest angle to the calorimeter's axis [radian].
+        max_angle: Largest angle to the calorimeter's axis [radian]; 0 for particles along it.
         entry_x: Window of the entry point's x [mm].
         entry_y: Window of the entry point's y [mm].
         tolerance: Relative widening of the bounds, for float32 rounding.
+        particles: Domains of single particle types within this one, by PDG id; other types have all of it.
 
     Example:
         >>> domain = Domain((1.0, 64.0), 0.35, (-20.0, 20.0), (-20.0, 20.0))
@@ -93,17 +94,33 @@ class Domain:
     entry_x: tuple[float, float]
     entry_y: tuple[float, float]
     tolerance: float = 1e-5
+    particles: Mapping[int, Domain] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: DomainConfig) -> Domain:
-        """Domain of a configuration, whose angle is in degrees."""
-        return cls(
+        """Domain of a configuration, whose angles are in degrees."""
+        common = cls(
             momentum=config.momentum,
             max_angle=math.radians(config.max_angle),
             entry_x=config.entry_x,
             entry_y=config.entry_y,
             tolerance=config.tolerance,
         )
+        own = {pdg: bounds.model_dump(exclude_none=True) for pdg, bounds in sorted(config.particles.items())}
+        for bounds in own.values():
+            if "max_angle" in bounds:
+                bounds["max_angle"] = math.radians(bounds["max_angle"])
+        return replace(common, particles={pdg: replace(common, **bounds) for pdg, bounds in own.items()})
+
+    def of(self, pdg: int) -> Domain:
+        """The domain of one particle type.
+
+        Example:
+            >>> photons = Domain((5.0, 64.0), 0.35, (0.0, 0.0), (0.0, 0.0))
+            >>> Domain((1.0, 64.0), 0.35, (0.0, 0.0), (0.0, 0.0), particles={22: photons}).of(22).momentum
+            (5.0, 64.0)
+        """
+        return self.particles.get(pdg) or replace(self, particles={})
 
     @property
     def entry_centre(self) -> tuple[float, float]:
@@ -113,10 +130,25 @@ class Domain:
     def __str__(self) -> str:
         """The bounds in words."""
         windows = f"x {_range(self.entry_x)} mm, y {_range(self.entry_y)} mm"
-        return f"{_range(self.momentum)} GeV, angles up to {math.degrees(self.max_angle):.3g} degrees, {windows}"
+        common = f"{_range(self.momentum)} GeV, angles up to {math.degrees(self.max_angle):.3g} degrees, {windows}"
+        return "; ".join([common, *(f"of pdg {pdg} {own}" for pdg, own in self.particles.items())])
+
+    def common_window(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Entry points in x and y [mm] that particles of all types may have."""
+        every = [self, *self.particles.values()]
+        x, y = (
+            (max(low for low, _ in windows), min(high for _, high in windows))
+            for windows in zip(*((one.entry_x, one.entry_y) for one in every), strict=True)
+        )
+        return x, y
+
+    def entering(self, entry_x: tuple[float, float], entry_y: tuple[float, float]) -> Domain:
+        """The same domain with other entry windows [mm], for all types."""
+        own = {pdg: domain.entering(entry_x, entry_y) for pdg, domain in self.particles.items()}
+        return replace(self, entry_x=entry_x, entry_y=entry_y, particles=own)
 
     def holds(self, other: Domain) -> bool:
-        """Whether every particle of another domain is in this one, up to this one's tolerance.
+        """Whether every particle of another domain, of whatever type, is in this one, up to this one's tolerance.
 
         Example:
             >>> wide = Domain((1.0, 64.0), 0.35, (-20.0, 20.0), (-20.0, 20.0))
@@ -125,9 +157,10 @@ class Domain:
         """
         size, x, y = (values.ravel() for values in np.meshgrid(other.momentum, other.entry_x, other.entry_y))
         across, along = size * math.sin(other.max_angle), size * math.cos(other.max_angle)
-        return not self.outside(np.stack([across, np.zeros_like(size), along, x, y], axis=1)).any()
+        common = not self.outside(np.stack([across, np.zeros_like(size), along, x, y], axis=1)).any()
+        return common and all(self.of(pdg).holds(other.of(pdg)) for pdg in {*self.particles, *other.particles})
 
-    def outside(self, incident: NDArray[Any]) -> NDArray[np.bool_]:
+    def outside(self, incident: NDArray[Any], pdg: NDArray[Any] | None = None) -> NDArray[np.bool_]:
         """Which particles are outside; one with NaN or with pz <= 0 is.
 
         A bound is widened by ``tolerance * |bound|``, that of an entry window by the tolerance times its larger
@@ -135,6 +168,7 @@ class Domain:
 
         Args:
             incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            pdg: PDG ids, shape ``(showers,)``, where each type's own domain is to be kept to.
 
         Returns:
             Flags, shape ``(showers,)``.
@@ -144,17 +178,20 @@ class Domain:
         """
         values = _five_columns(incident)
         inside = _within(np.linalg.norm(values[:, :3], axis=1), self.momentum, self.tolerance)
-        inside &= (angle(values) <= self.max_angle * (1 + self.tolerance)) & (values[:, 2] > 0)
+        inside &= (angle(values) <= (self.max_angle * (1 + self.tolerance) or self.tolerance)) & (values[:, 2] > 0)
         for column, window in ((3, self.entry_x), (4, self.entry_y)):
             margin = self.tolerance * max(abs(window[0]), abs(window[1]), 1.0)
             inside &= (values[:, column] >= window[0] - margin) & (values[:, column] <= window[1] + margin)
+        for own, rows in self.apart(pdg):
+            inside[rows] = ~own.outside(values[rows])
         return ~inside
 
-    def clip(self, incident: NDArray[Any]) -> NDArray[np.float32]:
+    def clip(self, incident: NDArray[Any], pdg: NDArray[Any] | None = None) -> NDArray[np.float32]:
         """Move |p|, direction (at the same azimuth) and entry point of outside particles to the nearest allowed.
 
         Args:
             incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            pdg: PDG ids, shape ``(showers,)``, where each type's own domain is meant.
 
         Returns:
             float32 copy, shape ``(showers, 5)``. Particles inside are unchanged; so are those with a number that is
@@ -178,7 +215,19 @@ class Domain:
             ],
             axis=1,
         )
+        for own, rows in self.apart(pdg):
+            clipped[rows] = own.clip(np.asarray(incident)[rows])
         return clipped
+
+    def apart(self, pdg: NDArray[Any] | None) -> Iterator[tuple[Domain, NDArray[np.int64]]]:
+        """Domains of the types that have their own, and which showers are of each.
+
+        Args:
+            pdg: PDG ids, shape ``(showers,)``; nothing comes of none.
+        """
+        if pdg is not None:
+            for particle, own in self.particles.items():
+                yield own, np.flatnonzero(pdg == particle)
 
     def describe(self) -> str:
         """One line with the ranges and their units.
@@ -187,15 +236,21 @@ class Domain:
             >>> Domain((1.0, 64.0), 0.25, (-20.0, 20.0), (0.0, 0.0)).describe()
             '|p| 1 to 64 GeV, angle up to 14.32 degrees, x -20 to 20 mm, y 0 to 0 mm'
         """
-        return (
+        if not any((self.max_angle, *self.entry_x, *self.entry_y)):
+            common = f"|p| {self.momentum[0]:g} to {self.momentum[1]:g} GeV, along the axis"
+            return "; ".join([common, *(f"pdg {pdg}: {own.describe()}" for pdg, own in self.particles.items())])
+        common = (
             f"|p| {self.momentum[0]:g} to {self.momentum[1]:g} GeV, angle up to {math.degrees(self.max_angle):.4g} "
             f"degrees, x {self.entry_x[0]:g} to {self.entry_x[1]:g} mm, y {self.entry_y[0]:g} to {self.entry_y[1]:g} mm"
         )
+        return "; ".join([common, *(f"pdg {pdg}: {own.describe()}" for pdg, own in self.particles.items())])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` takes them back."""
-        values = asdict(self)
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        del values["particles"]
+        own = {str(pdg): domain.to_dict() for pdg, domain in self.particles.items()}
+        return values | {"particles": own} if own else values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Domain:
@@ -208,8 +263,10 @@ class Domain:
             ranges = {
                 name: (float(values[name][0]), float(values[name][1])) for name in ("momentum", "entry_x", "entry_y")
             }
-            return cls(**ranges, max_angle=float(values["max_angle"]), tolerance=float(values["tolerance"]))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            angle, tolerance = float(values["max_angle"]), float(values["tolerance"])
+            own = {int(pdg): cls.from_dict(domain) for pdg, domain in values.get("particles", {}).items()}
+            return cls(**ranges, max_angle=angle, tolerance=tolerance, particles=own)
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
             msg = f"not a domain: {error!r}; expected momentum, max_angle, entry_x, entry_y and tolerance"
             raise ConfigError(msg) from error
 

@@ -93,12 +93,31 @@ class GeneratedShowers(Showers):
 
         Args:
             path: File to write; it appears when it is complete.
-            layout: ``"dense"`` or ``"hits"`` instead of the training data's.
+            layout: ``"dense"`` or ``"hits"`` instead of the training data's; dense by default where that is HDF5.
             tree: Name of the tree instead of the training data's.
 
         Raises:
             SchemaError: The showers have weights, for which the full simulation's files have no branch.
         """
+        self._write(path, layout or ("dense" if self.schema.is_hdf5 else self.schema.layout), tree)
+
+    def to_hdf5(self, path: str | Path, *, layout: Layout | None = None) -> None:
+        """Write an HDF5 file with one row a shower, as the CaloChallenge's files are.
+
+        It has the momentum as incident energy, and no direction, no entry point and no id unless the training data's
+        files have a name for them.
+
+        Args:
+            path: File to write; it appears when it is complete.
+            layout: ``"calochallenge"`` or ``"calogan"``; by default the training data's, or the first where that is
+                ROOT.
+
+        Raises:
+            SchemaError: The showers have weights, for which the full simulation's files have no data set.
+        """
+        self._write(path, layout or (self.schema.layout if self.schema.is_hdf5 else "calochallenge"))
+
+    def _write(self, path: str | Path, layout: Layout, tree: str | None = None) -> None:
         from calogan.data.writing import ShowerWriter
 
         self._require_unweighted(path)

@@ -49,7 +49,8 @@ class Network(Protocol):
         """Energies [GeV], shape ``(showers, cells)``.
 
         Args:
-            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            incident: px, py, pz [GeV], x, y [mm], and the type's number where the bundle tells types apart, see
+                `calogan.physics.particles.network_input`, shape ``(showers, 5 or 6)``.
             noise: Standard normal numbers, shape ``(showers, noise_size)``: an array, or what `noise` gave.
         """
 

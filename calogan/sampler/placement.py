@@ -159,7 +159,7 @@ class PlacedShowers(GeneratedShowers):
         from calogan.data.writing import ShowerWriter
 
         self._require_unweighted(path)
-        chosen = layout or ("hits" if self.schema.layout == "dense" else self.schema.layout)
+        chosen = layout or (self.schema.layout if self.schema.jagged_branches else "hits")
         if chosen == "dense" and self.calorimeter.n_cells > DENSE_CELLS:
             msg = f"{path}: {self.calorimeter.n_cells} cells a shower are too many for a dense file; pass layout='hits'"
             raise SchemaError(msg)
@@ -168,6 +168,15 @@ class PlacedShowers(GeneratedShowers):
             path, self.schema, self.calorimeter, layout=chosen, tree=tree, provenance=provenance
         ) as writer:
             writer.extend(self, hits=self.hits())
+
+    def to_hdf5(self, path: str | Path, *, layout: Layout | None = None) -> None:
+        """Refused: HDF5 files do not say where on the calorimeter a particle enters.
+
+        Raises:
+            SchemaError: Always.
+        """
+        msg = f"{path}: HDF5 files have no place for entry points; call to_root, or in_window().to_hdf5 for the grid"
+        raise SchemaError(msg)
 
 
 @dataclass(frozen=True)
@@ -186,7 +195,7 @@ class CellPlacement:
     Attributes:
         grid: Cells that the surrogate makes showers in.
         calorimeter: Cells of the calorimeter: the same layers, moved by whole cells.
-        trained: The surrogate's domain.
+        trained: The surrogate's domain; its entry windows are those of all types.
         edge: ``"cut"``, or ``"raise"`` to refuse particles whose grid reaches beyond the calorimeter, be its cells
             there lit or dark.
 
@@ -218,11 +227,7 @@ class CellPlacement:
     def domain(self) -> Domain:
         """The surrogate's domain with the calorimeter's front layer for the entry window."""
         front = self.calorimeter.layers[0]
-        return replace(
-            self.trained,
-            entry_x=(front.x_edges[0], front.x_edges[-1]),
-            entry_y=(front.y_edges[0], front.y_edges[-1]),
-        )
+        return self.trained.entering((front.x_edges[0], front.x_edges[-1]), (front.y_edges[0], front.y_edges[-1]))
 
     def check(self, request: Request) -> None:
         """Refuse particles near the edge, where the caller wants that.
@@ -338,7 +343,8 @@ def make_placement(choice: Placing, calorimeter: Any, edge: Edge, info: BundleIn
             "cannot be placed; leave out placement='cell'"
         )
         raise ConfigError(msg)
-    return CellPlacement(info.geometry, calorimeter or info.geometry, info.domain, edge)
+    trained = info.domain.entering(*info.domain.common_window())
+    return CellPlacement(info.geometry, calorimeter or info.geometry, trained, edge)
 
 
 def _common_step(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from calogan.errors import ConfigError, DomainError, ShapeError
 from calogan.physics.kinematics import Domain
+from calogan.physics.particles import list_types
 
 __all__ = [
     "Arguments",
@@ -120,27 +121,51 @@ class Arguments:
         return (self.request(first, first + size) for first in range(0, len(self), size))
 
 
-def split_momentum(px: Any, py: Any, pz: Any) -> tuple[Any, Any, Any]:
-    """The components of a momentum that was given as one object, such as an array of `vector`; others as they are.
+def split_momentum(px: Any, py: Any, pz: Any, size: Any = None, *, directed: bool = True) -> tuple[Any, ...]:
+    """The momentum that was asked for: three components, or its size alone.
+
+    Args:
+        px: Component along x, or an object that has all components, such as an array of `vector`.
+        py: Component along y.
+        pz: Component along z.
+        size: Size of the momentum, for particles along the axis.
+        directed: Whether the surrogate is told the direction, and needs one.
 
     Raises:
-        ShapeError: A component is missing, or there is one beside an object that has all.
+        ShapeError: A component is missing, or there is one beside an object that has all or beside the size.
     """
-    given = [name for name, value in (("py", py), ("pz", pz)) if value is not None]
+    given = [name for name, value in (("px", px), ("py", py), ("pz", pz)) if value is not None]
+    if size is not None or (given == ["pz"] and not directed):
+        return _size_alone(pz if size is None else size, [] if size is None else given, directed=directed)
+    given = [name for name in given if name != "px"]
     if hasattr(px, "px") and hasattr(px, "py") and hasattr(px, "pz"):
         if given:
             msg = f"the first argument holds a whole momentum; leave out {' and '.join(given)}"
             raise ShapeError(msg)
         return px.px, px.py, px.pz
-    if len(given) < 2:
-        missing = [name for name in ("py", "pz") if name not in given]
-        msg = f"give {' and '.join(missing)} [GeV], or one argument that has px, py and pz, such as vector's Momentum4D"
+    if len(given) < 2 or px is None:
+        missing = [name for name, value in (("px", px), ("py", py), ("pz", pz)) if value is None]
+        size_alone = "" if directed else "momentum [GeV], or "
+        msg = (
+            f"give {size_alone}{' and '.join(missing)} [GeV], or one argument that has px, py and pz, such as vector's "
+            "Momentum4D"
+        )
         raise ShapeError(msg)
     return px, py, pz
 
 
+def _size_alone(size: Any, given: Sequence[str], *, directed: bool) -> tuple[Any]:
+    if given:
+        msg = f"momentum is that of particles along the axis; leave out {' and '.join(given)}, or momentum"
+        raise ShapeError(msg)
+    if directed:
+        msg = "the surrogate is told the direction; give px, py and pz [GeV] instead of momentum"
+        raise ShapeError(msg)
+    return (size,)
+
+
 def read_arguments(
-    momentum: tuple[Any, Any, Any],
+    momentum: tuple[Any, ...],
     entry_point: tuple[Any, Any] | None,
     shower_id: Any = None,
     centre: tuple[float, float] = (0.0, 0.0),
@@ -149,8 +174,8 @@ def read_arguments(
     """Bring the arguments of a call to one shape; nothing is copied that need not be.
 
     Args:
-        momentum: px, py, pz [GeV]: scalars, lists, NumPy or awkward arrays, torch tensors. With two dimensions, ragged
-            or not, they are the particles of each event.
+        momentum: px, py, pz [GeV], or the size of a momentum along z alone: scalars, lists, NumPy or awkward arrays,
+            torch tensors. With two dimensions, ragged or not, they are the particles of each event.
         entry_point: x, y [mm], likewise; none stands for the centre.
         shower_id: Integers, one for each particle, or for each event where events hold many; counted from 0 by default.
         centre: x, y [mm] of all particles without an entry point.
@@ -159,9 +184,9 @@ def read_arguments(
     Raises:
         ShapeError: Values that are not numbers, are missing, or do not go together; ids that are not unique.
     """
-    names = _COLUMNS if entry_point else _COLUMNS[:3]
-    names, given = (*names, "pdg")[: len(names) + (pdg is not None)], (*momentum, *(entry_point or ()), pdg)
-    given = given[: len(names)]
+    names = ("momentum",) if len(momentum) == 1 else _COLUMNS[:3]
+    names = (*names, *(_COLUMNS[3:] if entry_point else ()), *(() if pdg is None else ("pdg",)))
+    given = (*momentum, *(entry_point or ()), *(() if pdg is None else (pdg,)))
     values = [
         np.array([value]) if type(value) in {int, float} else _column(name, value)
         for name, value in zip(names, given, strict=True)
@@ -178,12 +203,16 @@ def read_arguments(
         except ValueError as error:
             raise ShapeError(_disagreement(names, values)) from error
     types = None if pdg is None else _pdg(values.pop())
+    if len(momentum) == 1:
+        values = [np.broadcast_to(0.0, values[0].shape)] * 2 + values
     entries = len(values[0]) if bounds is None else len(bounds) - 1
     ids = None if shower_id is None else _shower_ids(shower_id, entries)
     return Arguments(values, types, ids, bounds, centre)
 
 
-def check(request: Request, domain: Domain, outside: Outside, known: Sequence[int] = ()) -> None:
+def check(
+    request: Request, domain: Domain, outside: Outside, known: Sequence[int] = (), *, told_apart: bool = False
+) -> None:
     """Refuse particles outside of a domain, or warn of them.
 
     Args:
@@ -191,17 +220,19 @@ def check(request: Request, domain: Domain, outside: Outside, known: Sequence[in
         domain: The domain.
         outside: What the caller chose.
         known: PDG ids of the particles that the surrogate was trained with; empty where they are not known.
+        told_apart: Whether the surrogate is told the type: it can then make no shower of another one.
 
     Raises:
         DomainError: Particles outside under ``"raise"``; under the other choices those that no shower can be made for
-            (without momentum, or not towards the front face) and, but for ``"warn"``, of another type.
+            (without momentum, not towards the front face, of a type that the surrogate would have to be told) and,
+            but for ``"warn"``, of another type.
         ConfigError: An unknown choice.
     """
     if outside not in get_args(Outside):
         msg = f"outside must be one of {', '.join(map(repr, get_args(Outside)))}, got {outside!r}"
         raise ConfigError(msg)
-    _check_types(request, known, outside)
-    flags = domain.outside(request.incident)
+    _check_types(request, known, refused=told_apart or outside != "warn")
+    flags = domain.outside(request.incident, request.pdg)
     if not flags.any():
         return
     text = _describe(request, flags, domain)
@@ -218,7 +249,7 @@ def check(request: Request, domain: Domain, outside: Outside, known: Sequence[in
 
 def admit(request: Request, domain: Domain, outside: Outside) -> Request:
     """The request as it is, or under ``"clip"`` with particles moved to the domain's edge; `check` goes before."""
-    return replace(request, incident=domain.clip(request.incident)) if outside == "clip" else request
+    return replace(request, incident=domain.clip(request.incident, request.pdg)) if outside == "clip" else request
 
 
 def at_least_one(name: str, value: Any) -> int:
@@ -256,7 +287,7 @@ def choose_seed(seed: Any) -> int:
     return chosen
 
 
-def _check_types(request: Request, known: Sequence[int], outside: Outside) -> None:
+def _check_types(request: Request, known: Sequence[int], *, refused: bool) -> None:
     if request.pdg is None or not known:
         return
     other = ~np.isin(request.pdg, known)
@@ -265,9 +296,9 @@ def _check_types(request: Request, known: Sequence[int], outside: Outside) -> No
     first = int(np.argmax(other))
     text = (
         f"{int(other.sum())} of {len(request)} incident particles are of another type than the surrogate was trained "
-        f"with (pdg {', '.join(map(str, known))}), the first is {request.where(first)} with pdg {request.pdg[first]}"
+        f"with (pdg {list_types(known)}), the first is {request.where(first)} with pdg {request.pdg[first]}"
     )
-    if outside != "warn":
+    if refused:
         msg = f"{text}; give it to the full simulation, or to a surrogate of its type"
         raise DomainError(msg)
     warnings.warn(text, OutsideDomainWarning, stacklevel=4)

@@ -14,6 +14,7 @@ from calogan.bundle import Bundle
 from calogan.errors import BundleError, ConfigError, ShapeError
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain
+from calogan.physics.particles import list_types, network_input
 from calogan.sampler.generated import GeneratedShowers
 from calogan.sampler.network import Backend, Network, load_network
 from calogan.sampler.placement import Edge, Placement, Placing, make_placement
@@ -90,8 +91,16 @@ class ShowerSampler:
 
     @property
     def pdg(self) -> tuple[int, ...]:
-        """PDG ids of the particles in the training data; none where they are not known."""
-        return tuple(self.bundle.info.provenance.get("pdg", ()))
+        """PDG ids of the particles in the training data; none where they are not known.
+
+        Where `condition` lists ``"particle"``, these are the types to choose from.
+        """
+        return self._told_apart or tuple(self.bundle.info.provenance.get("pdg", ()))
+
+    @property
+    def _told_apart(self) -> tuple[int, ...]:
+        """PDG ids of the types that the networks are told; none where the type is no condition."""
+        return self.bundle.info.particles
 
     @property
     def only_pdg(self) -> int:
@@ -110,13 +119,14 @@ class ShowerSampler:
 
     def sample(
         self,
-        px: Any,
+        px: Any = None,
         py: Any = None,
         pz: Any = None,
         x: Any = None,
         y: Any = None,
         pdg: Any = None,
         *,
+        momentum: Any = None,
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
@@ -139,14 +149,18 @@ class ShowerSampler:
             pz: Momentum along z, into the calorimeter [GeV], likewise.
             x: Entry point at the front face [mm], likewise; only for a model whose `condition` has it.
             y: Entry point at the front face [mm], likewise.
-            pdg: PDG ids, likewise; if given, they must be of the training data's (`pdg`).
+            pdg: PDG ids, likewise; if given, they must be of the training data's (`pdg`). Where `condition` lists
+                ``"particle"``, they choose what is made, and are needed if there are several.
+            momentum: |p| of particles along the axis [GeV], instead of px, py and pz, for a model whose `condition` has
+                no direction. An energy may be given for it where it is far above the mass.
             seed: From 0 to 2**64 - 1; by default fresh entropy, kept in the result.
             shower_id: 64-bit integers, one for each particle, or for each event where events hold many, such as event
                 numbers; by default 0, 1, 2, ...
             outside: What to do with particles outside `domain`: ``"raise"``, ``"warn"`` and go on, or ``"clip"`` to
                 its edge (the result's `incident` is what was used); those with pz <= 0 are refused always, those of
-                another type unless ``"warn"``. Under that, of a shower far from the entry window what would leave the
-                grid at one side comes in at the other: ``placement="cell"`` is for entry points elsewhere.
+                another type unless ``"warn"``, and even then where `condition` lists ``"particle"``. Under
+                ``"warn"``, of a shower far from the entry window what would leave the grid at one side comes in at
+                the other: ``placement="cell"`` is for entry points elsewhere.
             placement: ``"window"``, or ``"cell"`` for entry points anywhere on a calorimeter of the same cells: each
                 particle is moved into the trained window by whole cells, and its shower back (see `PlacedShowers` and
                 `CellPlacement`). For `outside`, the calorimeter's front face then is the entry window.
@@ -162,27 +176,29 @@ class ShowerSampler:
 
         Raises:
             DomainError: A particle outside the domain, or a NaN.
-            ShapeError: Arguments that do not go together, or an entry point that is missing or not expected.
+            ShapeError: Arguments that do not go together, an entry point that is missing or not expected, or particle
+                types that are missing.
             ConfigError: A seed out of range, an unknown choice, or a model whose showers cannot be placed.
             GeometryError: A calorimeter whose cells are not those of `geometry`, or not moved by whole ones.
             BundleError: Weights of a bundle that cannot give any.
         """
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
         weigher = self.weigher if weights else None
-        request = self._arguments(px, py, pz, x, y, pdg, shower_id).request()
-        check(request, place.domain, outside, self.pdg)
+        request = self._arguments((px, py, pz, momentum), x, y, pdg, shower_id).request()
+        self._check(request, place, outside)
         place.check(request)
         return self._make(admit(request, place.domain, outside), choose_seed(seed), place, weigher)
 
     def sample_iter(
         self,
-        px: Any,
+        px: Any = None,
         py: Any = None,
         pz: Any = None,
         x: Any = None,
         y: Any = None,
         pdg: Any = None,
         *,
+        momentum: Any = None,
         seed: int | None = None,
         shower_id: Any = None,
         outside: Outside = "raise",
@@ -201,6 +217,7 @@ class ShowerSampler:
             x: As `sample`.
             y: As `sample`.
             pdg: As `sample`.
+            momentum: As `sample`.
             seed: As `sample`.
             shower_id: As `sample`.
             outside: As `sample`.
@@ -215,9 +232,9 @@ class ShowerSampler:
         """
         chunk = at_least_one("chunk", chunk)
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
-        arguments = self._arguments(px, py, pz, x, y, pdg, shower_id)
+        arguments = self._arguments((px, py, pz, momentum), x, y, pdg, shower_id)
         for request in arguments.chunks(chunk):
-            check(request, place.domain, outside, self.pdg)
+            self._check(request, place, outside)
             place.check(request)
         seed, weigher = choose_seed(seed), self.weigher if weights else None
         requests = (admit(request, place.domain, outside) for request in arguments.chunks(chunk))
@@ -229,6 +246,7 @@ class ShowerSampler:
         seed: int,
         shower_id: NDArray[np.int64],
         particle: NDArray[np.int64] | None = None,
+        pdg: NDArray[np.int32] | None = None,
     ) -> NDArray[np.float32]:
         """Cell energies alone, from arrays that need no checks: what `sample` is made of.
 
@@ -237,10 +255,15 @@ class ShowerSampler:
             seed: From 0 to 2**64 - 1.
             shower_id: Shape ``(showers,)``.
             particle: Index in the event, shape ``(showers,)``; none stands for 0.
+            pdg: PDG ids, shape ``(showers,)``; for a model whose `condition` has the particle's type.
 
         Returns:
             Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
+
+        Raises:
+            DomainError: Particle types that such a model does not know, or is not told.
         """
+        incident = self._network_input(incident, pdg)
         network, size = self.network, self.bundle.info.noise_size
         cells = np.empty((len(incident), self.geometry.n_cells), dtype=np.float32)
         step = min(self._batch_size, network.block or self._batch_size)
@@ -264,8 +287,8 @@ class ShowerSampler:
         """
         return self._weigher.get()
 
-    def _arguments(self, px: Any, py: Any, pz: Any, x: Any, y: Any, pdg: Any, shower_id: Any) -> Arguments:
-        momentum = split_momentum(px, py, pz)
+    def _arguments(self, momentum: tuple[Any, ...], x: Any, y: Any, pdg: Any, shower_id: Any) -> Arguments:
+        components = split_momentum(*momentum, directed="direction" in self.condition)
         given = [name for name, value in (("x", x), ("y", y)) if value is not None]
         if "entry_point" not in self.condition and given:
             msg = f"{self.version} was trained without an entry point; leave out {' and '.join(given)}"
@@ -274,11 +297,23 @@ class ShowerSampler:
             missing = [name for name in ("x", "y") if name not in given]
             msg = f"{self.version} needs the entry point at the front face; give {' and '.join(missing)} [mm]"
             raise ShapeError(msg)
-        return read_arguments(momentum, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
+        if self._told_apart and pdg is None:
+            if not self.only_pdg:
+                msg = f"{self.version} makes showers of several particle types; give pdg, out of {list_types(self.pdg)}"
+                raise ShapeError(msg)
+            pdg = self.only_pdg
+        return read_arguments(components, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
+
+    def _check(self, request: Request, place: Placement, outside: Outside) -> None:
+        check(request, place.domain, outside, self.pdg, told_apart=bool(self._told_apart))
+
+    def _network_input(self, incident: NDArray[np.float32], pdg: NDArray[np.int32] | None) -> NDArray[np.float32]:
+        types = np.full(len(incident), self.only_pdg) if pdg is None else pdg
+        return network_input(incident, types, self._told_apart)
 
     def _make(self, request: Request, seed: int, place: Placement, weigher: OnnxWeigher | None) -> GeneratedShowers:
         asked = place.to_window(request.incident)
-        cells = self.cell_energy(asked, seed, request.shower_id, request.particle)
+        cells = self.cell_energy(asked, seed, request.shower_id, request.particle, request.pdg)
         showers = GeneratedShowers(
             geometry=self.geometry,
             event=request.shower_id,
@@ -290,7 +325,7 @@ class ShowerSampler:
             counts=request.counts,
             schema=self.bundle.info.schema,
             provenance={"bundle": self.version, "calogan": calogan.__version__},
-            weight=None if weigher is None else weigher(asked, cells),
+            weight=None if weigher is None else weigher(self._network_input(asked, request.pdg), cells),
         )
         return place.place(showers)
 
@@ -311,4 +346,5 @@ class ShowerSampler:
         self.__init__(bundle, **state["settings"])  # type: ignore[misc]
 
     def __repr__(self) -> str:
-        return f"ShowerSampler({self.version}: {self.geometry.n_cells} cells, {self.domain.describe()})"
+        types = f"pdg {list_types(self._told_apart)}, " if self._told_apart else ""
+        return f"ShowerSampler({self.version}: {self.geometry.n_cells} cells, {types}{self.domain.describe()})"

@@ -28,9 +28,9 @@ def load_weigher(bundle: Bundle, threads: int | None = None) -> OnnxWeigher:
             "--bundle FOLDER` (this bundle, or a copy where it is shipped or from MLflow), or sample without weights"
         )
         raise BundleError(msg)
-    return OnnxWeigher(
-        bundle.weigher_path.read_bytes(), bundle.info.geometry.n_cells, str(bundle.weigher_path), threads
-    )
+    graph, info = bundle.weigher_path.read_bytes(), bundle.info
+    told_apart = bool(info.particles)
+    return OnnxWeigher(graph, info.geometry.n_cells, str(bundle.weigher_path), threads, told_apart=told_apart)
 
 
 class OnnxWeigher:
@@ -41,12 +41,15 @@ class OnnxWeigher:
         cells: Cells of a shower.
         name: What errors call the graph.
         threads: Threads; none leaves the choice to the library.
+        told_apart: Whether the particle's type is told, as of `calogan.physics.particles.network_input`.
 
     Raises:
         BundleError: The graph cannot be run, or its inputs and output are others.
     """
 
-    def __init__(self, graph: bytes, cells: int, name: str, threads: int | None = None) -> None:
+    def __init__(
+        self, graph: bytes, cells: int, name: str, threads: int | None = None, *, told_apart: bool = False
+    ) -> None:
         try:
             self._session = open_session(graph, threads)
         except Exception as error:  # onnxruntime's errors have no common class but this one
@@ -56,7 +59,7 @@ class OnnxWeigher:
             {one.name: tuple(one.shape[1:]) for one in found}
             for found in (self._session.get_inputs(), self._session.get_outputs())
         )
-        wanted = {"incident": (5,), "cell_energy": (cells,)}
+        wanted = {"incident": (5 + told_apart,), "cell_energy": (cells,)}
         if inputs != wanted or outputs != {"weight": ()}:
             msg = (
                 f"{name}: takes {inputs} and gives {outputs} a shower, expected {wanted} and {{'weight': ()}}; "
@@ -69,7 +72,7 @@ class OnnxWeigher:
         """Weights, shape ``(showers,)``.
 
         Args:
-            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            incident: px, py, pz [GeV], x, y [mm], and the type's number if it is told, shape ``(showers, 5 or 6)``.
             cell_energy: Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
         weight = np.empty(len(incident), dtype=np.float32)

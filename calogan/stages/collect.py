@@ -93,7 +93,7 @@ def collect(files: Sequence[Path], out: Path) -> Collection:
     """Write the manifest of generated files, which appears as a whole.
 
     Args:
-        files: ROOT files that `generate` wrote.
+        files: Files that `generate` wrote.
         out: JSON file to write.
 
     Raises:
@@ -138,9 +138,12 @@ def _require_one(told: Iterator[tuple[Path, str]], remedy: str) -> None:
 
 def _describe(trees: Mapping[str, TreeContent]) -> str:
     return "; ".join(
-        f"tree '{name}' of {', '.join(f'{branch} {kind}' for branch, kind in tree.branches.items())}"
-        for name, tree in trees.items()
+        f"tree '{name}' of {_listed(tree)}" if name else f"data sets {_listed(tree)}" for name, tree in trees.items()
     )
+
+
+def _listed(tree: TreeContent) -> str:
+    return ", ".join(f"{branch} {kind}" for branch, kind in tree.branches.items())
 
 
 def _require_own_seeds(seeds: Sequence[tuple[Path, str]]) -> None:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.atomic import write_atomically
-from calogan.bundle import Bundle
+from calogan.bundle import Bundle, BundleInfo
 from calogan.errors import ConfigError, DataError, MissingDependencyError
 from calogan.physics.kinematics import Domain
+from calogan.physics.particles import network_input
 from calogan.progress import Reporter
 from calogan.sampler.source import find_bundle
 
@@ -77,7 +78,7 @@ def export(
             reporter.message(f"exporting {source.path} to {path}")
             content = export_onnx(generator, metadata) if name == "onnx" else export_pt2(generator, metadata)
             program = content if name == "onnx" else load_pt2(content)
-            tried = (_draw(source.info.domain, count) for count in BATCHES)
+            tried = (_draw(source.info, count) for count in BATCHES)
             parity = tuple(check_parity(generator, program, incident) for incident in tried)
             made.append((Exported(path, parity), content))
     except ModuleNotFoundError as error:
@@ -122,8 +123,15 @@ def _check_path(path: Path, bundle: Bundle, *, overwrite: bool) -> None:
     raise DataError(msg)
 
 
-def _draw(domain: Domain, count: int) -> NDArray[np.float32]:
-    """Particles of a domain: uniform in log|p|, angle, azimuth and entry point; always the same ones."""
+def _draw(info: BundleInfo, count: int) -> NDArray[np.float32]:
+    """Particles as the generator takes them, of each type in turn where it is told them, always the same ones."""
+    pdg = np.resize(info.particles or (0,), count)
+    incident = info.domain.clip(_draw_in(info.domain, count), pdg)
+    return network_input(incident, pdg, info.particles)
+
+
+def _draw_in(domain: Domain, count: int) -> NDArray[np.float32]:
+    """Particles of a domain: uniform in log|p|, angle, azimuth and entry point."""
     rng = np.random.default_rng(count)
     low, high = domain.momentum
     size = low * (high / low) ** rng.random(count)

@@ -24,14 +24,17 @@ def partners(
 
     Args:
         sampler: Makes them, for the same incident particles.
-        reference: Their events key the noise.
+        reference: Their events key the noise; their types are asked for where the sampler is told the type.
         seed: Seed of the noise.
         weights: Whether the showers get weights.
     """
-    columns = slice(None) if "entry_point" in sampler.condition else slice(3)
+    located, typed = (name in sampler.condition for name in ("entry_point", "particle"))
     for start in range(0, len(reference), _BATCH):
         batch = reference[start : start + _BATCH]
-        yield sampler.sample(*batch.incident[:, columns].T, seed=seed, shower_id=batch.event, weights=weights)
+        px, py, pz, *point = batch.incident.T
+        x, y = point if located else (None, None)
+        pdg = batch.pdg if typed else None
+        yield sampler.sample(px, py, pz, x, y, pdg, seed=seed, shower_id=batch.event, weights=weights)
 
 
 def generate_partners(

@@ -24,6 +24,7 @@ from calogan.data.store import Manifest, ShardRecord, SkippedFile, Store, open_s
 from calogan.errors import CaloganError, DataError, SchemaError, StoreError
 from calogan.geometry import Geometry
 from calogan.physics.kinematics import Domain
+from calogan.physics.particles import list_types
 from calogan.progress import Reporter, Task
 from calogan.stages.lock import locked
 from calogan.stages.part import Part, read_parts
@@ -59,8 +60,9 @@ def prepare(config: Config, reporter: Reporter) -> Store:
     outcomes = _read_files(reader, _inputs(sources, reader), config, reporter)
     outcomes = _check_events(outcomes, reader, skip=config.data.on_bad_file == "skip")
     manifest = _manifest(config, reader, sources, outcomes)
-    _warn(manifest, reporter)
+    _warn(manifest, config, reporter)
     _check_splits(manifest)
+    _check_types(manifest)
     return _finish(Store(folder, manifest), reader, reporter)
 
 
@@ -90,7 +92,7 @@ def prepare_part(config: Config, part: Part, reporter: Reporter) -> Path:
         files = _inputs(sources, reader)
         outcomes = _read_files(reader, part.share(files), config, reporter)
         manifest = _manifest(config, reader, sources, outcomes)
-        _warn(manifest, reporter)
+        _warn(manifest, config, reporter)
         write_json(path, manifest.to_dict())
     reporter.message(
         f"part {part}: prepared {len(outcomes)} of {len(files)} files ({reader.reused(manifest)} unchanged)"
@@ -333,7 +335,14 @@ def _check_splits(manifest: Manifest) -> None:
         raise DataError(msg)
 
 
-def _warn(manifest: Manifest, reporter: Reporter) -> None:
+def _check_types(manifest: Manifest) -> None:
+    found = list(manifest.pdg_counts())
+    if unknown := [pdg for pdg in manifest.domain.particles if pdg not in found]:
+        msg = f"domain.particles names pdg {list_types(unknown)}; showers in the domain are of pdg {list_types(found)}"
+        raise DataError(msg)
+
+
+def _warn(manifest: Manifest, config: Config, reporter: Reporter) -> None:
     for file in manifest.skipped:
         count = "" if file.entries is None else f" ({file.entries} showers)"
         reporter.warning(f"left out{count}: {file.reason}")
@@ -343,11 +352,11 @@ def _warn(manifest: Manifest, reporter: Reporter) -> None:
             reporter.warning(doubt)
         if len(doubts) > _WARNINGS_SHOWN:
             reporter.warning(f"the same of {len(doubts) - _WARNINGS_SHOWN} more files, see manifest.json")
-    if len(manifest.pdg_counts()) > 1:
+    if len(manifest.pdg_counts()) > 1 and "particle" not in config.condition:
         listed = ", ".join(f"{count} of pdg {pdg}" for pdg, count in manifest.pdg_counts().items())
         reporter.warning(
             f"showers of several particle types ({listed}): the type is not a condition, a model of them makes a "
-            "mixture; prepare one type a study for showers of a chosen one"
+            "mixture; list particle in condition, or prepare one type a study, for showers of a chosen one"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from calogan.models.critic import Critic
 from calogan.models.encoder import Encoder
 from calogan.models.generator import Architecture, Generator, build_generator
 from calogan.physics.kinematics import Domain
+from calogan.physics.particles import network_input
 from calogan.progress import Reporter
 from calogan.stages.room import Room
 from calogan.tracking import NullTracker
@@ -82,7 +83,8 @@ def train(
     Raises:
         StoreError: There are no prepared showers, or they are of another geometry.
         TrainingError: The run folder holds a training of another configuration or has too little room, the device is
-            not there, nothing is left beside the momenta that are held out, or the state cannot be saved.
+            not there, nothing is left beside the momenta that are held out or of a particle type, or the state cannot
+            be saved.
         BundleError: The bundle cannot be written.
         TrainingInterrupted: A signal asked to stop; the state is saved.
         DivergenceError: The training diverged; the last good checkpoint is kept.
@@ -96,7 +98,8 @@ def train(
         return target
     folder = config.run_dir / "train"
     checkpoint = Checkpoint(folder / "checkpoint.pt", fingerprint, reporter, tracker.log_training)
-    group.lead(lambda: _require_room(config, store.geometry, checkpoint))
+    particles = _told_apart(config, store.manifest.pdg_counts())
+    group.lead(lambda: _require_room(config, store.geometry, particles, checkpoint))
     device = group.together(lambda: _prepare_device(config, group))
     showers, validation = group.together(lambda: _load(config, store))
     keeping = _keep(config, store.geometry, showers, device, group)
@@ -117,7 +120,8 @@ def train(
             watch(step, figures)
 
     outlet = Outlet(checkpoint, record, PhysicsScore(validation, config.seed), reporter)
-    best = group.together(lambda: Trainer(state, config.training, source, config.seed, outlet, group)).run()
+    balance = group.together(lambda: showers.pdg) if config.training.balance_particles else None
+    best = group.together(lambda: Trainer(state, config.training, source, config.seed, outlet, group, balance)).run()
     group.lead(lambda: None if journal is None else journal.finish())
     reporter.message(f"selected step {best.step}, physics score {best.score:.3g} on validation showers")
     made = _provenance(config, store, state, best, fingerprint) | {
@@ -169,8 +173,8 @@ def _announce(
         reporter.warning("training.precision is tf32, which only GPUs have: computing in float32")
 
 
-def _require_room(config: Config, geometry: Geometry, checkpoint: Checkpoint) -> None:
-    sketch = _build_generator(config, geometry, energy_scale=config.threshold)
+def _require_room(config: Config, geometry: Geometry, particles: tuple[int, ...], checkpoint: Checkpoint) -> None:
+    sketch = _build_generator(config, geometry, energy_scale=config.threshold, particles=particles)
     Room.of(sketch, geometry, config.model.critic_hidden).require(checkpoint.path.parent, checkpoint)
 
 
@@ -193,7 +197,16 @@ def _load(config: Config, store: Store) -> tuple[StoredShowers, Showers]:
             "showers; choose a narrower band"
         )
         raise TrainingError(msg)
+    for pdg in _told_apart(config, store.manifest.pdg_counts()):
+        if not (showers.pdg == pdg).any():
+            msg = f"no training shower is of pdg {pdg}, which other showers are: add showers, or leave out their files"
+            raise TrainingError(msg)
     return showers, validation
+
+
+def _told_apart(config: Config, pdg: Iterable[int]) -> tuple[int, ...]:
+    """PDG ids of the types that the networks are told, in ascending order; none if the type is no condition."""
+    return tuple(sorted(set(pdg))) if "particle" in config.condition else ()
 
 
 def _keep(config: Config, geometry: Geometry, showers: StoredShowers, device: torch.device, group: Group) -> Keeping:
@@ -277,7 +290,8 @@ def _fresh_generator(config: Config, geometry: Geometry, showers: ShowerRows) ->
     if len(lit) == 0:
         msg = f"no training shower has a cell above the threshold of {config.threshold} GeV; check threshold and units"
         raise TrainingError(msg)
-    return _build_generator(config, geometry, float(np.median(lit - config.threshold)))
+    particles = _told_apart(config, showers.pdg.tolist())
+    return _build_generator(config, geometry, float(np.median(lit - config.threshold)), particles)
 
 
 def _spread_evenly(count: int, most: int) -> Tensor:
@@ -285,10 +299,12 @@ def _spread_evenly(count: int, most: int) -> Tensor:
     return torch.arange(0, count, max(1, math.ceil(count / most)))
 
 
-def _build_generator(config: Config, geometry: Geometry, energy_scale: float) -> Generator:
+def _build_generator(
+    config: Config, geometry: Geometry, energy_scale: float, particles: tuple[int, ...] = ()
+) -> Generator:
     model = config.model
     return build_generator(
-        Architecture(model.latent_size, tuple(model.generator_hidden), tuple(model.symmetries)),
+        Architecture(model.latent_size, tuple(model.generator_hidden), tuple(model.symmetries), particles),
         geometry,
         Domain.from_config(config.domain),
         config.condition,
@@ -333,7 +349,8 @@ def _export(generator: Generator, info: BundleInfo, validation: Showers, reporte
         return None
     graph = export_onnx(generator, describe(info))
     try:
-        check_parity(generator, graph, validation.incident[:1000])
+        some = validation[_spread_evenly(len(validation), 1000).numpy()]
+        check_parity(generator, graph, network_input(some.incident, some.pdg, info.particles))
     except BundleError as error:
         reporter.warning(f"{error}: the bundle has no ONNX graph and samples with torch")
         return None

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import calogan
-from calogan.bundle import Bundle
+from calogan.bundle import Bundle, BundleInfo
 from calogan.config import Config
 from calogan.data.showers import Showers
 from calogan.data.store import Store
@@ -20,6 +20,7 @@ from calogan.errors import BundleError, ConfigError, DataError, MissingDependenc
 from calogan.export import can_export, export_weigher
 from calogan.metrics.labelled import LabelledFeatures
 from calogan.metrics.metric import Estimate, Metric
+from calogan.physics.particles import network_input
 from calogan.progress import Reporter
 from calogan.remote import cache_folder, is_remote
 from calogan.sampler import ShowerSampler, builtin_bundles
@@ -124,19 +125,24 @@ def _learn(config: Config, store: Store, sampler: ShowerSampler, made: dict[str,
     samples = make_samples(validation, generated, config.validation, config.threshold, reporter)
     features = WeigherFeatures(info.geometry, sampler.bundle.load_generator()).eval()
     some = training[:: max(1, -(-len(training) // FITTED))]
-    features.fit_scale(some.incident, some.cell_energy)
+    features.fit_scale(_told(info, some), some.cell_energy)
     fitted = fit_weigher(
         features,
         _training_features(features, training, sampler, seeds[:-1], reporter),
-        _labelled(*(features.of(one.incident, one.cell_energy) for one in (validation, generated))),
+        _labelled(*(features.of(_told(info, one), one.cell_energy) for one in (validation, generated))),
         np.concatenate([samples.reference_group, samples.generated_group]),
         config.seed,
     )
     graph = export_weigher(fitted.weigher, info.geometry.n_cells)
-    weight = _checked_weights(fitted, graph, generated, reporter)
+    weight = _checked_weights(fitted, graph, info, generated, reporter)
     study = study_bundle_weights(samples, weight, reporter)
     description = made | {"training_showers": len(training), "generated_showers": COPIES * len(training)}
     return sampler.bundle.with_weigher(graph, description | _figures(fitted, study, samples))
+
+
+def _told(info: BundleInfo, showers: Showers) -> NDArray[np.float32]:
+    """Incident particles as the networks take them."""
+    return network_input(showers.incident, showers.pdg, info.particles)
 
 
 def _require_showers(training: Showers, validation: Showers) -> None:
@@ -149,13 +155,13 @@ def _require_showers(training: Showers, validation: Showers) -> None:
 def _training_features(
     features: WeigherFeatures, training: Showers, sampler: ShowerSampler, seeds: list[int], reporter: Reporter
 ) -> LabelledFeatures:
-    generated = []
+    generated, info = [], sampler.bundle.info
     with reporter.task("training showers", total=len(seeds) * len(training), unit="showers") as task:
         for seed in seeds:
             for showers in partners(sampler, training, seed):
-                generated.append(features.of(showers.incident, showers.cell_energy))
+                generated.append(features.of(_told(info, showers), showers.cell_energy))
                 task.advance(len(showers))
-    return _labelled(features.of(training.incident, training.cell_energy), np.concatenate(generated))
+    return _labelled(features.of(_told(info, training), training.cell_energy), np.concatenate(generated))
 
 
 def _labelled(reference: NDArray[np.float32], generated: NDArray[np.float32]) -> LabelledFeatures:
@@ -163,12 +169,13 @@ def _labelled(reference: NDArray[np.float32], generated: NDArray[np.float32]) ->
 
 
 def _checked_weights(
-    fitted: FittedWeigher, graph: bytes, generated: Showers, reporter: Reporter
+    fitted: FittedWeigher, graph: bytes, info: BundleInfo, generated: Showers, reporter: Reporter
 ) -> NDArray[np.float32]:
     """Weights of the generated validation showers by the graph; refused if they are not those of torch."""
-    run = OnnxWeigher(graph, generated.geometry.n_cells, "the exported graph", threads=1)
+    told_apart = bool(info.particles)
+    run = OnnxWeigher(graph, generated.geometry.n_cells, "the exported graph", threads=1, told_apart=told_apart)
     start = time.perf_counter()
-    weight = run(generated.incident, generated.cell_energy)
+    weight = run(_told(info, generated), generated.cell_energy)
     reporter.message(f"weights take {1e6 * (time.perf_counter() - start) / len(generated):.0f} µs a shower, one thread")
     # rounding may choose the frame of a shower, and so its weight
     difference = float(np.quantile(np.abs(weight / fitted.ratio.weight - 1), 0.999))

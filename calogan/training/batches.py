@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["BatchNoise", "BatchOrder", "Share", "step_seed"]
+__all__ = ["BalancedOrder", "BatchNoise", "BatchOrder", "Share", "step_seed"]
 
 PENALISED = 2
 """One in so many showers of a batch is in the gradient penalty, which takes most of the time."""
@@ -64,9 +66,39 @@ class BatchOrder:
         epoch, position = divmod(counter, self._per_epoch)
         if epoch != self._epoch:
             rng = torch.Generator().manual_seed(step_seed(self._seed, epoch))
-            self._order = torch.randperm(self._n_showers, generator=rng).to(self._device)
+            self._order = self._shuffle(rng).to(self._device)
             self._epoch = epoch
         return self._order[position * self._batch_size : (position + 1) * self._batch_size]
+
+    def _shuffle(self, rng: torch.Generator) -> Tensor:
+        """Indices of an epoch."""
+        return torch.randperm(self._n_showers, generator=rng)
+
+
+class BalancedOrder(BatchOrder):
+    """As many showers of each particle type an epoch, in an order of its own each epoch.
+
+    Every shower of the most frequent type is taken once, those of the others several times, in turn.
+
+    Args:
+        pdg: PDG ids of the showers to choose from, shape ``(showers,)``.
+        batch_size: Showers in a batch; all of them if there are fewer.
+        seed: Seed of the orders.
+        device: Where the indices are wanted.
+    """
+
+    def __init__(self, pdg: NDArray[np.int32], batch_size: int, seed: int, device: torch.device) -> None:
+        self._types = [torch.from_numpy(np.flatnonzero(pdg == one)) for one in np.unique(pdg)]
+        self._of_each = max(len(rows) for rows in self._types)
+        super().__init__(self._of_each * len(self._types), min(batch_size, len(pdg)), seed, device)
+
+    def _shuffle(self, rng: torch.Generator) -> Tensor:
+        drawn = torch.cat([self._draw(rows, rng) for rows in self._types])
+        return drawn[torch.randperm(len(drawn), generator=rng)]
+
+    def _draw(self, rows: Tensor, rng: torch.Generator) -> Tensor:
+        times = -(-self._of_each // len(rows))
+        return torch.cat([rows[torch.randperm(len(rows), generator=rng)] for _ in range(times)])[: self._of_each]
 
 
 @dataclass(frozen=True)

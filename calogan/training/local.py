@@ -15,6 +15,7 @@ from torch import Tensor
 from calogan.data.stored import ShowerRows
 from calogan.models.generator import Generator
 from calogan.physics.kinematics import momentum
+from calogan.physics.particles import network_input
 
 __all__ = ["FrameChoices", "LocalShowers", "ShowerSource"]
 
@@ -133,7 +134,8 @@ class LocalShowers:
         for start in range(0, count, CHUNK):
             rows = np.arange(start, min(start + CHUNK, count))
             some = showers[rows]
-            arrays = torch.from_numpy(some.incident), torch.from_numpy(some.cell_energy), choices[rows]
+            incident = network_input(some.incident, some.pdg, generator.architecture.particles)
+            arrays = torch.from_numpy(incident), torch.from_numpy(some.cell_energy), choices[rows]
             piece = cls.of(generator, *(array.to(device) for array in arrays))
             for one in fields(cls):
                 getattr(whole, one.name)[start : start + CHUNK] = getattr(piece, one.name)
@@ -148,7 +150,7 @@ class LocalShowers:
 
         Args:
             generator: Whose frame and transform are used, on the showers' device.
-            incident: Incident particles, shape ``(showers, 5)``.
+            incident: Incident particles as the generator takes them, shape ``(showers, 5 or 6)``.
             cell_energy: Cells [GeV], cut at the threshold, shape ``(showers, cells)``.
             choice: Their `FrameChoices`; those of showers that are all there are if left out.
         """

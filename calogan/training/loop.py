@@ -13,7 +13,9 @@ from copy import copy
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -22,7 +24,7 @@ from calogan.errors import DivergenceError, TrainingError, TrainingInterrupted
 from calogan.models.critic import CriticContext
 from calogan.models.generator import Generator
 from calogan.progress import Reporter, Task
-from calogan.training.batches import PENALISED, BatchNoise, Share, step_seed
+from calogan.training.batches import PENALISED, BalancedOrder, BatchNoise, Share, step_seed
 from calogan.training.checkpoint import Checkpoint
 from calogan.training.distributed import Exchange, Group
 from calogan.training.local import LocalShowers, ShowerSource
@@ -69,6 +71,7 @@ class Trainer:
         seed: Seed of batches and noise.
         outlet: Where results go; process 0 alone uses it.
         group: The processes that train together; their states are the same.
+        balance: PDG ids of the showers where batches are to have as many of each type, shape ``(showers,)``.
 
     Raises:
         TrainingError: The batch is too small for so many processes.
@@ -82,6 +85,7 @@ class Trainer:
         seed: int,
         outlet: Outlet,
         group: Group | None = None,
+        balance: NDArray[np.int32] | None = None,
     ) -> None:
         self._state, self._settings, self._outlet = state, settings, outlet
         self._showers, self._group = showers, group or Group()
@@ -89,13 +93,12 @@ class Trainer:
         self._contexts: CriticContext | None = None
         self._noise = BatchNoise(seed, self._device, next(state.generator.parameters()).dtype)
         self._batch_size = min(settings.global_batch(self._group.size), len(showers))
-        self._order = batch_order(
-            len(showers),
-            state.generator.n_cells,
-            self._batch_size,
-            step_seed(seed, 0),
-            showers.index_device,
-            settings.shuffle_window,
+        order_seed, place = step_seed(seed, 0), showers.index_device
+        cells, window = state.generator.n_cells, settings.shuffle_window
+        self._order = (
+            batch_order(len(showers), cells, self._batch_size, order_seed, place, window)
+            if balance is None
+            else BalancedOrder(balance, self._batch_size, order_seed, place)
         )
         self._shares = _shares(self._batch_size, self._group, settings.accumulate)
         if state.batch_size not in (0, self._batch_size):

@@ -15,6 +15,9 @@ from calogan.training.local import LocalShowers
 
 __all__ = ["cell_log_likelihood", "gaussian_divergence", "gradient_penalty", "warm_start_loss"]
 
+NEVER = 1e-6
+"""Least probability that a layer with energy is taken to have a lit cell with."""
+
 
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], reference: Tensor, generated: Tensor, mixing: Tensor
@@ -50,7 +53,8 @@ def cell_log_likelihood(
 
     A lit cell has the density of its noise, :math:`\log \varphi(\epsilon) + \log |d\epsilon / du|` with
     :math:`\epsilon = (h^{-1}(u) - m) / w`, a dark one the probability of all that lies below the threshold,
-    :math:`\log \Phi(-m / w)`; up to a constant.
+    :math:`\log \Phi(-m / w)`; up to a constant. Of several layers, one that has energy is known to have a lit cell, so
+    that :math:`\log (1 - \prod_c \Phi(-m_c / w_c))` goes off.
 
     Args:
         generator: Whose shapes h of cells are used.
@@ -73,7 +77,12 @@ def cell_log_likelihood(
     v, log_slope = generator.shape.inverse(u[shower, cell], cell)
     spread = width[shower, cell]
     noise = (v - mean[shower, cell]) / spread
-    dark = torch.where(lit, torch.zeros_like(u), alive * torch.special.log_ndtr(threshold)).sum(dim=1)
+    log_dark = alive * torch.special.log_ndtr(threshold)
+    dark = torch.where(lit, torch.zeros_like(u), log_dark).sum(dim=1)
+    if generator.n_layers > 1:
+        all_dark = log_dark @ generator.membership
+        some_lit = torch.where(all_dark < 0, -torch.expm1(all_dark.clamp_max(-NEVER)), torch.ones_like(all_dark))
+        dark = dark - some_lit.log().sum(dim=1)
     total = dark.index_add(0, shower, log_slope - 0.5 * noise.square() - spread.log())
     return total, threshold.index_put((shower, cell), noise)
 

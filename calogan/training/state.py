@@ -19,7 +19,7 @@ from calogan.training.distributed import Group
 
 __all__ = ["FORMAT", "Best", "TrainingState"]
 
-FORMAT = 3
+FORMAT = 4
 """Of checkpoints; raised when networks or what they are fitted to change."""
 _PARTS = (
     "generator",

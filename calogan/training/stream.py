@@ -18,6 +18,7 @@ from torch import Tensor
 
 from calogan.data.stored import ShowerRows
 from calogan.models.generator import Generator
+from calogan.physics.particles import network_input
 from calogan.training.local import FrameChoices, LocalShowers
 
 __all__ = ["StreamedShowers", "ahead"]
@@ -136,7 +137,8 @@ class StreamedShowers:
 
     def _read(self, rows: NDArray[np.int64]) -> _Raw:
         some = self._showers[rows]
-        arrays = torch.from_numpy(some.incident), torch.from_numpy(some.cell_energy)
+        incident = network_input(some.incident, some.pdg, self._generator.architecture.particles)
+        arrays = torch.from_numpy(incident), torch.from_numpy(some.cell_energy)
         return _Raw(rows, *arrays, self._choices[rows])
 
 

@@ -47,14 +47,19 @@ class WeigherFeatures(nn.Module):
 
     @torch.no_grad()
     def fit_scale(self, incident: NDArray[np.float32], cell_energy: NDArray[np.float32]) -> None:
-        """Standardise the physics features by reference showers, shapes ``(showers, 5)`` and ``(showers, cells)``."""
+        """Standardise the physics features by reference showers.
+
+        Args:
+            incident: Particles as the generator takes them, shape ``(showers, 5 or 6)``.
+            cell_energy: Energies [GeV], shape ``(showers, cells)``.
+        """
         self.physics.fit_scale(*self._local(torch.from_numpy(incident), torch.from_numpy(cell_energy)))
 
     def forward(self, incident: Tensor, cell_energy: Tensor) -> Tensor:
         """Features of showers, shape ``(showers, features)``.
 
         Args:
-            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            incident: Particles as the generator takes them, shape ``(showers, 5 or 6)``.
             cell_energy: Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
         u, above, particle = self._local(incident, cell_energy)
@@ -111,7 +116,7 @@ class Weigher(nn.Module):
         """Weights, shape ``(showers,)``.
 
         Args:
-            incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
+            incident: Particles as the generator takes them, shape ``(showers, 5 or 6)``.
             cell_energy: Energies [GeV], each 0 or above the threshold, shape ``(showers, cells)``.
         """
         odds = self.layers((self.features(incident, cell_energy) - self.mean) * self.scale).squeeze(1)

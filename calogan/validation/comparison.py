@@ -180,7 +180,9 @@ def compare(
         interpolation=study_interpolation(samples, known.hold_out, known.study, reporter),
         weights=study_weights(samples, classifiers.low, reporter) if settings.weights and classifiers else None,
         bundle_weights=None if known.weight is None else study_bundle_weights(samples, known.weight, reporter),
-        speed=study_speed(known.sampler, reference.incident, known.simulation, reporter) if known.sampler else None,
+        speed=study_speed(known.sampler, reference.incident, known.simulation, reporter, pdg=reference.pdg)
+        if known.sampler
+        else None,
         radial_profile=radial_profile(reference, generated),
         cell_spectrum=cell_spectrum(reference, generated),
         occupancy_curve=occupancy_curve(reference, generated),

@@ -30,7 +30,7 @@ def made(geometry, count=10):
     condition = ("momentum", "direction", "entry_point")
     generator = build_generator(Architecture(3, (8,)), geometry, DOMAIN, condition, 3e-4)
     local = LocalShowers.of(generator, torch.from_numpy(showers.incident), torch.from_numpy(showers.cell_energy))
-    physics = ShowerFeatures(geometry, generator.frame)
+    physics = ShowerFeatures(geometry, generator.frame, 1e-3)
     physics.fit_scale(local.u, generator.transform.excess(local.u), local.features)
     return SimpleNamespace(physics=physics, local=local, transform=generator.transform, frame=generator.frame)
 

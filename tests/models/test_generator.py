@@ -8,7 +8,6 @@ import torch
 from calogan.geometry import Geometry, Layer
 from calogan.models import frame
 from calogan.models.critic import Critic
-from calogan.models.energy import LayerEnergyHead
 from calogan.models.generator import Architecture, Generator, build_generator
 from calogan.models.preprocessing import CellTransform
 from calogan.physics.kinematics import Domain
@@ -67,8 +66,10 @@ def test_layers_hold_the_energy_that_the_head_drew(geometry):
     features = generator.frame(incident, noise[:, noise.shape[1] - generator.frame.choices :]).features
     drawn, _ = generator.energy_head.layer_energy(features, residual, gate, momentum)
     found = torch.from_numpy(geometry.layer_energy(generator(incident, noise).detach().numpy())).float()
-    lit = found > 0  # a layer whose cells are all dark stays empty
+    lit = found > 0
     assert lit.float().mean() > 0.9
+    if geometry.n_layers > 1:  # there a layer that has energy has a lit cell
+        assert torch.equal(lit, drawn > 0)
     torch.testing.assert_close(found[lit], drawn.detach()[lit], rtol=1e-4, atol=1e-5)
 
 
@@ -140,50 +141,6 @@ def test_transform_inverts_and_cuts():
     energy = torch.tensor([0.0, 1e-4, 4e-4, 1e-2, 5.0], dtype=torch.float64)
     restored = transform.double().decode(transform.encode(energy))
     torch.testing.assert_close(restored, torch.tensor([0.0, 0.0, 4e-4, 1e-2, 5.0], dtype=torch.float64))
-
-
-def fitted_head(layer_energy, momentum):
-    head, features = LayerEnergyHead(1, layer_energy.shape[1]), torch.zeros(len(momentum), 1)
-    head.fit_scale(layer_energy, momentum)
-    optimiser = torch.optim.Adam(head.parameters(), 2e-2)
-    for _ in range(150):
-        optimiser.zero_grad()
-        head.negative_log_likelihood(features, layer_energy, momentum).mean().backward()
-        optimiser.step()
-    return head
-
-
-def test_energy_head_recovers_correlated_log_normals():
-    torch.manual_seed(0)
-    truth = torch.tensor([[0.1, 0.0], [-0.08, 0.05]])
-    momentum = torch.full((4000, 1), 10.0)
-    layer_energy = momentum * torch.exp(torch.tensor([-2.0, -3.0]) + torch.randn(4000, 2) @ truth.T)
-    head, features = fitted_head(layer_energy, momentum), torch.zeros(4000, 1)
-    with torch.no_grad():
-        residual = head.residual(features, layer_energy, momentum)
-        drawn, _ = head.layer_energy(features, torch.randn(4000, 2), torch.zeros(4000, 2), momentum)
-        again, _ = head.layer_energy(features, residual, torch.zeros(4000, 2), momentum)
-    torch.testing.assert_close(residual.T.cov(), torch.eye(2), rtol=0, atol=0.1)
-    torch.testing.assert_close(again, layer_energy, rtol=1e-3, atol=1e-5)
-    torch.testing.assert_close(drawn.log().T.cov(), layer_energy.log().T.cov(), rtol=0.15, atol=3e-4)
-
-
-def test_energy_head_keeps_empty_layers_apart():
-    """A layer that is empty in 20% of the showers must not widen the energies of the others."""
-    torch.manual_seed(0)
-    momentum = torch.full((4000, 1), 10.0)
-    layer_energy = momentum * torch.exp(torch.tensor([-2.0, -4.0]) + 0.1 * torch.randn(4000, 2))
-    layer_energy[torch.rand(4000) < 0.2, 1] = 0.0
-    head, features = fitted_head(layer_energy, momentum), torch.zeros(4000, 1)
-    with torch.no_grad():
-        drawn, lit = head.layer_energy(features, torch.randn(4000, 2), torch.randn(4000, 2), momentum)
-    assert (lit[:, 0] == 1).all()
-    assert lit[:, 1].mean().item() == pytest.approx(0.8, abs=0.03)
-    assert torch.equal(drawn > 0, lit.bool())
-    for number in range(2):
-        wanted, found = (energy[energy[:, number] > 0, number].log() for energy in (layer_energy, drawn))
-        assert found.mean().item() == pytest.approx(wanted.mean().item(), abs=0.02)
-        assert found.std().item() == pytest.approx(wanted.std().item(), rel=0.1)
 
 
 def test_an_empty_layer_has_no_lit_cell():

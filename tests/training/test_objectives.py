@@ -199,3 +199,20 @@ def test_weight_of_the_divergence(warm_start):
     light, parts = warm_start_loss(*warm_start, 0, divergence_weight=0.25)
     full, _ = warm_start_loss(*warm_start, 0)
     torch.testing.assert_close(full - light, 0.75 * parts["kl"] / 20, rtol=1e-3, atol=1e-6)
+
+
+def test_a_layer_with_energy_is_known_to_have_a_lit_cell():
+    """Of two cells a layer, the odds of what can be seen are those of at least one lit cell."""
+    edges = (0.0, 10.0, 20.0)
+    layers = tuple(Layer(edges, (0.0, 10.0), depth) for depth in (5.0, 15.0))
+    domain = Domain((1.0, 64.0), math.radians(20), (-5.0, 5.0), (-5.0, 5.0))
+    generator = build_generator(Architecture(2, (8,)), Geometry(layers), domain, ("momentum",), THRESHOLD)
+    mean, width = torch.tensor([[-0.5, -1.0, 0.3, -2.0]]), torch.tensor([[1.0, 0.5, 0.7, 1.5]])
+    u, alive = torch.tensor([[0.0, 0.4, 0.0, 0.0]]), torch.tensor([[1.0, 1.0, 0.0, 0.0]])
+    found, _ = cell_log_likelihood(generator, u, mean, width, alive)
+    normal = torch.distributions.Normal(0.0, 1.0)
+    v, log_slope = generator.shape.inverse(u[0, 1:2], torch.tensor([1]))
+    dark = normal.cdf(-mean / width)
+    density = torch.exp(-0.5 * ((v + 1.0) / 0.5).square() + log_slope) / 0.5
+    expected = (dark[0, 0] * density / (1.0 - dark[0, 0] * dark[0, 1])).log()
+    torch.testing.assert_close(found, expected)

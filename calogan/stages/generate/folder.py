@@ -23,11 +23,11 @@ from calogan.stages.lock import LOCK, locked
 
 __all__ = ["WorkFolder"]
 
-_RECORD, _MERGED, _LIST = "job.json", "merged.root", "outside.csv"
-_PART = r"part-\d{5,}\.(root|csv|json)"
+_RECORD, _LIST = "job.json", "outside.csv"
+_PART = r"part-\d{5,}\.(root|hdf5|csv|json)"
 _MARKER = re.compile(r"part-\d{5,}\.json")
-_TEMPORARY = re.compile(rf"\.({_PART}|merged\.root|outside\.csv|job\.json)(\.\d+)?\.tmp")
-_OWN = re.compile(rf"{_PART}|merged\.root|outside\.csv|{_TEMPORARY.pattern}")
+_TEMPORARY = re.compile(rf"\.({_PART}|merged\.(root|hdf5)|outside\.csv|job\.json)(\.\d+)?\.tmp")
+_OWN = re.compile(rf"{_PART}|merged\.(root|hdf5)|outside\.csv|{_TEMPORARY.pattern}")
 _NEW = {LOCK, f".{_RECORD}.tmp"}
 """What is in a folder before its record."""
 
@@ -41,12 +41,16 @@ class WorkFolder:
         output: File that the parts are merged to.
         outside_list: List of the particles that were left out.
         settings: What decides the content of the parts.
+        suffix: Of the files of showers, as ``.root``.
         reporter: Told where the file system cannot lock.
     """
 
-    def __init__(self, output: Path, outside_list: Path, settings: Mapping[str, Any], reporter: Reporter) -> None:
+    def __init__(
+        self, output: Path, outside_list: Path, settings: Mapping[str, Any], suffix: str, reporter: Reporter
+    ) -> None:
         self.path = self.path_of(output)
         self._output, self._outside_list, self._reporter = output, outside_list, reporter
+        self._suffix = suffix
         self._settings: dict[str, Any] = json.loads(json.dumps(settings))
         self._stack = ExitStack()
 
@@ -90,7 +94,7 @@ class WorkFolder:
     @property
     def merged(self) -> Path:
         """Where the parts are merged to."""
-        return self.path / _MERGED
+        return self.path / f"merged{self._suffix}"
 
     @property
     def placed(self) -> bool:
@@ -106,8 +110,8 @@ class WorkFolder:
         return self.result is not None and bool(self._record()["listed"]) and not (self.path / _LIST).exists()
 
     def part(self, part: Part) -> Path:
-        """ROOT file of a part."""
-        return self.path / f"part-{part.number:05d}.root"
+        """File of a part's showers."""
+        return self.path / f"part-{part.number:05d}{self._suffix}"
 
     def outside_list(self, part: Part) -> Path:
         """Its list of particles outside."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from calogan.data.files import InputFile, expand_files
+from calogan.data.files import HDF5_SUFFIXES, ROOT_SUFFIXES, InputFile, expand_files
 from calogan.data.schema import Layout
 from calogan.errors import ConfigError, DataError, near_miss
 from calogan.geometry import Geometry
@@ -32,7 +32,7 @@ class Generation:
     """What was written.
 
     Attributes:
-        output: The ROOT file.
+        output: The file.
         showers: Showers in it.
         outside: Particles outside the domain or of another type, which no shower was made for.
         outside_list: Where those are listed, None if there are none or if events were overlaid.
@@ -77,7 +77,8 @@ def generate(
 
     The output has the tree, branches, units and layout of the bundle's training data. Identifiers and incident
     particles are copied exactly, types included; energies are generated, and nothing else that the inputs hold is
-    passed on.
+    passed on. A layout of HDF5 files has the momentum as incident energies, and no entry point, event id or type unless
+    the training data had a name for it.
 
     With `overlay`, an entry of the inputs is an event whose particles are lists. The output has an entry for each
     event, in their order: its id, and the energies of its showers summed cell by cell, where each shower was cut at the
@@ -92,8 +93,9 @@ def generate(
 
     Args:
         bundle: As `load_sampler`.
-        inputs: Files as for `expand_files`, one or several; they need no energies.
-        output: ROOT file to write; it appears when it is complete. Of a link it is the file that the link names.
+        inputs: Files as for `expand_files`, one or several, all ROOT or all HDF5; they need no energies of cells.
+        output: File to write, HDF5 for the layouts ``calochallenge`` and ``calogan``, else ROOT; it appears when it is
+            complete. Of a link it is the file that the link names.
         seed: Seed of the noise, from 0 to 2**64 - 1.
         seed_by_input: Take a seed that is derived from `seed` and from the names and contents of the inputs: jobs of
             one file each share no noise, though they have the same `seed` and the same event ids. The file says both.
@@ -103,7 +105,7 @@ def generate(
             of the others to a tree with the name of the layout.
         rntuple: Write an RNTuple instead of a TTree.
         input_branches: Names in the inputs, where they differ from the training data's, of event, pdg, px, py, pz, x,
-            y; None for an event or pdg branch that is not there.
+            y, momentum (the one of energies alone); None for an event or pdg branch that is not there.
         key: What a shower's noise is keyed by, besides the seed: the event id, which must be unique, or the entry,
             counted over all inputs. Without an event branch it is the entry, which is then the event id, too. In an
             overlay the index of the particle in its event is part of the key.
@@ -125,10 +127,12 @@ def generate(
         reporter: Where progress goes.
 
     Raises:
-        DataError: An input that is missing or damaged, event ids that are not unique, or an output that exists.
+        DataError: An input that is missing or damaged, event ids that are not unique, or an output that exists or has
+            the suffix of the other format.
         SchemaError: An input that lacks the tree or a branch, or whose numbers do not fit the types of the first input.
         DomainError: Particles outside the domain, where they are to be refused.
-        ConfigError: An option out of range, or a calorimeter for a model whose showers cannot be placed.
+        ConfigError: An option out of range, a calorimeter for a model whose showers cannot be placed, or inputs of
+            energies alone for a model that is told more.
         GeometryError: A calorimeter whose cells are not those of the model.
         BundleError: The bundle is missing or damaged.
         StoreError: ``OUTPUT.parts`` holds parts of another job or other files, another process works on them, or
@@ -171,7 +175,8 @@ def generate(
         part_showers=part_showers,
         chunk_showers=chunk_showers,
     )
-    with WorkFolder(output, outside_list, job.settings(), reporter) as folder:
+    _check_suffix(output, job)
+    with WorkFolder(output, outside_list, job.settings(), job.suffix, reporter) as folder:
         if not folder.placed:
             _check_absent(output, *(() if folder.list_placed else (outside_list,)), overwrite=overwrite)
             if outside == "raise":
@@ -216,7 +221,7 @@ def _fill(job: Job, folder: WorkFolder, workers: int, reporter: Reporter) -> Non
             folder.merged,
             job.specs,
             entries,
-            rntuple=job.rntuple,
+            **job.form,
             provenance=job.provenance,
             advance=task.advance,
         )
@@ -245,7 +250,7 @@ def _expand(inputs: Sequence[str], folder: Path, reporter: Reporter) -> list[Inp
     """Files of the inputs, without parts of this output that a pattern happens to match."""
     files: list[InputFile] = []
     for pattern in inputs:
-        found = expand_files([pattern])
+        found = expand_files([pattern], (*ROOT_SUFFIXES, *HDF5_SUFFIXES))
         kept = [file for file in found if not (file.is_local and folder.resolve() in Path(file.path).resolve().parents)]
         if found and not kept:
             msg = f"{pattern}: lies in {folder}, which is for parts of the output; move it, or give another output"
@@ -266,6 +271,14 @@ def _check_place(output: Path, files: Sequence[InputFile]) -> None:
         raise DataError(msg)
 
 
+def _check_suffix(output: Path, job: Job) -> None:
+    other = ROOT_SUFFIXES if job.trees.is_hdf5 else HDF5_SUFFIXES
+    if output.suffix in other:
+        layout = job.trees.schemas[0].layout
+        msg = f"{output}: layout {layout} goes to a file named *{job.suffix}; rename it, or choose another layout"
+        raise DataError(msg)
+
+
 def _check_absent(*outputs: Path, overwrite: bool) -> None:
     for output in outputs:
         if output.exists() and not overwrite:
@@ -273,7 +286,21 @@ def _check_absent(*outputs: Path, overwrite: bool) -> None:
             raise DataError(msg)
 
 
+def _unwritten(job: Job) -> list[str]:
+    """What is known of the particles and has no place in the output."""
+    output, source = job.trees.schemas[0], job.source
+    known = {
+        "direction": len(source.momentum) > len(output.momentum) and "direction" in job.sampler.condition,
+        "entry point": source.entry_point is not None and output.entry_point is None,
+        "event id": source.event is not None and output.event is None,
+        "particle type": source.pdg is not None and output.pdg is None,
+    }
+    return [name for name, lost in known.items() if lost]
+
+
 def _warn(job: Job, made: Generation, reporter: Reporter) -> None:
+    if job.trees.is_hdf5 and (lost := _unwritten(job)):
+        reporter.warning(f"layout {job.trees.schemas[0].layout} has no place for the particles' {', '.join(lost)}")
     if made.lost_energy:
         reporter.warning(f"{made.lost_energy:.6g} GeV are in cells beyond the edges of the calorimeter and were cut")
     if made.outside and made.outside_list is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import calogan
-from calogan.data.files import InputFile
+from calogan.data.events import Events
+from calogan.data.files import HDF5_SUFFIXES, ROOT_SUFFIXES, InputFile
+from calogan.data.particles import Particles
 from calogan.data.schema import Schema
 from calogan.data.trees import ShowerTrees
 from calogan.data.writer import TreeSpec
@@ -122,6 +124,16 @@ class Job:
         ]
 
     @property
+    def form(self) -> dict[str, bool]:
+        """Format of the output, as `open_file` takes it."""
+        return {"is_hdf5": self.trees.is_hdf5, "rntuple": self.rntuple}
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of files of the output's format."""
+        return HDF5_SUFFIXES[0] if self.trees.is_hdf5 else ROOT_SUFFIXES[0]
+
+    @property
     def specs(self) -> tuple[TreeSpec, ...]:
         """Trees of the output."""
         return (*self.trees.specs, *(() if self.left is None else (self.left,)))
@@ -157,7 +169,7 @@ class Job:
             "key": self.key,
             "overlay": self.left is not None,
             "pdg": list(self.selection.pdg),
-            "domain": asdict(self.selection.domain),
+            "domain": self.selection.domain.to_dict(),
             "threshold": self.sampler.bundle.info.threshold,
             "moved": self.moved,
             "cells": self.trees.geometry.to_dict(),
@@ -176,6 +188,13 @@ class Job:
             if start < stop:
                 yield Piece(one.file, before, start, stop)
             before += one.entries
+
+    def types(self, found: Particles | Events) -> NDArray[np.int32] | None:
+        """PDG ids, shape ``(particles,)``: those of the inputs, else the only one; None if neither is known."""
+        if self.source.pdg is not None:
+            return found.pdg
+        only = self.selection.only_pdg
+        return np.full(len(found.pdg), only, dtype=np.int32) if only else None
 
     def make(
         self,
@@ -196,7 +215,7 @@ class Job:
             shower_id: Key of the noise, shape ``(showers,)``.
             particle: Index in the event, shape ``(showers,)``; none stands for 0.
         """
-        cells = self.sampler.cell_energy(self.place.to_window(incident), self.seed, shower_id, particle)
+        cells = self.sampler.cell_energy(self.place.to_window(incident), self.seed, shower_id, particle, pdg)
         showers = self.place.place(
             GeneratedShowers(
                 geometry=self.sampler.geometry,

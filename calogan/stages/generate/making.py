@@ -1,4 +1,4 @@
-"""One part of the work: particles or events in, a ROOT file out."""
+"""One part of the work: particles or events in, a file of showers out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from calogan.data.events import Events, iterate_events
 from calogan.data.particles import Particles, iterate_particles
-from calogan.data.writer import RootWriter
+from calogan.data.writer import FileWriter
+from calogan.data.writing import open_file
 from calogan.stages.generate.job import Job, Part, Piece
 from calogan.stages.generate.outside import OutsideList
 from calogan.stages.generate.overlay import left_particles, overlay
@@ -40,7 +41,7 @@ def make_part(job: Job, part: Part, path: Path, listed: Path, advance: Advance) 
     Args:
         job: What is to be made.
         part: Entries to make it for.
-        path: ROOT file to write.
+        path: File to write.
         listed: List of the particles outside, which appears where there are any; not for an overlay.
         advance: Told of every chunk.
 
@@ -51,7 +52,7 @@ def make_part(job: Job, part: Part, path: Path, listed: Path, advance: Advance) 
     tally = Tally()
     with (
         OutsideList(listed) as outside,
-        RootWriter(path, job.specs, rntuple=job.rntuple, provenance=job.provenance, hint=GOES_ON) as writer,
+        open_file(path, job.specs, **job.form, provenance=job.provenance, hint=GOES_ON) as writer,
     ):
         for piece in job.pieces(part):
             if job.left is None:
@@ -67,15 +68,15 @@ def make_part(job: Job, part: Part, path: Path, listed: Path, advance: Advance) 
     return tally
 
 
-def _make_showers(job: Job, piece: Piece, particles: Particles, writer: RootWriter, listed: OutsideList) -> Tally:
+def _make_showers(job: Job, piece: Piece, particles: Particles, writer: FileWriter, listed: OutsideList) -> Tally:
     running = piece.before + particles.entry
     event = running if particles.event is None else particles.event
     shower_id = event if job.key == "event" else running
-    typed = job.source.pdg is not None
+    types = job.types(particles)
     incident = job.selection.seen(particles.incident)
-    reasons = job.selection.reasons(incident, particles.pdg if typed else None)
+    reasons = job.selection.reasons(incident, types)
     kept = np.flatnonzero(reasons == 0)
-    pdg = particles.pdg if typed else np.full(len(particles), job.selection.only_pdg, dtype=np.int32)
+    pdg = np.zeros(len(particles), dtype=np.int32) if types is None else types
     listed.add(particles, reasons, event, pdg)
     made = job.make(event[kept], incident[kept], pdg[kept], shower_id[kept])
     for start in range(0, len(kept), job.block):
@@ -85,11 +86,11 @@ def _make_showers(job: Job, piece: Piece, particles: Particles, writer: RootWrit
     return Tally(len(kept), len(particles) - len(kept), made.lost_energy)
 
 
-def _make_events(job: Job, piece: Piece, events: Events, writer: RootWriter) -> Tally:
+def _make_events(job: Job, piece: Piece, events: Events, writer: FileWriter) -> Tally:
     running = piece.before + events.start + np.arange(len(events))
     event = running if events.event is None else events.event
     shower_id = event if job.key == "event" else running
-    reasons = job.selection.reasons(job.selection.seen(events.incident), None if job.source.pdg is None else events.pdg)
+    reasons = job.selection.reasons(job.selection.seen(events.incident), job.types(events))
     ids = running if job.source.event is None else events.columns[job.source.event]
     branch = job.trees.schemas[0].event
     hits, lost_energy = overlay(job, events, reasons == 0, shower_id)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from calogan.data import hdf5, root
+from calogan.data.decode import Chunk
 from calogan.data.files import InputFile
-from calogan.data.root import iterate_entries
-from calogan.data.writer import RootWriter, TreeSpec
+from calogan.data.writer import TreeSpec
+from calogan.data.writing import open_file
 from calogan.stages.generate.writing import GOES_ON, writing
 
 __all__ = ["merge_files"]
@@ -19,6 +21,7 @@ def merge_files(
     trees: Sequence[TreeSpec],
     entries: int,
     *,
+    is_hdf5: bool,
     rntuple: bool,
     provenance: Mapping[str, str],
     advance: Callable[[int], None],
@@ -27,9 +30,10 @@ def merge_files(
 
     Args:
         files: Files with the same trees, in the order that their entries are to have.
-        output: ROOT file to write.
+        output: File to write.
         trees: The trees.
         entries: Entries of the first tree in all files.
+        is_hdf5: Whether the files are HDF5, and not ROOT.
         rntuple: Write RNTuples instead of TTrees.
         provenance: What made the file.
         advance: Called with the entries of the first tree that are written.
@@ -42,11 +46,16 @@ def merge_files(
             files[0].replace(output)
         advance(entries)
         return
-    with RootWriter(output, trees, rntuple=rntuple, provenance=provenance, hint=GOES_ON) as writer:
+    with open_file(output, trees, is_hdf5=is_hdf5, rntuple=rntuple, provenance=provenance, hint=GOES_ON) as writer:
         for number, tree in enumerate(trees):
             for file in files:
-                source = InputFile(str(file))
-                for chunk in iterate_entries(source, tree.name, list(tree.types), tree.block, lists=tree.has_lists):
+                for chunk in _iterate(InputFile(str(file)), tree, is_hdf5=is_hdf5):
                     writer.extend(tree.name, chunk.columns)
                     if number == 0:
                         advance(chunk.size)
+
+
+def _iterate(file: InputFile, tree: TreeSpec, *, is_hdf5: bool) -> Iterator[Chunk]:
+    if is_hdf5:
+        return hdf5.iterate_rows(file, list(tree.types), tree.block)
+    return root.iterate_entries(file, tree.name, list(tree.types), tree.block, lists=tree.has_lists)

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.data.files import InputFile
+from calogan.data.files import InputFile, file_format
 from calogan.data.particles import count_particles, iterate_event_ids, iterate_particles, particle_schema
 from calogan.data.reading import fingerprint, read_types
 from calogan.data.schema import Layout, Schema
 from calogan.data.trees import ShowerTrees
 from calogan.errors import ConfigError, DataError, DomainError, SchemaError, near_miss
 from calogan.geometry import Geometry
+from calogan.physics.particles import list_types
 from calogan.sampler import ShowerSampler
 from calogan.sampler.placement import DENSE_CELLS, make_placement
 from calogan.stages.generate.job import Input, Job, Key
@@ -50,21 +51,25 @@ def open_job(
     chunk_showers: int,
 ) -> Job:
     """Look at the inputs and put together what is to be made; for the arguments see `generate`."""
-    schema = sampler.bundle.info.schema
+    schema, geometry = sampler.bundle.info.schema, calorimeter or sampler.geometry
     place = make_placement("window" if calorimeter is None else "cell", calorimeter, "cut", sampler.bundle.info)
-    source = _input_schema(schema, tree, input_branches)
+    source = _input_schema(sampler, files, tree, input_branches)
+    output = schema.as_layout(layouts[0], geometry) if layouts else schema
+    _require_possible(source, output, overlay=overlay, placed=calorimeter is not None)
+    selection = Selection.of(sampler, place.domain, pdg)
+    _require_types(sampler, source, selection)
     inputs = tuple(Input(file, _count(file, source), fingerprint(file, source)) for file in files)
     types = _require_one_type(files, source, overlay=overlay)
     key = "entry" if source.event is None else key
     if key == "event":
         _require_unique(inputs, source)
-    copied = _copied_branches(schema, source)
-    copied = {written: read for written, read in copied.items() if not overlay or written == schema.event}
+    copied = _copied_branches(output, source)
+    copied = {written: read for written, read in copied.items() if not overlay or written == output.event}
     trees = ShowerTrees.of(
         schema,
-        calorimeter or sampler.geometry,
+        geometry,
         layouts,
-        tree=tree,
+        tree=None if output.is_hdf5 else tree,
         types={written: types[read] for written, read in copied.items()},
         particles=not overlay,
     )
@@ -72,7 +77,7 @@ def open_job(
     return Job(
         sampler=sampler,
         place=place,
-        selection=Selection.of(sampler, place.domain, pdg),
+        selection=selection,
         seed=_derive_seed(seed, inputs) if seed_by_input else seed,
         base_seed=seed if seed_by_input else None,
         key=key,
@@ -110,6 +115,16 @@ def _count(file: InputFile, source: Schema) -> int:
         raise
 
 
+def _require_types(sampler: ShowerSampler, source: Schema, selection: Selection) -> None:
+    """Refuse inputs that do not say which of several types a shower is wanted of."""
+    if "particle" in sampler.condition and source.pdg is None and not selection.only_pdg:
+        msg = (
+            f"the model makes showers of pdg {list_types(sampler.pdg)}: name the inputs' branch of the PDG id with "
+            "--branch pdg=BRANCH, or the one type of all particles with --pdg"
+        )
+        raise ConfigError(msg)
+
+
 def _require_writable(trees: ShowerTrees) -> None:
     if any(schema.layout == "dense" for schema in trees.schemas) and trees.geometry.n_cells > DENSE_CELLS:
         msg = f"{trees.geometry.n_cells} cells a shower are too many for a dense tree; choose the layout hits"
@@ -124,8 +139,7 @@ def require_inside(job: Job) -> None:
     """
     for one in job.inputs:
         for particles in iterate_particles(one.file, job.source, _COMPARED):
-            pdg = None if job.source.pdg is None else particles.pdg
-            reasons = job.selection.reasons(job.selection.seen(particles.incident), pdg)
+            reasons = job.selection.reasons(job.selection.seen(particles.incident), job.types(particles))
             if reasons.any():
                 first = int(np.argmax(reasons > 0))
                 px, py, pz, x, y = (f"{value:.6g}" for value in particles.incident[first])
@@ -137,10 +151,14 @@ def require_inside(job: Job) -> None:
                 raise DomainError(msg)
 
 
-def _input_schema(schema: Schema, tree: str | None, branches: Mapping[str, str | None]) -> Schema:
+def _input_schema(
+    sampler: ShowerSampler, files: Sequence[InputFile], tree: str | None, branches: Mapping[str, str | None]
+) -> Schema:
+    schema = _of_format(sampler, files)
     names: dict[str, str | None] = {"event": schema.event, "pdg": schema.pdg}
-    names |= dict(zip(("px", "py", "pz"), schema.momentum, strict=True))
-    names |= dict(zip(("x", "y"), schema.entry_point or (), strict=schema.entry_point is not None))
+    momentum = ("momentum",) if len(schema.momentum) == 1 else ("px", "py", "pz")
+    entry_point = ("x", "y") if schema.entry_point else ()
+    names |= dict(zip((*momentum, *entry_point), schema.incident_branches, strict=True))
     for name, branch in branches.items():
         if name not in names:
             msg = f"input branch {name!r}={branch!r}: not one that the model reads; {near_miss(name, names)}"
@@ -149,24 +167,57 @@ def _input_schema(schema: Schema, tree: str | None, branches: Mapping[str, str |
             msg = f"input branch {name!r}: the incident particle cannot be without it; name its branch"
             raise ConfigError(msg)
         names[name] = branch
-    momentum_branches: Any = tuple(names[name] for name in ("px", "py", "pz"))
-    entry_point: Any = tuple(names[name] for name in ("x", "y")) if schema.entry_point else None
+    momentum_branches: Any = tuple(names[name] for name in momentum)
+    entry_branches: Any = tuple(names[name] for name in entry_point) or None
     return replace(
         schema,
-        tree=tree or schema.tree,
+        tree="" if schema.is_hdf5 else tree or schema.tree,
         event=names["event"],
         pdg=names["pdg"],
         momentum=momentum_branches,
-        entry_point=entry_point,
+        entry_point=entry_branches,
     )
 
 
-def _copied_branches(schema: Schema, source: Schema) -> dict[str, str]:
-    """Branches of the output and those of the inputs that they are copied from."""
-    written = (schema.event, schema.pdg, *schema.incident_branches)
-    read = (source.event, source.pdg, *source.incident_branches)
-    pairs = zip(written, read, strict=True)
-    return {output: given for output, given in pairs if output is not None and given is not None}
+def _of_format(sampler: ShowerSampler, files: Sequence[InputFile]) -> Schema:
+    """The training data's schema, or the usual one of the inputs' format where that is another.
+
+    Raises:
+        DataError: Inputs of two formats.
+        ConfigError: Inputs of energies alone for a model that is told more.
+    """
+    schema = sampler.bundle.info.schema
+    formats = {file_format(file): file.path for file in files}
+    if len(formats) > 1:
+        msg = f"the inputs are of different formats ({', '.join(formats.values())}); give those of one"
+        raise DataError(msg)
+    if (("HDF5" in formats) == schema.is_hdf5) or not formats.keys() <= {"ROOT", "HDF5"}:
+        return schema
+    if schema.is_hdf5:
+        return schema.as_layout("dense", sampler.geometry)
+    told = [name for name in ("direction", "entry_point") if name in sampler.condition]
+    if told:
+        wanted = " and ".join(told)
+        msg = f"{files[0].path}: has energies alone, but the model is told {wanted}; give ROOT files of particles"
+        raise ConfigError(msg)
+    return schema.as_layout("calochallenge", sampler.geometry)
+
+
+def _require_possible(source: Schema, output: Schema, *, overlay: bool, placed: bool) -> None:
+    for wanted, what in ((overlay, "an overlay of events"), (placed, "showers placed on a calorimeter")):
+        if wanted and (source.is_hdf5 or output.is_hdf5):
+            msg = f"{what} need ROOT files: HDF5 files have one particle an entry, and no place where it enters"
+            raise ConfigError(msg)
+
+
+def _copied_branches(output: Schema, source: Schema) -> dict[str, str]:
+    """Branches of the output and those of the inputs that they are copied from, where both mean the same."""
+    pairs = [(output.event, source.event), (output.pdg, source.pdg)]
+    if (len(output.momentum), output.momentum_unit) == (len(source.momentum), source.momentum_unit):
+        pairs += zip(output.momentum, source.momentum, strict=True)
+    if output.entry_point and source.entry_point:
+        pairs += zip(output.entry_point, source.entry_point, strict=True)
+    return {written: read for written, read in pairs if written is not None and read is not None}
 
 
 def _require_one_type(files: Sequence[InputFile], source: Schema, *, overlay: bool) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ def overlay(job: Job, events: Events, kept: NDArray[np.bool_], shower_id: NDArra
         Hits of the events, those without a shower included, and the energy beyond the calorimeter's edges [GeV].
     """
     counts = np.bincount(events.row[kept], minlength=len(events))
+    types = job.types(events)
+    events = events if types is None else replace(events, pdg=types)
     found, lost_energy = [], 0.0
     for start, stop in _spans(counts, job.chunk):
         rows = np.flatnonzero(kept & (events.row >= start) & (events.row < stop))

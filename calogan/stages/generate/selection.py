@@ -10,7 +10,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from calogan.errors import ConfigError
 from calogan.physics.kinematics import Domain, angle, momentum
+from calogan.physics.particles import list_types
 from calogan.sampler import ShowerSampler
 
 __all__ = ["Reason", "Selection"]
@@ -63,7 +65,14 @@ class Selection:
             sampler: Makes the showers.
             domain: Particles that they are wanted for, which it may move into its own domain.
             pdg: Other particle types than those of its training, if any.
+
+        Raises:
+            ConfigError: It is told the type, and does not know one of these.
         """
+        unknown = [one for one in pdg if one not in sampler.pdg]
+        if unknown and "particle" in sampler.condition:
+            msg = f"no showers of pdg {list_types(unknown)}: the model makes those of pdg {list_types(sampler.pdg)}"
+            raise ConfigError(msg)
         return cls(domain, tuple(pdg) or sampler.pdg, "entry_point" in sampler.condition)
 
     @property
@@ -90,8 +99,10 @@ class Selection:
             Sums, shape ``(particles,)``.
         """
         sums = np.zeros(len(incident), dtype=np.uint8)
-        outside = np.flatnonzero(self.domain.outside(incident))
-        sums[outside] = _reasons(incident[outside], self.domain)
+        for domain, rows in ((self.domain, np.arange(len(incident))), *self.domain.apart(pdg)):
+            outside = domain.outside(incident[rows])
+            sums[rows] = 0
+            sums[rows[outside]] = _reasons(incident[rows[outside]], domain)
         if pdg is not None and self.pdg:
             other = ~np.isin(pdg, self.pdg) & (sums != Reason.NOT_A_NUMBER)
             sums[other] |= np.uint8(Reason.PARTICLE_TYPE)
@@ -99,7 +110,7 @@ class Selection:
 
     def describe(self) -> str:
         """Domain and particle types in words."""
-        types = f", pdg {', '.join(map(str, self.pdg))}" if self.pdg else ""
+        types = f", pdg {list_types(self.pdg)}" if self.pdg else ""
         return f"{self.domain.describe()}{types}"
 
 
@@ -127,7 +138,10 @@ def _reasons(incident: NDArray[np.float32], domain: Domain) -> NDArray[np.uint8]
 def _nearest(incident: NDArray[np.float64], domain: Domain) -> NDArray[np.uint8]:
     """The bound that each particle is furthest beyond, in units of the bound."""
     sizes: NDArray[np.float64] = momentum(incident)
-    beyond = [_beyond(sizes, domain.momentum, domain.momentum), angle(incident) / domain.max_angle - 1]
+    beyond = [
+        _beyond(sizes, domain.momentum, domain.momentum),
+        (angle(incident) - domain.max_angle) / (domain.max_angle or 1),
+    ]
     for column, window in ((3, domain.entry_x), (4, domain.entry_y)):
         scale = max(1.0, *map(abs, window))  # as the domain's tolerance
         beyond.append(_beyond(incident[:, column], window, (scale, scale)))

@@ -81,6 +81,8 @@ def study_speed(
     simulation: SimulationTime | None,
     reporter: Reporter,
     clock: Callable[[], float] = time.perf_counter,
+    *,
+    pdg: NDArray[np.int32] | None = None,
 ) -> SpeedStudy:
     """Time whole requests to a sampler: checks, noise and network.
 
@@ -90,11 +92,12 @@ def study_speed(
         simulation: What the full simulation recorded.
         reporter: Told about the requests.
         clock: Time [s].
+        pdg: Types of the particles, shape ``(n,)``, which a sampler may have to be told.
     """
     timings = []
     with reporter.task("speed", total=len(BATCHES), unit="sizes") as task:
         for batch in BATCHES:
-            seconds = _time(sampler, incident, batch, clock) / batch
+            seconds = _time(sampler, incident, pdg, batch, clock) / batch
             low, median, high = (1e3 * float(one) for one in np.quantile(seconds, [_CENTRAL[0], 0.5, _CENTRAL[1]]))
             speedup = simulation.mean / median if simulation is not None and median > 0 else None
             timings.append(Timing(batch, len(seconds), median, low, high, speedup))
@@ -105,18 +108,24 @@ def study_speed(
 
 
 def _time(
-    sampler: ShowerSampler, incident: NDArray[np.float32], batch: int, clock: Callable[[], float]
+    sampler: ShowerSampler,
+    incident: NDArray[np.float32],
+    pdg: NDArray[np.int32] | None,
+    batch: int,
+    clock: Callable[[], float],
 ) -> NDArray[np.float64]:
     """Seconds of each request of `batch` showers."""
-    columns = 5 if "entry_point" in sampler.condition else 3
+    located, typed = (name in sampler.condition for name in ("entry_point", "particle"))
     least, most = _REPEATS
     seconds: list[float] = []
     spent = 0.0
     for request in range(most + 1):
         rows = np.arange(request * batch, (request + 1) * batch) % len(incident)
-        particles = incident[rows, :columns].T
+        px, py, pz, *point = incident[rows].T
+        x, y = point if located else (None, None)
+        types = pdg[rows] if typed and pdg is not None else None
         start = clock()
-        sampler.sample(*particles, seed=request)
+        sampler.sample(px, py, pz, x, y, types, seed=request)
         passed = clock() - start
         if request > 0:  # the first one also starts the network
             seconds.append(passed)

@@ -1,4 +1,4 @@
-"""The cells of a calorimeter: layers of rows x columns and one flat index over all of them."""
+"""Layers from the front to the back, and one flat index over all of their cells."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from calogan.errors import GeometryError
+from calogan.geometry.layer import Layer
+from calogan.geometry.polar import PolarLayer
 
-__all__ = ["Geometry", "Layer"]
+__all__ = ["Geometry"]
 
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
@@ -22,55 +24,19 @@ _SAME_DEPTH = 1e-3  # [mm]
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One read-out layer: a grid whose rows run along x and whose columns run along y.
-
-    Attributes:
-        x_edges: Edges of the rows [mm], ascending, ``rows + 1`` of them.
-        y_edges: Edges of the columns [mm], ascending, ``columns + 1`` of them.
-        depth: Distance from the front face at which a shower's centre is seen [mm].
-        z_range: Front and back of the layer [mm], needed only to sort hits by their z.
-    """
-
-    x_edges: tuple[float, ...]
-    y_edges: tuple[float, ...]
-    depth: float
-    z_range: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse edges that do not ascend."""
-        for name, edges in (("x", self.x_edges), ("y", self.y_edges)):
-            if len(edges) < 2 or not np.all(np.diff(edges) > 0) or not np.all(np.isfinite(edges)):
-                msg = f"the {name} edges of a layer must be at least two finite, ascending numbers [mm], got {edges}"
-                raise GeometryError(msg)
-
-    @property
-    def rows(self) -> int:
-        """Number of cells along x."""
-        return len(self.x_edges) - 1
-
-    @property
-    def columns(self) -> int:
-        """Number of cells along y."""
-        return len(self.y_edges) - 1
-
-    @property
-    def n_cells(self) -> int:
-        """Number of cells."""
-        return self.rows * self.columns
-
-
-@dataclass(frozen=True)
 class Geometry:
     """Layers from the front to the back; a cell's flat index runs over layer, row, column.
 
+    In a `PolarLayer` rows are sectors in alpha, and columns are rings.
+
     Example:
+        >>> from calogan.geometry import Layer
         >>> geometry = Geometry((Layer((0.0, 1.0, 2.0), (0.0, 1.0, 2.0, 3.0), depth=5.0),))
         >>> geometry.n_cells, geometry.flat_index(0, 1, 2)
         (6, array(5))
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer | PolarLayer, ...]
 
     def __post_init__(self) -> None:
         """Refuse a calorimeter without layers."""
@@ -100,23 +66,28 @@ class Geometry:
 
     @cached_property
     def cell_row(self) -> NDArray[np.int64]:
-        """Row of each cell in its layer, counted from 0 at the lowest x, shape ``(cells,)``."""
+        """Row of each cell in its layer, counted from 0 at the lowest x or alpha, shape ``(cells,)``."""
         return np.concatenate([np.repeat(np.arange(layer.rows), layer.columns) for layer in self.layers])
 
     @cached_property
     def cell_column(self) -> NDArray[np.int64]:
-        """Column of each cell in its layer, counted from 0 at the lowest y, shape ``(cells,)``."""
+        """Column of each cell in its layer, counted from 0 at the lowest y or r, shape ``(cells,)``."""
         return np.concatenate([np.tile(np.arange(layer.columns), layer.rows) for layer in self.layers])
 
     @cached_property
     def cell_x(self) -> NDArray[np.float64]:
         """Centre of each cell along x [mm], shape ``(cells,)``."""
-        return np.concatenate([np.repeat(_centres(layer.x_edges), layer.columns) for layer in self.layers])
+        return np.concatenate([layer.centres[0] for layer in self.layers])
 
     @cached_property
     def cell_y(self) -> NDArray[np.float64]:
         """Centre of each cell along y [mm], shape ``(cells,)``."""
-        return np.concatenate([np.tile(_centres(layer.y_edges), layer.rows) for layer in self.layers])
+        return np.concatenate([layer.centres[1] for layer in self.layers])
+
+    @cached_property
+    def cell_spread(self) -> NDArray[np.float64]:
+        """How far each cell is from its own centre [mm]: a whole ring's radius, 0 for other cells; ``(cells,)``."""
+        return np.concatenate([layer.spread for layer in self.layers])
 
     @cached_property
     def cell_depth(self) -> NDArray[np.float64]:
@@ -128,15 +99,13 @@ class Geometry:
         """Size of each layer's cells along x and y [mm], shape ``(layers, 2)``.
 
         Raises:
-            GeometryError: The cells of a layer differ in size.
+            GeometryError: The cells of a layer differ in size, or lie in rings.
         """
-        sizes = [
-            [
-                _pitch(edges, f"layer {number} along {axis}")
-                for axis, edges in (("x", layer.x_edges), ("y", layer.y_edges))
-            ]
-            for number, layer in enumerate(self.layers)
-        ]
+        sizes = []
+        for number, layer in enumerate(self.layers):
+            known = _rectangular(layer, number)
+            edges = (("x", known.x_edges), ("y", known.y_edges))
+            sizes.append([_pitch(values, f"layer {number} along {axis}") for axis, values in edges])
         return np.array(sizes)
 
     def cells_from(self, other: Geometry) -> NDArray[np.int64]:
@@ -151,10 +120,11 @@ class Geometry:
             in the other, negative where this grid begins before it, shape ``(layers, 2)``.
 
         Raises:
-            GeometryError: Another number of layers, other depths, cells that differ in size, within a grid or from one
-                to the other, or cells that are not moved by whole ones.
+            GeometryError: Another number of layers, other depths, cells in rings, cells that differ in size, within a
+                grid or from one to the other, or cells that are not moved by whole ones.
 
         Example:
+            >>> from calogan.geometry import Layer
             >>> small = Geometry((Layer((0.0, 5.0, 10.0), (0.0, 2.0), depth=5.0),))
             >>> large = Geometry((Layer((-10.0, -5.0, 0.0, 5.0, 10.0), (-2.0, 0.0, 2.0, 4.0), depth=5.0),))
             >>> small.cells_from(large)
@@ -170,7 +140,8 @@ class Geometry:
                     f"layer {number}: depth {layer.depth:g} mm in one calorimeter and {target.depth:g} mm in the other"
                 )
                 raise GeometryError(msg)
-            for axis, edges, wanted in ((0, layer.x_edges, target.x_edges), (1, layer.y_edges, target.y_edges)):
+            one, two = _rectangular(layer, number), _rectangular(target, number)
+            for axis, edges, wanted in ((0, one.x_edges, two.x_edges), (1, one.y_edges, two.y_edges)):
                 offset[number, axis] = _cells_between(edges, wanted, f"layer {number} along {'xy'[axis]}")
         return offset
 
@@ -179,8 +150,8 @@ class Geometry:
 
         Args:
             layer: Layers, counted from 0 at the front.
-            row: Rows, counted from 0 at the lowest x.
-            column: Columns, counted from 0 at the lowest y.
+            row: Rows, counted from 0 at the lowest x or alpha.
+            column: Columns, counted from 0 at the lowest y or r.
 
         Returns:
             Flat indices of the common shape; -1 for a cell that the geometry does not have.
@@ -214,12 +185,11 @@ class Geometry:
             raise GeometryError(msg)
         found = np.full(x.shape, -1, dtype=np.int64)
         for number, layer in enumerate(self.layers):
-            row = np.searchsorted(layer.x_edges, x, side="right") - 1
-            column = np.searchsorted(layer.y_edges, y, side="right") - 1
-            inside = (row >= 0) & (row < layer.rows) & (column >= 0) & (column < layer.columns)
+            cell = layer.locate(x, y)
+            inside = cell >= 0
             if z is not None:
                 inside &= _within_layer(np.asarray(z, dtype=np.float64), layer, number)
-            found = np.where(inside, self.offsets[number] + row * layer.columns + column, found)
+            found = np.where(inside, self.offsets[number] + cell, found)
         return found
 
     def layer_energy(self, cell_energy: FloatArray) -> NDArray[np.float64]:
@@ -242,17 +212,7 @@ class Geometry:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` takes them back."""
-        return {
-            "layers": [
-                {
-                    "x_edges": list(layer.x_edges),
-                    "y_edges": list(layer.y_edges),
-                    "depth": layer.depth,
-                    "z_range": list(layer.z_range) if layer.z_range else None,
-                }
-                for layer in self.layers
-            ]
-        }
+        return {"layers": [_layer_to_dict(layer) for layer in self.layers]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Geometry:
@@ -260,23 +220,39 @@ class Geometry:
         try:
             return cls(tuple(_layer_from_dict(layer) for layer in values["layers"]))
         except (KeyError, TypeError) as error:
-            msg = f"not a geometry: {error!r}; expected layers with x_edges, y_edges and depth"
+            msg = (
+                f"not a geometry: {error!r}; expected layers with x_edges, y_edges and depth, "
+                "or with r_edges, sectors and depth"
+            )
             raise GeometryError(msg) from error
 
 
-def _layer_from_dict(values: Mapping[str, Any]) -> Layer:
-    z_range = values.get("z_range")
-    return Layer(
-        tuple(float(edge) for edge in values["x_edges"]),
-        tuple(float(edge) for edge in values["y_edges"]),
-        float(values["depth"]),
-        None if z_range is None else (float(z_range[0]), float(z_range[1])),
+def _layer_to_dict(layer: Layer | PolarLayer) -> dict[str, Any]:
+    cells: dict[str, Any] = (
+        {"x_edges": list(layer.x_edges), "y_edges": list(layer.y_edges)}
+        if isinstance(layer, Layer)
+        else {"r_edges": list(layer.r_edges), "sectors": layer.sectors}
     )
+    return cells | {"depth": layer.depth, "z_range": list(layer.z_range) if layer.z_range else None}
 
 
-def _centres(edges: Sequence[float]) -> NDArray[np.float64]:
-    values = np.asarray(edges, dtype=np.float64)
-    return 0.5 * (values[:-1] + values[1:])
+def _layer_from_dict(values: Mapping[str, Any]) -> Layer | PolarLayer:
+    depth, z_range = float(values["depth"]), values.get("z_range")
+    between = None if z_range is None else (float(z_range[0]), float(z_range[1]))
+    if "r_edges" in values:
+        return PolarLayer(_edges(values["r_edges"]), int(values["sectors"]), depth, between)
+    return Layer(_edges(values["x_edges"]), _edges(values["y_edges"]), depth, between)
+
+
+def _edges(values: Sequence[Any]) -> tuple[float, ...]:
+    return tuple(float(edge) for edge in values)
+
+
+def _rectangular(layer: Layer | PolarLayer, number: int) -> Layer:
+    if isinstance(layer, PolarLayer):
+        msg = f"layer {number} has rings of cells about the axis: it has no grid along x and y, and cannot be moved"
+        raise GeometryError(msg)
+    return layer
 
 
 def _pitch(edges: Sequence[float], where: str) -> float:
@@ -308,7 +284,7 @@ def _cells_between(edges: Sequence[float], target: Sequence[float], where: str) 
     return -round(float(cells[0]))
 
 
-def _within_layer(z: NDArray[np.float64], layer: Layer, number: int) -> NDArray[np.bool_]:
+def _within_layer(z: NDArray[np.float64], layer: Layer | PolarLayer, number: int) -> NDArray[np.bool_]:
     if layer.z_range is None:
         msg = f"layer {number} has no z_range [mm]; set it to sort hits by their z"
         raise GeometryError(msg)
