@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
 from calogan.errors import CaloganError, DataError, SchemaError
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 
 __all__ = ["Chunk", "Decoded", "Jagged", "convert_incident", "decode", "read_event", "read_pdg"]
 
@@ -324,7 +324,7 @@ def _shower_of(values: Jagged, hit: int) -> int:
     return int(np.searchsorted(np.cumsum(values.counts), hit, side="right"))
 
 
-def _layer_shapes(layer: Layer) -> set[tuple[int, ...]]:
+def _layer_shapes(layer: Layer | PolarLayer) -> set[tuple[int, ...]]:
     shapes: set[tuple[int, ...]] = {(layer.rows, layer.columns)}
     if 1 in (layer.rows, layer.columns):
         shapes.add((layer.n_cells,))

@@ -61,7 +61,8 @@ def encode_energy(showers: Showers | Hits, schema: Schema) -> dict[str, NDArray[
 
     Args:
         showers: Energies in GeV.
-        schema: Branches; in a jagged layout only cells above 0 are listed, in positions at the cell's centre.
+        schema: Branches; in a jagged layout only cells above 0 are listed, in positions at the cell's centre, of
+            whole rings at a point of their middle.
     """
     if schema.jagged_branches:
         return _encode_hits(showers if isinstance(showers, Hits) else Hits.of(showers), schema)
@@ -93,4 +94,4 @@ def _index_type(geometry: Geometry) -> str:
 
 def _centres(geometry: Geometry) -> tuple[NDArray[np.float64], ...]:
     depth = [sum(layer.z_range) / 2 if layer.z_range else layer.depth for layer in geometry.layers]
-    return geometry.cell_x, geometry.cell_y, np.array(depth)[geometry.cell_layer]
+    return geometry.cell_x + geometry.cell_spread, geometry.cell_y, np.array(depth)[geometry.cell_layer]

@@ -67,12 +67,12 @@ class Hits:
 
     @property
     def row(self) -> NDArray[np.int64]:
-        """Row of each hit, counted from 0 at the lowest x, shape ``(hits,)``."""
+        """Row of each hit, counted from 0 at the lowest x or alpha, shape ``(hits,)``."""
         return self.geometry.cell_row[self.cell]
 
     @property
     def column(self) -> NDArray[np.int64]:
-        """Column of each hit, counted from 0 at the lowest y, shape ``(hits,)``."""
+        """Column of each hit, counted from 0 at the lowest y or r, shape ``(hits,)``."""
         return self.geometry.cell_column[self.cell]
 
     def to_cells(self) -> NDArray[np.float32]:

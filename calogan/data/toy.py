@@ -45,7 +45,7 @@ def toy_showers(rng: np.random.Generator, geometry: Geometry, count: int, *, fir
     direction = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], axis=1)
     entry = rng.uniform(-5.0, 5.0, (count, 2))
     at = entry[:, None, :] + (direction[:, :2] / direction[:, 2:])[:, None, :] * geometry.cell_depth[None, :, None]
-    distance = (geometry.cell_x - at[..., 0]) ** 2 + (geometry.cell_y - at[..., 1]) ** 2
+    distance = (geometry.cell_x - at[..., 0]) ** 2 + (geometry.cell_y - at[..., 1]) ** 2 + geometry.cell_spread**2
     share = np.exp(-distance / (2 * _RADIUS**2)) * rng.gamma(2.0, 0.5, distance.shape)
     share[share < 1e-3] = 0.0
     total = _SAMPLING_FRACTION * momentum * (1 + 0.1 / np.sqrt(momentum) * rng.standard_normal(count).clip(-3, 3))

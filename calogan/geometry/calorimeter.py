@@ -90,6 +90,13 @@ class Geometry:
         return np.concatenate([layer.spread for layer in self.layers])
 
     @cached_property
+    def all_r_edges(self) -> tuple[float, ...]:
+        """Edges of the rings of all layers [mm], ascending; none unless every layer has rings."""
+        if not all(isinstance(layer, PolarLayer) for layer in self.layers):
+            return ()
+        return tuple(sorted({edge for layer in self.layers if isinstance(layer, PolarLayer) for edge in layer.r_edges}))
+
+    @cached_property
     def cell_depth(self) -> NDArray[np.float64]:
         """Depth of each cell's layer [mm], shape ``(cells,)``."""
         return np.array([layer.depth for layer in self.layers])[self.cell_layer]

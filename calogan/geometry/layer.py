@@ -83,6 +83,11 @@ class Layer:
         return min((edges[-1] - edges[0]) / (len(edges) - 1) for edges in (self.x_edges, self.y_edges))
 
     @property
+    def widths(self) -> NDArray[np.float64]:
+        """Widths of the rows and of the columns [mm], shape ``(rows + columns,)``."""
+        return np.append(np.diff(self.x_edges), np.diff(self.y_edges))
+
+    @property
     def finest(self) -> tuple[float, float]:
         """Smallest width of a cell along the rows and along the columns [mm]."""
         return float(np.diff(self.x_edges).min()), float(np.diff(self.y_edges).min())
@@ -96,6 +101,11 @@ class Layer:
     def radius(self) -> float:
         """Distance of the layer's corners from its middle [mm]."""
         return math.hypot(self.x_edges[-1] - self.x_edges[0], self.y_edges[-1] - self.y_edges[0]) / 2
+
+    def places(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Row and column of positions [mm] with the part of the cell that lies behind them, held inside the layer."""
+        rows, columns = np.arange(self.rows + 1), np.arange(self.columns + 1)
+        return np.interp(x, self.x_edges, rows), np.interp(y, self.y_edges, columns)
 
     def locate(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
         """Number of the cell in this layer that holds each position [mm]; -1 outside; a lower edge is inside."""

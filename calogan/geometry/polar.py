@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from calogan.geometry.layer import centres_between, check_edges
 
 __all__ = ["PolarLayer"]
 
+_ROUND = 72
+"""Straight lines that look like a circle."""
 _LEAST_SECTORS = 3
 """Sectors from which on the last one is beside the first without being so already."""
 
@@ -91,8 +94,11 @@ class PolarLayer:
 
     @property
     def corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where the cells' borders cross along x and y [mm], each of shape ``(sectors + 1, rings + 1)``."""
-        alpha = self.alpha_edges
+        """Points on the cells' borders along x and y [mm], each of shape ``(sectors * n + 1, rings + 1)``.
+
+        Each sector is in n parts, so that straight lines between the points look round.
+        """
+        alpha = np.linspace(-np.pi, np.pi, self.sectors * math.ceil(_ROUND / self.sectors) + 1)
         return np.outer(np.cos(alpha), self.r_edges), np.outer(np.sin(alpha), self.r_edges)
 
     @property
@@ -105,6 +111,11 @@ class PolarLayer:
     def cell_width(self) -> float:
         """Mean width of a ring [mm]."""
         return (self.r_edges[-1] - self.r_edges[0]) / self.columns
+
+    @property
+    def widths(self) -> NDArray[np.float64]:
+        """Widths of the rings [mm], shape ``(rings,)``."""
+        return np.diff(self.r_edges)
 
     @property
     def finest(self) -> tuple[float, float]:
@@ -122,9 +133,13 @@ class PolarLayer:
         """Outer edge of the layer [mm]."""
         return self.r_edges[-1]
 
+    def places(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sector and ring of positions [mm] with the part of the cell that lies behind them, held inside the layer."""
+        sector = (np.arctan2(y, x) + np.pi) / (2 * np.pi) * self.sectors
+        return sector, np.interp(np.hypot(x, y), self.r_edges, np.arange(len(self.r_edges)))
+
     def locate(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
         """Number of the cell in this layer that holds each position [mm]; -1 outside; a lower edge is inside."""
         ring = np.searchsorted(self.r_edges, np.hypot(x, y), side="right") - 1
-        turn = (np.arctan2(y, x) + np.pi) / (2 * np.pi)
-        sector = np.floor(turn * self.sectors).astype(np.int64) % self.sectors  # alpha = pi is alpha = -pi
+        sector = np.floor(self.places(x, y)[0]).astype(np.int64) % self.sectors  # alpha = pi is alpha = -pi
         return np.where((ring >= 0) & (ring < self.columns), sector * self.columns + ring, -1)

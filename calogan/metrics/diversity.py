@@ -232,12 +232,9 @@ def _nearest_pairs(coordinates: NDArray[np.float64]) -> tuple[NDArray[np.int64],
 
 
 def _phases(incident: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:
-    """Cosine and sine of the place in the cell, along x and y, where the track meets the finest layer."""
-    finest = min(
-        geometry.layers, key=lambda layer: (np.diff(layer.x_edges).min() * np.diff(layer.y_edges).min(), layer.depth)
-    )
+    """Cosine and sine of the place in the cell, along rows and columns, where the track meets the finest layer."""
+    finest = min(geometry.layers, key=lambda layer: (math.prod(layer.finest), layer.depth))
     columns = []
-    for position, edges in zip(track_position(incident, finest.depth), (finest.x_edges, finest.y_edges), strict=True):
-        places = np.interp(position, edges, np.arange(len(edges))) * 2 * np.pi
-        columns += [np.cos(places), np.sin(places)]
+    for places in finest.places(*track_position(incident, finest.depth)):
+        columns += [np.cos(places * 2 * np.pi), np.sin(places * 2 * np.pi)]
     return np.stack(columns, axis=1)

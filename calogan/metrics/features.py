@@ -141,6 +141,7 @@ def _nearest_cells(energy: NDArray[Any], incident: NDArray[Any], geometry: Geome
         cells = slice(geometry.offsets[number], geometry.offsets[number] + layer.n_cells)
         x, y = track_position(particles, layer.depth)
         distance = np.hypot(geometry.cell_x[cells] - x[:, None], geometry.cell_y[cells] - y[:, None])
+        distance = np.hypot(distance, layer.spread)
         order = np.argsort(distance, axis=1, kind="stable")[:, :wanted]
         found.append(np.take_along_axis(energy[:, cells], order, axis=1))
     return found

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.physics.kinematics import track_position
 
 __all__ = ["neighbour_features"]
@@ -69,22 +69,25 @@ class _LitCells:
     level: NDArray[np.int64]
 
 
-def _lit_cells(cells: NDArray[Any], incident: NDArray[np.float64], layer: Layer, scale: float) -> _LitCells:
+def _lit_cells(
+    cells: NDArray[Any], incident: NDArray[np.float64], layer: Layer | PolarLayer, scale: float
+) -> _LitCells:
     shower, cell = np.nonzero(cells)
     row, column = np.divmod(cell, layer.columns)
     energy = cells[shower, cell].astype(np.float64)
-    place = shower * (len(_RINGS) + 1) + _ring(shower, row, column, incident, layer)
+    place = shower * (len(_RINGS) + 1) + _ring(shower, cell, incident, layer)
     level = np.searchsorted(np.array(_LEVELS) * scale, energy, side="right")
     return _LitCells(shower, row, column, place, energy, np.arcsinh(energy / scale), level)
 
 
-def _pair_sums(lit: _LitCells, layer: Layer, showers: int) -> NDArray[np.float64]:
+def _pair_sums(lit: _LitCells, layer: Layer | PolarLayer, showers: int) -> NDArray[np.float64]:
     """Sums over cells, then over pairs at each offset, shape ``(1 + offsets, levels + 4, showers, rings)``."""
     lookup = np.full((showers, layer.rows + 4, layer.columns + 4), -1)  # a margin of two cells on all sides
     lookup[lit.shower, lit.row + 2, lit.column + 2] = np.arange(len(lit.row))
     found = []
     for down, right in ((0, 0), *_OFFSETS):
-        partner = lookup[lit.shower, lit.row + 2 + down, lit.column + 2 + right]
+        row = (lit.row + down) % layer.rows if layer.wraps else lit.row + down
+        partner = lookup[lit.shower, row + 2, lit.column + 2 + right]
         first = np.flatnonzero(partner >= 0)
         second, place = partner[first], lit.place[first]
         lower = np.minimum(lit.level[first], lit.level[second])
@@ -104,16 +107,13 @@ def _by_ring(place: NDArray[np.int64], values: NDArray[Any], showers: int) -> ND
 
 def _ring(
     shower: NDArray[np.int64],
-    row: NDArray[np.int64],
-    column: NDArray[np.int64],
+    cell: NDArray[np.int64],
     incident: NDArray[np.float64],
-    layer: Layer,
+    layer: Layer | PolarLayer,
 ) -> NDArray[np.int64]:
     """Ring of each lit cell."""
-    x_edges, y_edges = np.array(layer.x_edges), np.array(layer.y_edges)
     x, y = track_position(incident, layer.depth)
-    width = np.median(np.append(np.diff(x_edges), np.diff(y_edges)))
-    along_x = 0.5 * (x_edges[:-1] + x_edges[1:])[row] - x[shower]
-    along_y = 0.5 * (y_edges[:-1] + y_edges[1:])[column] - y[shower]
-    found: NDArray[np.int64] = np.searchsorted(_RINGS, np.hypot(along_x, along_y) / width)
+    along_x, along_y = (centre[cell] - at[shower] for centre, at in zip(layer.centres, (x, y), strict=True))
+    distance = np.hypot(np.hypot(along_x, along_y), layer.spread[cell])
+    found: NDArray[np.int64] = np.searchsorted(_RINGS, distance / np.median(layer.widths))
     return found

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from calogan.geometry import Geometry
 from calogan.models.blocks import mlp
 from calogan.models.features import ShowerFeatures
 from calogan.models.generator import Generator
+from calogan.models.runs import layer_runs
 
 __all__ = ["Critic", "CriticContext"]
 
@@ -25,7 +25,9 @@ PHYSICS_HIDDEN = (128, 64)
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(8)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 CHUNK = 1024
-"""Particles whose expectation is computed at a time."""
+"""Particles whose expectation is computed at a time, at most."""
+CHUNK_CELLS = 2**21
+"""Cells of them."""
 SPREAD_FLOOR = 0.1
 """Added to a cell's spread, so that cells which are always dark do not weigh more than those that fluctuate."""
 
@@ -64,16 +66,14 @@ class Critic(nn.Module):
         generator: Generator whose transform and frame are used; `set_baseline` takes its expectation, too.
     """
 
-    blocks: Tensor
-
     def __init__(self, hidden: Sequence[int], geometry: Geometry, generator: Generator) -> None:
         super().__init__()
         self.baseline = copy.deepcopy(generator).requires_grad_(requires_grad=False)
         self.physics = ShowerFeatures(geometry, generator.frame, float(generator.transform.scale))
-        blocks = _block_matrix(geometry)
-        self.register_buffer("blocks", torch.from_numpy(blocks), persistent=False)
+        self.runs = layer_runs(geometry)
+        coarse = sum(run.count * -(-run.rows // BLOCK) * -(-run.columns // BLOCK) for run in self.runs)
         features = generator.frame.size
-        self.cell_branch = _branch(geometry.n_cells + blocks.shape[1] + features, hidden)
+        self.cell_branch = _branch(geometry.n_cells + coarse + features, hidden)
         self.physics_branch = _branch(self.physics.size + features, PHYSICS_HIDDEN)
 
     def fit_scale(self, u: Tensor, features: Tensor) -> None:
@@ -87,7 +87,8 @@ class Critic(nn.Module):
     @torch.no_grad()
     def context(self, features: Tensor) -> CriticContext:
         """What the critic needs to know of particles with such features in their frames, shape ``(showers, ...)``."""
-        pieces = [self._expectation(piece) for piece in torch.split(features, CHUNK)]
+        chunk = max(1, min(CHUNK, CHUNK_CELLS // self.baseline.n_cells))
+        pieces = [self._expectation(piece) for piece in torch.split(features, chunk)]
         centre, spread = (torch.cat(parts) for parts in zip(*pieces, strict=True))
         return CriticContext(features, centre, spread)
 
@@ -119,11 +120,21 @@ class Critic(nn.Module):
         # Energy above the threshold, not the energy: a jump where a cell lights up would give no gradient across it.
         transform = self.baseline.transform
         energy = transform.excess(u)
-        coarse = torch.log1p(energy @ self.blocks / transform.scale)
+        coarse = torch.log1p(self._blocks(energy) / transform.scale)
         physics = self.physics(u, energy, context.features)
         scores: Tensor = self.cell_branch(torch.cat([residual, coarse, context.features], dim=1))
         scores = scores + self.physics_branch(torch.cat([physics, context.features], dim=1))
         return scores.squeeze(1)
+
+    def _blocks(self, energy: Tensor) -> Tensor:
+        """Energy in blocks of cells, shape ``(showers, coarse cells)``."""
+        found = []
+        for run in self.runs:
+            wide = nn.functional.pad(run.of(energy), (0, -run.columns % BLOCK, 0, -run.rows % BLOCK))
+            rows, columns = (size // BLOCK for size in wide.shape[2:])
+            blocks = wide.reshape(-1, run.count, rows, BLOCK, columns, BLOCK).sum(dim=(3, 5))
+            found.append(blocks.flatten(1))
+        return torch.cat(found, dim=1)
 
     @staticmethod
     def standardise(u: Tensor, context: CriticContext) -> Tensor:
@@ -133,13 +144,3 @@ class Critic(nn.Module):
 
 def _branch(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(mlp([inputs, *hidden], lambda: nn.LeakyReLU(0.2)), nn.Linear(hidden[-1], 1))
-
-
-def _block_matrix(geometry: Geometry) -> NDArray[np.float32]:
-    """1 where a cell belongs to a coarse cell, shape ``(cells, coarse cells)``."""
-    keys = []
-    for number, layer in enumerate(geometry.layers):
-        row, column = np.divmod(np.arange(layer.n_cells), layer.columns)
-        keys.append(np.stack([np.full_like(row, number), row // BLOCK, column // BLOCK], axis=1))
-    _, coarse = np.unique(np.concatenate(keys), axis=0, return_inverse=True)
-    return np.eye(coarse.max() + 1, dtype=np.float32)[coarse.ravel()]

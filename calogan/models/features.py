@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from calogan.geometry import Geometry
+from calogan.geometry import Geometry, PolarLayer
 from calogan.models.frame import LocalFrame
 from calogan.models.mixing import STEPS
+from calogan.models.runs import layer_runs
 
 __all__ = ["ShowerFeatures"]
 
@@ -52,30 +54,25 @@ class ShowerFeatures(nn.Module):
             so that no slope grows beyond bounds where a layer goes dark.
     """
 
-    moments: Tensor
     rings: Tensor
     location: Tensor
     log_spread: Tensor
 
     def __init__(self, geometry: Geometry, frame: LocalFrame, faint: float) -> None:
         super().__init__()
-        self.n_layers, self.offsets, self.faint = geometry.n_layers, geometry.offsets.tolist(), faint
-        self.grids = [(layer.rows, layer.columns) for layer in geometry.layers]
-        x, y = frame.cell_x, frame.cell_y
-        layer = torch.from_numpy(geometry.cell_layer)
-        member = nn.functional.one_hot(layer, self.n_layers).float()
-        powers = torch.stack([torch.ones_like(x), x, y, x * x, y * y, x * y], dim=1)
-        ring = torch.bucketize(torch.hypot(x, y) / frame.cell_width, torch.tensor(RINGS))
+        self.n_layers, self.faint = geometry.n_layers, faint
+        x, y, spread = frame.cell_x, frame.cell_y, frame.cell_spread.square() / 2
+        powers = torch.stack([torch.ones_like(x), x, y, x * x + spread, y * y + spread, x * y])
+        ring = torch.bucketize(frame.cell_distance, torch.tensor(RINGS))
         rings = nn.functional.one_hot(ring, len(RINGS) + 1).float()
-        moments = (member.unsqueeze(2) * powers.unsqueeze(1)).reshape(geometry.n_cells, -1)
-        self.register_buffer("moments", moments, persistent=False)
         self.register_buffer("rings", rings, persistent=False)
-        self.near = [_near(frame, geometry, number) for number in range(self.n_layers)]
-        for number, (rows, columns) in enumerate(self.near):
-            grid = geometry.layers[number].rows, geometry.layers[number].columns
-            near = rings[self.offsets[number] : self.offsets[number + 1]].reshape(*grid, -1)[rows, columns]
+        self.runs = layer_runs(geometry, partial(_seen_alike, frame, ring, geometry))
+        self.near = [_near(frame, geometry, run.first) for run in self.runs]
+        for number, (run, (rows, columns)) in enumerate(zip(self.runs, self.near, strict=True)):
+            self.register_buffer(f"moments_{number}", run.of(powers).flatten(2).permute(1, 2, 0), persistent=False)
+            near = run.of(rings.T)[:, 0, slice(*rows), slice(*columns)].permute(1, 2, 0)
             self.register_buffer(f"near_rings_{number}", near.flatten(0, 1), persistent=False)
-            for step, partners in enumerate(_partners(near.shape[0], near.shape[1])):
+            for step, partners in enumerate(_partners(near.shape[0], near.shape[1], wraps=run.wraps)):
                 first = near.flatten(0, 1)[: len(partners)] * partners.unsqueeze(1)
                 self.register_buffer(f"pair_rings_{number}_{step}", first, persistent=False)
                 self.register_buffer(f"partners_{number}_{step}", partners, persistent=False)
@@ -123,7 +120,7 @@ class ShowerFeatures(nn.Module):
         return pull * (1.0 + (pull / FARTHEST_PULL).square()).rsqrt()
 
     def _raw(self, u: Tensor, energy: Tensor) -> Tensor:
-        sums = (energy @ self.moments).reshape(-1, self.n_layers, 6)
+        sums = torch.cat([self._moments(energy, number) for number in range(len(self.runs))], dim=1)
         layer = sums[:, :, 0] + self.faint
         x, y, xx, yy, xy = (sums[:, :, power] / layer for power in range(1, 6))
         total = layer.sum(dim=1, keepdim=True)
@@ -146,6 +143,11 @@ class ShowerFeatures(nn.Module):
         ]
         return torch.cat(features, dim=1)
 
+    def _moments(self, energy: Tensor, number: int) -> Tensor:
+        """Sums of energy times powers of the position in the layers of a run, shape ``(showers, layers, 6)``."""
+        powers: Tensor = getattr(self, f"moments_{number}")
+        return (self.runs[number].of(energy).flatten(2).transpose(0, 1) @ powers).transpose(0, 1)
+
     def _pairs(self, fields: Tensor) -> tuple[Tensor, Tensor]:
         """Sums in rings, over the cells near the track.
 
@@ -157,22 +159,27 @@ class ShowerFeatures(nn.Module):
             lit alone, shape ``(showers, rings)``.
         """
         pairs, alone = [], []
-        for number, (rows, columns) in enumerate(self.near):
-            whole = fields[:, :, self.offsets[number] : self.offsets[number + 1]]
-            near = whole.reshape(*whole.shape[:2], *self.grids[number])[:, :, rows, columns]
-            width, cells = near.shape[3], near.flatten(2)
+        for number, (run, (rows, columns)) in enumerate(zip(self.runs, self.near, strict=True)):
+            near = run.of(fields)[..., slice(*rows), slice(*columns)]
+            width, size = near.shape[4], near.shape[3] * near.shape[4]
+            cells = near.flatten(3)
+            if run.wraps:
+                cells = torch.cat([cells, cells[..., :width]], dim=3)
             found, around = [], torch.zeros_like(cells[0])
             for step, (down, right) in enumerate(STEPS):
-                apart = min(down * width + right, cells.shape[2])
+                apart = min(down * width + right, cells.shape[3])
                 rings: Tensor = getattr(self, f"pair_rings_{number}_{step}")
-                first, second = cells[:, :, : len(rings)], cells[:, :, apart : apart + len(rings)]
-                found.append((first * second) @ rings)
+                first, second = cells[..., : len(rings)], cells[..., apart : apart + len(rings)]
+                found.append(((first * second) @ rings).sum(dim=2))
                 partners: Tensor = getattr(self, f"partners_{number}_{step}")
-                around = around + nn.functional.pad(second[0] * partners, (0, apart))
-                around = around + nn.functional.pad(first[0] * partners, (apart, 0))
+                beyond = cells.shape[3] - len(rings)
+                around = around + nn.functional.pad(second[0] * partners, (0, beyond))
+                around = around + nn.functional.pad(first[0] * partners, (apart, beyond - apart))
+            if run.wraps:
+                around = around[..., :size] + nn.functional.pad(around[..., size:], (0, size - width))
             pairs.append(torch.stack(found))
             near_rings: Tensor = getattr(self, f"near_rings_{number}")
-            alone.append((cells[0] * torch.exp(-2.0 * around)) @ near_rings)
+            alone.append(((cells[0, ..., :size] * torch.exp(-2.0 * around)) @ near_rings).sum(dim=1))
         total = torch.stack(pairs).sum(dim=0)
         return total.permute(2, 0, 1, 3).flatten(1), torch.stack(alone).sum(dim=0)
 
@@ -198,22 +205,34 @@ def _regress(known: Tensor, wanted: Tensor) -> Tensor:
     return found.float()
 
 
-def _near(frame: LocalFrame, geometry: Geometry, number: int) -> tuple[slice, slice]:
-    """Rows and columns of a layer that are near the track."""
+def _near(frame: LocalFrame, geometry: Geometry, number: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First row and column of a layer that are near the track, and the ones after the last; of sectors, all."""
+    layer = geometry.layers[number]
     cells = slice(int(geometry.offsets[number]), int(geometry.offsets[number + 1]))
-    grid = geometry.layers[number].rows, geometry.layers[number].columns
-    reach = NEAR * frame.cell_width[cells][0]
+    if isinstance(layer, PolarLayer):
+        return (0, layer.rows), (0, min(layer.columns, int(NEAR) + 1))
+    grid, reach = (layer.rows, layer.columns), torch.tensor(NEAR) * torch.tensor(layer.cell_width)
     along_x, along_y = frame.cell_x[cells].reshape(grid)[:, 0], frame.cell_y[cells].reshape(grid)[0]
     rows, columns = (
         torch.nonzero(along.abs() <= torch.maximum(reach, along.abs().min())).flatten().tolist()
         for along in (along_x, along_y)
     )
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
 
 
-def _partners(rows: int, columns: int) -> Iterator[Tensor]:
-    """At each step, 1 for cells of a grid that have a neighbour; the last cells, that have none, are left out."""
+def _seen_alike(frame: LocalFrame, ring: Tensor, geometry: Geometry, number: int) -> Hashable:
+    """What layers with one grid have in common if they have the same cells near the track, and in the same rings."""
+    cells = slice(int(geometry.offsets[number]), int(geometry.offsets[number + 1]))
+    return _near(frame, geometry, number), tuple(ring[cells].tolist())
+
+
+def _partners(rows: int, columns: int, *, wraps: bool) -> Iterator[Tensor]:
+    """At each step, 1 for cells of a grid that have a neighbour; the last cells, that have none, are left out.
+
+    Where the grid closes to a circle, its first row comes once more behind the last.
+    """
     row, column = torch.arange(rows * columns) // columns, torch.arange(rows * columns) % columns
+    last = rows + wraps
     for down, right in STEPS:
-        inside = (row + down < rows) & (column + right >= 0) & (column + right < columns)
-        yield inside.float()[: max(rows * columns - down * columns - right, 0)]
+        inside = (row + down < last) & (column + right >= 0) & (column + right < columns)
+        yield inside.float()[: max(last * columns - down * columns - right, 0)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from calogan.errors import ConfigError
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.models.conditioning import Conditioning
-from calogan.physics.kinematics import slopes, track_position
+from calogan.physics.kinematics import slopes
 
 __all__ = ["LocalFrame", "LocalView"]
 
@@ -44,19 +45,19 @@ class LocalView:
 
     Attributes:
         features: The particle in the frame: scaled log momentum, slopes and offsets, shape ``(showers, features)``.
-        place: Local number of each cell of the calorimeter, shape ``(showers, cells)``.
+        place: Local number of each cell of the calorimeter, shape ``(showers, cells)``; None where it is its own.
     """
 
     features: Tensor
-    place: Tensor
+    place: Tensor | None
 
     def to_local(self, cells: Tensor) -> Tensor:
         """Numbers of the calorimeter's cells in the order of the frame, shape ``(showers, cells)``."""
-        return torch.empty_like(cells).scatter_(1, self.place, cells)
+        return cells if self.place is None else torch.empty_like(cells).scatter_(1, self.place, cells)
 
     def to_calorimeter(self, cells: Tensor) -> Tensor:
         """Numbers of the frame's cells in the order of the calorimeter, shape ``(showers, cells)``."""
-        return cells.gather(1, self.place)
+        return cells if self.place is None else cells.gather(1, self.place)
 
 
 class LocalFrame(nn.Module):
@@ -72,7 +73,7 @@ class LocalFrame(nn.Module):
     What would leave the calorimeter at one side comes in at the other, so that no cell is lost; so far from the track
     little energy is left to tell the sides apart. An axis is not moved if its cells differ in size, or if particles of
     the domain get nearer to its end than to its middle, or within `MARGIN` cells: there the end of the calorimeter
-    matters, and the place of the track is told as it is.
+    matters, and the place of the track is told as it is. Rings about the calorimeter's axis are not moved at all.
 
     Features, each about -1 to 1, offsets near a border a little beyond: scaled log momentum; slopes, if the condition
     has the direction; offset of the track in each layer, if it has direction or entry point; the particle's type as
@@ -91,7 +92,9 @@ class LocalFrame(nn.Module):
     images: Tensor
     cell_x: Tensor
     cell_y: Tensor
-    cell_width: Tensor
+    cell_spread: Tensor
+    cell_distance: Tensor
+    depths: Tensor
 
     def __init__(self, geometry: Geometry, conditioning: Conditioning, symmetries: Sequence[str]) -> None:
         super().__init__()
@@ -102,21 +105,19 @@ class LocalFrame(nn.Module):
         if symmetries and not self.located:
             msg = "model.symmetries needs direction or entry_point in the condition, to know which image a shower is"
             raise ConfigError(msg)
-        self.axes = [_axes(layer, conditioning) for layer in geometry.layers]
-        self.depths = [layer.depth for layer in geometry.layers]
-        self.offsets = geometry.offsets[:-1].tolist()
-        matrices, images = _group(symmetries, geometry, self.axes)
-        local = np.concatenate(
-            [_local_places(layer, axes) for layer, axes in zip(geometry.layers, self.axes, strict=True)], axis=1
-        )
+        self.grids = [_grid(layer, conditioning) for layer in geometry.layers]
+        self.runs = [(grid, len(list(equal))) for grid, equal in groupby(self.grids)]
+        matrices, images = _group(symmetries, geometry, self.grids)
+        known = zip(geometry.layers, self.grids, strict=True)
+        x, y = torch.tensor(np.concatenate([grid.places(layer) for layer, grid in known], axis=1), dtype=torch.float32)
         constants = {
             "matrices": torch.tensor(matrices, dtype=torch.float32),
             "images": torch.tensor(images),
-            "cell_x": torch.tensor(local[0], dtype=torch.float32),
-            "cell_y": torch.tensor(local[1], dtype=torch.float32),
-            "cell_width": torch.tensor([_width(layer) for layer in geometry.layers], dtype=torch.float32)[
-                torch.from_numpy(geometry.cell_layer)
-            ],
+            "cell_x": x,
+            "cell_y": y,
+            "cell_spread": torch.tensor(geometry.cell_spread, dtype=torch.float32),
+            "cell_distance": _distances(geometry, x, y),
+            "depths": torch.tensor([layer.depth for layer in geometry.layers], dtype=torch.float32),
         }
         for name, values in constants.items():
             self.register_buffer(name, values, persistent=False)
@@ -124,7 +125,7 @@ class LocalFrame(nn.Module):
     @property
     def size(self) -> int:
         """Number of features."""
-        return 1 + 2 * self.directed + 2 * len(self.axes) * self.located + self.n_types
+        return 1 + 2 * self.directed + 2 * len(self.grids) * self.located + self.n_types
 
     @property
     def n_types(self) -> int:
@@ -149,29 +150,38 @@ class LocalFrame(nn.Module):
             choice: Standard normals, shape ``(showers, choices)``; the nearest image and the track's own cell are
                 taken if left out.
         """
+        if not self.located and self.still:
+            return LocalView(self.conditioning.momentum(incident), None)
         shift_x, shift_y, image_choice = self._split(choice)
         told = self.conditioning.told(incident)
-        rolled, offsets = [], []
-        for (along_x, along_y), depth, first in zip(self.axes, self.depths, self.offsets, strict=True):
-            x, y = track_position(told, depth)
-            row, offset_x = along_x.place(x.unsqueeze(1), shift_x)
-            column, offset_y = along_y.place(y.unsqueeze(1), shift_y)
-            place = row.unsqueeze(2) * along_y.cells + column.unsqueeze(1) + first
-            rolled.append(place.flatten(1))
-            offsets.append(torch.cat([offset_x, offset_y], dim=1))
         direction = torch.stack(slopes(told), dim=1)
-        image = self._image(direction if self.directed else offsets[0], image_choice)
+        places, offsets, layer, first = [], [], 0, 0
+        for grid, layers in self.runs:
+            at = told[:, 3:, None] + self.depths[layer : layer + layers] * direction.unsqueeze(2)
+            place, offset = grid.place(at[:, 0], at[:, 1], shift_x, shift_y)
+            starts = torch.arange(first, first + layers * grid.n_cells, grid.n_cells, device=told.device)
+            places.append((place + starts.unsqueeze(1)).flatten(1))
+            offsets.append(offset)
+            layer, first = layer + layers, first + layers * grid.n_cells
+        offset = torch.cat(offsets, dim=1)
+        image = self._image(direction if self.directed else offset[:, 0], image_choice)
         matrix = self.matrices[image]
         features = [self.conditioning.momentum(incident)]
         if self.directed:
             features.append(_turn(matrix, direction) / self.conditioning.largest_slope)
         if self.located:
-            features += [_turn(matrix, offset) for offset in offsets]
+            features.append(_turn(matrix.unsqueeze(1), offset).flatten(1))
         if self.n_types:
             features.append(self.conditioning.particle(incident))
-        place = torch.cat(rolled, dim=1)
-        place = self.images.index_select(0, image).gather(1, place)
+        if self.still:
+            return LocalView(torch.cat(features, dim=1), None)
+        place = self.images.index_select(0, image).gather(1, torch.cat(places, dim=1))
         return LocalView(torch.cat(features, dim=1), place)
+
+    @property
+    def still(self) -> bool:
+        """Whether every cell stays where it is, whatever the particle."""
+        return all(isinstance(grid, _Disc) for grid in self.grids)
 
     def _split(self, choice: Tensor | None) -> tuple[Tensor | float, Tensor | float, Tensor | None]:
         """Shifts of the cells' borders in x and y, in widths of a cell, and the noise of the images."""
@@ -213,54 +223,98 @@ class _Axis:
         """Where the axis' cells lie once the cell of the track is in the middle, and the track's offset in it.
 
         Args:
-            position: Of the track, shape ``(showers, 1)``.
-            shift: In widths of a cell, how far off the track counts when its cell is chosen; same shape.
+            position: Of the track in some layers, shape ``(showers, layers)``.
+            shift: In widths of a cell, how far off the track counts when its cell is chosen; shape ``(showers, 1)``.
 
         Returns:
-            Numbers of cells, shape ``(showers, cells)``, and offsets of about -1 to 1, shape ``(showers, 1)``.
+            Numbers of cells, shape ``(showers, layers, cells)``, and offsets of about -1 to 1, shape of the positions.
         """
         number = torch.arange(self.cells, device=position.device)
         if self.pitch is None:
             middle, half = 0.5 * (self.low + self.high), 0.5 * (self.high - self.low)
-            return number.expand(position.shape[0], -1), (position - middle) / half
+            return number.expand(*position.shape, -1), (position - middle) / half
         scaled = (position - self.low) / self.pitch
         cell = (scaled + _ON_BORDER + shift).floor()
-        return (number - cell.long() + self.cells // 2) % self.cells, 2 * (scaled - cell) - 1
+        return (number - cell.long().unsqueeze(2) + self.cells // 2) % self.cells, 2 * (scaled - cell) - 1
+
+    def places(self, edges: Sequence[float]) -> NDArray[np.float64]:
+        """Positions of the cells [mm] from the middle of the track's cell, or of all tracks, shape ``(cells,)``."""
+        if self.pitch is not None:
+            return np.asarray((np.arange(self.cells) - self.cells // 2) * self.pitch)
+        return np.asarray(0.5 * (np.array(edges[:-1]) + np.array(edges[1:])) - self.tracks)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A layer of rows along x and columns along y."""
+
+    along_x: _Axis
+    along_y: _Axis
+
+    @property
+    def n_cells(self) -> int:
+        return self.along_x.cells * self.along_y.cells
+
+    def place(self, x: Tensor, y: Tensor, shift_x: Tensor | float, shift_y: Tensor | float) -> tuple[Tensor, Tensor]:
+        """Where the cells of some layers lie, ``(showers, layers, cells)``, and offsets, ``(showers, layers, 2)``."""
+        row, offset_x = self.along_x.place(x, shift_x)
+        column, offset_y = self.along_y.place(y, shift_y)
+        place = row.unsqueeze(3) * self.along_y.cells + column.unsqueeze(2)
+        return place.flatten(2), torch.stack([offset_x, offset_y], dim=2)
+
+    def places(self, layer: Layer | PolarLayer) -> NDArray[np.float64]:
+        """Positions of the cells in the frame along x and y [mm], shape ``(2, cells)``."""
+        assert isinstance(layer, Layer)
+        along = self.along_x.places(layer.x_edges), self.along_y.places(layer.y_edges)
+        return np.stack([places.ravel() for places in np.meshgrid(*along, indexing="ij")])
+
+
+@dataclass(frozen=True)
+class _Disc:
+    """A layer of rings, which is not moved, and the middle of all tracks."""
+
+    n_cells: int
+    radius: float
+    tracks: tuple[float, float]
+
+    def place(self, x: Tensor, y: Tensor, shift_x: Tensor | float, shift_y: Tensor | float) -> tuple[Tensor, Tensor]:
+        """As of `_Grid`, with each cell in its own place and offsets in units of the radius."""
+        number = torch.arange(self.n_cells, device=x.device)
+        return number.expand(*x.shape, -1), torch.stack([x, y], dim=2) / self.radius
+
+    def places(self, layer: Layer | PolarLayer) -> NDArray[np.float64]:
+        """As of `_Grid`."""
+        return np.asarray(np.stack(layer.centres) - np.array(self.tracks)[:, None])
 
 
 def _turn(matrix: Tensor, vector: Tensor) -> Tensor:
-    return matrix[:, :, 0] * vector[:, 0:1] + matrix[:, :, 1] * vector[:, 1:2]
+    return matrix[..., 0] * vector[..., 0:1] + matrix[..., 1] * vector[..., 1:2]
 
 
-def _axes(layer: Layer, conditioning: Conditioning) -> tuple[_Axis, _Axis]:
+def _distances(geometry: Geometry, x: Tensor, y: Tensor) -> Tensor:
+    """Distance of each cell from the track in widths of a cell, or the number of its ring, shape ``(cells,)``."""
+    width = torch.tensor([layer.cell_width for layer in geometry.layers], dtype=torch.float32)
+    rings = torch.tensor([isinstance(layer, PolarLayer) for layer in geometry.layers])
+    layer, ring = torch.from_numpy(geometry.cell_layer), torch.from_numpy(geometry.cell_column)
+    return torch.where(rings[layer], ring.float(), torch.hypot(x, y) / width[layer])
+
+
+def _grid(layer: Layer | PolarLayer, conditioning: Conditioning) -> _Grid | _Disc:
+    if isinstance(layer, PolarLayer):
+        return _Disc(layer.n_cells, layer.radius, conditioning.domain.entry_centre)
     domain, centre = conditioning.domain, conditioning.domain.entry_centre
     away = layer.depth * math.tan(domain.max_angle) if "direction" in conditioning.names else 0.0
     known = "entry_point" in conditioning.names
     windows = (domain.entry_x, domain.entry_y) if known else [(middle, middle) for middle in centre]
     along_x, along_y = ((low - away, high + away) for low, high in windows)
-    return _Axis.of(layer.x_edges, along_x), _Axis.of(layer.y_edges, along_y)
-
-
-def _local_places(layer: Layer, axes: tuple[_Axis, _Axis]) -> NDArray[np.float64]:
-    """Positions of a layer's cells [mm] from the middle of the track's cell, or of all tracks, ``(2, cells)``."""
-    along = []
-    for edges, axis in zip((layer.x_edges, layer.y_edges), axes, strict=True):
-        centres = 0.5 * (np.array(edges[:-1]) + np.array(edges[1:]))
-        steps = np.arange(axis.cells) - axis.cells // 2
-        along.append(centres - axis.tracks if axis.pitch is None else steps * axis.pitch)
-    return np.stack([places.ravel() for places in np.meshgrid(*along, indexing="ij")])
-
-
-def _width(layer: Layer) -> float:
-    """Mean width of a layer's cells [mm], along the axis where they are narrower."""
-    return min((edges[-1] - edges[0]) / (len(edges) - 1) for edges in (layer.x_edges, layer.y_edges))
+    return _Grid(_Axis.of(layer.x_edges, along_x), _Axis.of(layer.y_edges, along_y))
 
 
 def _group(
-    names: Sequence[str], geometry: Geometry, axes: Sequence[tuple[_Axis, _Axis]]
+    names: Sequence[str], geometry: Geometry, grids: Sequence[_Grid | _Disc]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """All reflections that the named ones make: matrices, and where each moves the frame's cells."""
-    generators = [(_MATRICES[name], _mirrored(name, geometry, axes)) for name in names]
+    generators = [(_MATRICES[name], _mirrored(name, geometry, grids)) for name in names]
     group = [(np.eye(2), np.arange(geometry.n_cells))]
     for matrix, target in group:  # grows until the group is closed
         for other, moved in generators:
@@ -270,10 +324,13 @@ def _group(
     return np.stack([matrix for matrix, _ in group]), np.stack([target for _, target in group])
 
 
-def _mirrored(name: str, geometry: Geometry, axes: Sequence[tuple[_Axis, _Axis]]) -> NDArray[np.int64]:
+def _mirrored(name: str, geometry: Geometry, grids: Sequence[_Grid | _Disc]) -> NDArray[np.int64]:
     """For each cell of the frame, the cell that shows it in the mirror."""
     target = []
-    for number, layer in enumerate(geometry.layers):
+    for number, (layer, grid) in enumerate(zip(geometry.layers, grids, strict=True)):
+        if isinstance(layer, PolarLayer) or isinstance(grid, _Disc):
+            msg = f"model.symmetries lists {name}, but layer {number} has rings, which are not mirrored; leave it out"
+            raise ConfigError(msg)
         edges = np.array(layer.x_edges), np.array(layer.y_edges)
         images = {"flip_x": (-edges[0][::-1], edges[1]), "flip_y": (edges[0], -edges[1][::-1]), "swap_xy": edges[::-1]}
         if any(
@@ -282,7 +339,7 @@ def _mirrored(name: str, geometry: Geometry, axes: Sequence[tuple[_Axis, _Axis]]
         ):
             msg = f"model.symmetries lists {name}, but the edges of layer {number} do not have that symmetry"
             raise ConfigError(msg)
-        if name == "swap_xy" and len({axis.pitch is None for axis in axes[number]}) == 2:
+        if name == "swap_xy" and (grid.along_x.pitch is None) != (grid.along_y.pitch is None):
             msg = (
                 f"model.symmetries lists swap_xy, but particles come nearer to the end of layer {number} in one of x "
                 "and y than in the other; leave it out, or make the entry windows alike"
@@ -290,9 +347,9 @@ def _mirrored(name: str, geometry: Geometry, axes: Sequence[tuple[_Axis, _Axis]]
             raise ConfigError(msg)
         row, column = np.divmod(np.arange(layer.n_cells), layer.columns)
         if name == "flip_x":
-            row = _reversed(row, axes[number][0])
+            row = _reversed(row, grid.along_x)
         elif name == "flip_y":
-            column = _reversed(column, axes[number][1])
+            column = _reversed(column, grid.along_y)
         else:
             row, column = column, row
         target.append(geometry.offsets[number] + row * layer.columns + column)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from calogan.geometry import Geometry
+from calogan.models.runs import LayerRun, layer_runs
 
 __all__ = ["STEPS", "NoiseMixing"]
 
 STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
-"""Rows and columns from a cell to a neighbour; each pair of neighbours once."""
+"""Rows and columns from a cell to a neighbour; each pair of neighbours once. Sectors close to a circle."""
 _FIRST_KERNEL = ((0.2, 0.5, 0.2), (0.5, 0.0, 0.5), (0.2, 0.5, 0.2))
 _FIRST_AMPLITUDE = 0.1
 
@@ -34,8 +34,7 @@ class NoiseMixing(nn.Module):
 
     def __init__(self, geometry: Geometry, n_features: int) -> None:
         super().__init__()
-        self.shapes = [(layer.rows, layer.columns) for layer in geometry.layers]
-        self.offsets = geometry.offsets.tolist()
+        self.runs = layer_runs(geometry)
         self.kernel = nn.Parameter(torch.tensor(_FIRST_KERNEL).repeat(geometry.n_layers, 1, 1, 1))
         self.amplitude = nn.Linear(n_features, geometry.n_cells)
         nn.init.zeros_(self.amplitude.weight)
@@ -43,12 +42,13 @@ class NoiseMixing(nn.Module):
         centre = torch.ones(3, 3)
         centre[1, 1] = 0.0
         self.register_buffer("around", centre, persistent=False)
-        self.register_buffer("beside", _beside(geometry), persistent=False)
-        for number, (_, columns) in enumerate(self.shapes):
-            shift = torch.stack([torch.diag(torch.ones(columns - abs(step)), -step) for step in (-1, 0, 1)])
+        self.register_buffer("beside", torch.cat([_beside(run) for run in self.runs]), persistent=False)
+        for number, run in enumerate(self.runs):
+            shift = torch.stack([torch.diag(torch.ones(run.columns - abs(step)), -step) for step in (-1, 0, 1)])
             self.register_buffer(f"shift_{number}", shift, persistent=False)
         for number, step in enumerate(STEPS):
-            self.register_buffer(f"pairs_{number}", _pairs(geometry, step), persistent=False)
+            pairs = np.concatenate([_pairs(run, step) for run in self.runs], axis=1)
+            self.register_buffer(f"pairs_{number}", torch.from_numpy(pairs), persistent=False)
 
     around: Tensor
     beside: Tensor
@@ -64,7 +64,7 @@ class NoiseMixing(nn.Module):
             Standard normals, each correlated with its neighbours, shape ``(showers, cells)``.
         """
         amplitude = self.amplitude(features)
-        around = torch.cat([self._convolve(noise, number) for number in range(len(self.shapes))], dim=1)
+        around = torch.cat([self._convolve(noise, number) for number in range(len(self.runs))], dim=1)
         mixed: Tensor = (noise + amplitude * around) / (1.0 + amplitude * amplitude * self._power()).sqrt()
         return mixed
 
@@ -94,41 +94,39 @@ class NoiseMixing(nn.Module):
 
     def _power(self) -> Tensor:
         """Sum of the squares of the kernel over the neighbours that a cell has, shape ``(1, cells)``."""
-        ones = self.kernel.new_ones(1, self.offsets[-1])
-        return torch.cat([self._convolve(ones, number, square=True) for number in range(len(self.shapes))], dim=1)
+        ones = self.kernel.new_ones(1, len(self.beside))
+        return torch.cat([self._convolve(ones, number, square=True) for number in range(len(self.runs))], dim=1)
 
     def _convolve(self, values: Tensor, number: int, *, square: bool = False) -> Tensor:
         """Sum over neighbours; as a product with a band matrix, which is several times faster than a convolution."""
-        rows, columns = self.shapes[number]
-        kernel = self.kernel[number, 0] * self.around
+        run = self.runs[number]
+        kernel = self.kernel[run.layers, 0] * self.around
         shift: Tensor = getattr(self, f"shift_{number}")
-        bands = torch.einsum("rc,cij->rij", kernel.square() if square else kernel, shift)
-        layer = values[:, self.offsets[number] : self.offsets[number + 1]]
-        wide = nn.functional.pad(layer, (columns, columns))  # a row of zeros above and below
-        above, level, below = (
-            wide[:, start : start + rows * columns].reshape(-1, columns) for start in (0, columns, 2 * columns)
+        bands = torch.einsum("lrc,cij->rlij", kernel.square() if square else kernel, shift)
+        layers = run.of(values).transpose(0, 1)
+        before, after = (
+            (layers[:, :, -1:], layers[:, :, :1]) if run.wraps else 2 * (torch.zeros_like(layers[:, :, :1]),)
         )
-        total = torch.addmm(torch.addmm(level @ bands[1], above, bands[0]), below, bands[2])
-        return total.reshape(-1, rows * columns)
+        wide = torch.cat([before, layers, after], dim=2)
+        above, level, below = (wide[:, :, start : start + run.rows].flatten(1, 2) for start in range(3))
+        total = torch.baddbmm(torch.baddbmm(level @ bands[1], above, bands[0]), below, bands[2])
+        return total.reshape(run.count, len(values), -1).transpose(0, 1).flatten(1)
 
 
-def _beside(geometry: Geometry) -> Tensor:
+def _beside(run: LayerRun) -> Tensor:
     """1 where a cell has a neighbour in the 3 x 3 cells around it, itself being one, shape ``(cells, 9)``."""
-    found = []
-    for layer in geometry.layers:
-        inside = nn.functional.pad(torch.ones(1, 1, layer.rows, layer.columns), (1, 1, 1, 1))
-        found.append(nn.functional.unfold(inside, 3).squeeze(0).T)
-    return torch.cat(found)
+    inside = nn.functional.pad(torch.ones(run.rows, run.columns), (1, 1))
+    edge = inside[:1] if run.wraps else torch.zeros_like(inside[:1])
+    around = nn.functional.unfold(torch.cat([edge, inside, edge])[None, None], 3)
+    return around.squeeze(0).T.repeat(run.count, 1)
 
 
-def _pairs(geometry: Geometry, step: tuple[int, int]) -> Tensor:
+def _pairs(run: LayerRun, step: tuple[int, int]) -> NDArray[np.int64]:
     """First cell, second cell and layer of the pairs of neighbours, shape ``(3, pairs)``."""
-    return torch.from_numpy(np.concatenate(list(_layer_pairs(geometry, step)), axis=1))
-
-
-def _layer_pairs(geometry: Geometry, step: tuple[int, int]) -> Iterator[np.ndarray]:
     down, right = step
-    for number, layer in enumerate(geometry.layers):
-        cells = geometry.offsets[number] + np.arange(layer.n_cells).reshape(layer.rows, layer.columns)
-        first = cells[: layer.rows - down, max(0, -right) : layer.columns - max(0, right)].ravel()
-        yield np.stack([first, first + down * layer.columns + right, np.full_like(first, number)])
+    cells = run.start + np.arange(run.count * run.rows * run.columns).reshape(run.count, run.rows, run.columns)
+    last = run.rows if run.wraps else run.rows - down
+    first = cells[:, :last, max(0, -right) : run.columns - max(0, right)]
+    second = np.roll(cells, (-down, -right), axis=(1, 2))[:, :last, max(0, -right) : run.columns - max(0, right)]
+    layer = np.arange(run.count).reshape(-1, 1, 1) + run.first
+    return np.stack([part.ravel() for part in np.broadcast_arrays(first, second, layer)])

@@ -41,9 +41,8 @@ class CellShape(nn.Module):
 
     def __init__(self, geometry: Geometry, frame: LocalFrame) -> None:
         super().__init__()
-        distance = torch.hypot(frame.cell_x, frame.cell_y) / frame.cell_width
         layer = torch.from_numpy(geometry.cell_layer)
-        number = distance.round().clamp_max(FURTHEST).long() + (FURTHEST + 1) * layer
+        number = frame.cell_distance.round().clamp_max(FURTHEST).long() + (FURTHEST + 1) * layer
         _, ring = torch.unique(number, return_inverse=True)
         self.free_slope = nn.Parameter(torch.zeros(len(KNOTS), int(ring.max()) + 1))
         self.register_buffer("ring", ring, persistent=False)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.errors import ConfigError, near_miss
-from calogan.geometry import Geometry
+from calogan.geometry import Geometry, PolarLayer
 from calogan.physics import cells, layers, neighbours, transverse
 from calogan.physics.arrays import ratio
 from calogan.physics.kinematics import momentum
@@ -126,6 +126,11 @@ def _family(name: str) -> tuple[_Family, int] | None:
     return (_FAMILIES[match[1]], int(match[2])) if match and match[1] in _FAMILIES else None
 
 
+def _has_lines(geometry: Geometry) -> bool:
+    """Whether every layer has a grid that straight lines go through cell by cell."""
+    return geometry.n_cells > 1 and not any(isinstance(layer, PolarLayer) for layer in geometry.layers)
+
+
 def _transverse_observables() -> dict[str, Observable]:
     found = {}
     for axis, name in enumerate("xy"):
@@ -137,7 +142,7 @@ def _transverse_observables() -> dict[str, Observable]:
         asymmetry = partial(transverse.asymmetry, longitudinal=longitudinal)
         width = partial(transverse.line_width, longitudinal=longitudinal)
         found[f"{name}_asymmetry"] = Observable(ViewFunction(asymmetry), f"{name} asymmetry")
-        found[f"{name}_width"] = Observable(ViewFunction(width), f"{name} width along a line", "mm")
+        found[f"{name}_width"] = Observable(ViewFunction(width), f"{name} width along a line", "mm", applies=_has_lines)
     return found
 
 

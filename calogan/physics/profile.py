@@ -37,7 +37,7 @@ def radial_profile(
     fractions = np.empty((len(cell_energy), rings))
     for chunk, view in shower_views(cell_energy, incident, geometry):
         x, y = view.offsets
-        ring = bin_of(np.hypot(x, y), radii) - 1
+        ring = bin_of(np.hypot(np.hypot(x, y), view.spread_square**0.5), radii) - 1
         inside = (ring >= 0) & (ring < rings)
         sums = sum_by(view.shower[inside] * rings + ring[inside], view.energy[inside], len(view) * rings)
         fractions[chunk] = ratio(sums.reshape(-1, rings), np.repeat(view.total[:, None], rings, axis=1))

@@ -15,9 +15,8 @@ _MULTIPLES = (1, 3, 6, 9, 12, 16)
 
 
 def cell_pitch(geometry: Geometry) -> NDArray[np.float64]:
-    """Root of the mean area of each layer's cells [mm], shape ``(layers,)``."""
-    areas = [np.mean(np.diff(layer.x_edges)) * np.mean(np.diff(layer.y_edges)) for layer in geometry.layers]
-    return np.sqrt(np.array(areas))
+    """Root of the mean area of each layer's cells [mm], of rings the geometric mean, shape ``(layers,)``."""
+    return np.array([layer.cell_size for layer in geometry.layers])
 
 
 def ring_edges(geometry: Geometry) -> tuple[float, ...]:
@@ -25,6 +24,7 @@ def ring_edges(geometry: Geometry) -> tuple[float, ...]:
 
     A cell stands for the geometric mean of the layers' pitches, rounded to one digit so that labels read well.
     Radii at which no cell is left, seen from the middle of the layers, are left out; the last ring has no end.
+    A calorimeter of rings about its axis has edges of its own: the first, third, sixth, ... of those of all layers.
 
     Args:
         geometry: Cells.
@@ -38,11 +38,9 @@ def ring_edges(geometry: Geometry) -> tuple[float, ...]:
         >>> ring_edges(Geometry((Layer(edges, edges, depth=122.0),)))
         (0.0, 20.0, 60.0, 120.0, 180.0, 240.0, 320.0, inf)
     """
+    reach = max(layer.reach for layer in geometry.layers)
+    own = geometry.all_r_edges
+    if own:
+        return (0.0, *(own[place] for place in _MULTIPLES if place < len(own) and 0 < own[place] < reach), math.inf)
     unit = float(f"{np.exp(np.log(cell_pitch(geometry)).mean()):.0e}")
-    reach = max(math.hypot(_reach(layer.x_edges), _reach(layer.y_edges)) for layer in geometry.layers)
     return (0.0, *(unit * number for number in _MULTIPLES if unit * number < reach), math.inf)
-
-
-def _reach(edges: tuple[float, ...]) -> float:
-    """Distance of the outermost cell's centre from the middle [mm]."""
-    return (edges[-1] - edges[0]) / 2 - min(edges[1] - edges[0], edges[-1] - edges[-2]) / 2

@@ -141,6 +141,11 @@ class ShowerView:
         return found[0], found[1]
 
     @cached_property
+    def spread_square(self) -> Any:
+        """Square of each lit cell's distance from its own centre [mm2], 0 but for whole rings, ``(lit,)``."""
+        return like(np.square(self.geometry.cell_spread), self.energy)[self.cell]
+
+    @cached_property
     def centres(self) -> tuple[Any, Any]:
         """Energy-weighted means of the offsets along x and y [mm], each ``(showers,)``; NaN for an empty shower."""
         x, y = self.offsets
@@ -150,7 +155,8 @@ class ShowerView:
     def variances(self) -> tuple[Any, Any]:
         """Energy-weighted variances of the offsets along x and y [mm2], each ``(showers,)``; NaN for an empty one."""
         pairs = zip(self.offsets, self.centres, strict=True)
-        x, y = ((self.mean(offset * offset) - mean * mean).clip(0, None) for offset, mean in pairs)
+        spread = self.mean(self.spread_square) / 2 if self.geometry.cell_spread.any() else 0.0
+        x, y = ((self.mean(offset * offset) - mean * mean + spread).clip(0, None) for offset, mean in pairs)
         return x, y
 
     @cached_property
@@ -173,7 +179,7 @@ class ShowerView:
     def ring(self) -> Any:
         """Ring of each lit cell, by the distance of its centre from the projected track, shape ``(lit,)``."""
         x, y = self.offsets
-        return bin_of(x * x + y * y, np.square(self.ring_edges[1:-1]))
+        return bin_of(x * x + y * y + self.spread_square, np.square(self.ring_edges[1:-1]))
 
     @cached_property
     def ring_group(self) -> Any:
@@ -202,12 +208,12 @@ class ShowerView:
     def pairs(self) -> tuple[Any, Any]:
         """Lit cells that share a side in a layer: places of the two in the list of lit cells, each ``(pairs,)``.
 
-        The first ones ascend, and the second ones of one and the same first one.
+        The first ones ascend.
         """
         shift = like(_steps(self.geometry), self.index)[self.cell]
         target = self.index[:, None] + shift
         lit = (self.cell_energy != 0).reshape(-1)
-        both = nonzero((shift > 0) & lit[target])  # numbers 2 * place + direction
+        both = nonzero((shift != 0) & lit[target])  # numbers 2 * place + direction
         place = positions(self.index, len(lit))
         return both // 2, place[target.reshape(-1)[both]]
 
@@ -239,12 +245,16 @@ class ShowerView:
 
 
 def _steps(geometry: Geometry) -> NDArray[np.int64]:
-    """From each cell to its neighbour in the next column and the next row; 0 where there is none, ``(cells, 2)``."""
+    """From each cell to its neighbour in the next column and the next row; 0 where there is none, ``(cells, 2)``.
+
+    The row next to the last is the first where the layer closes to a circle.
+    """
     steps = []
     for layer in geometry.layers:
         cells = np.arange(layer.n_cells)
         next_column = np.where((cells + 1) % layer.columns > 0, 1, 0)
-        next_row = np.where(cells < layer.n_cells - layer.columns, layer.columns, 0)
+        around = layer.columns - layer.n_cells if layer.wraps else 0
+        next_row = np.where(cells < layer.n_cells - layer.columns, layer.columns, around)
         steps.append(np.stack([next_column, next_row], axis=1))
     return np.concatenate(steps)
 

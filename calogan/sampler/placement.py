@@ -226,8 +226,10 @@ class CellPlacement:
     @property
     def domain(self) -> Domain:
         """The surrogate's domain with the calorimeter's front layer for the entry window."""
-        front = self.calorimeter.layers[0]
-        return self.trained.entering((front.x_edges[0], front.x_edges[-1]), (front.y_edges[0], front.y_edges[-1]))
+        (x_low, x_high), (y_low, y_high) = (
+            (float(corner.min()), float(corner.max())) for corner in self.calorimeter.layers[0].corners
+        )
+        return self.trained.entering((x_low, x_high), (y_low, y_high))
 
     def check(self, request: Request) -> None:
         """Refuse particles near the edge, where the caller wants that.

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from calogan.data.toy import toy_geometry, toy_showers
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.models import critic as critic_module
 from calogan.models.critic import SPREAD_FLOOR, Critic
 from calogan.models.generator import Architecture, build_generator
@@ -61,3 +62,15 @@ def test_baseline_is_taken_when_told_to(generator, features):
     assert (critic.context(features).centre >= before).all()
     assert not torch.equal(critic.context(features).centre, before)
     assert not any(weight.requires_grad for weight in critic.baseline.parameters())
+
+
+def test_coarse_cells_are_sums_of_blocks_of_three_by_three():
+    layers = [Layer(tuple(range(5)), tuple(range(4)), 1.0)] * 2 + [PolarLayer((0.0, 1.0, 2.0), 7, 2.0)]
+    geometry = Geometry(tuple(layers))
+    critic = Critic((8,), geometry, build_generator(Architecture(3, (8,)), geometry, DOMAIN, ("momentum",), 0.0))
+    energy = torch.rand(2, geometry.n_cells, generator=torch.Generator().manual_seed(0))
+    expected = []
+    for layer, image in zip(layers, geometry.layer_images(energy.numpy()), strict=True):
+        corners = [(row, column) for row in range(0, layer.rows, 3) for column in range(0, layer.columns, 3)]
+        expected += [image[:, row : row + 3, column : column + 3].sum(axis=(1, 2)) for row, column in corners]
+    torch.testing.assert_close(critic._blocks(energy), torch.from_numpy(np.stack(expected, axis=1)))

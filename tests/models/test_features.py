@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from calogan.data.toy import toy_geometry, toy_showers
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.models.features import FARTHEST_PULL, FIELDS, NEAR, RINGS, ShowerFeatures
 from calogan.models.generator import Architecture, build_generator
 from calogan.models.mixing import STEPS
@@ -21,7 +21,21 @@ def even(cells, half):
 
 
 BIG = Geometry((Layer(even(24, 240.0), even(21, 210.0), depth=50.0), Layer(even(4, 40.0), even(7, 70.0), depth=90.0)))
-GEOMETRIES = pytest.mark.parametrize("geometry", [toy_geometry(), BIG], ids=["toy", "wider than what is near"])
+RINGS_ABOUT = tuple(10.0 * ring for ring in range(13))
+CIRCLES = Geometry(
+    tuple(
+        PolarLayer(edges, sectors, depth)
+        for edges, sectors, depth in (
+            (RINGS_ABOUT, 5, 10.0),
+            (RINGS_ABOUT, 5, 30.0),
+            (RINGS_ABOUT[:4], 1, 50.0),
+            (RINGS_ABOUT[:4], 2, 70.0),
+        )
+    )
+)
+GEOMETRIES = pytest.mark.parametrize(
+    "geometry", [toy_geometry(), BIG, CIRCLES], ids=["toy", "wider than what is near", "rings"]
+)
 
 
 def made(geometry, count=10):
@@ -81,18 +95,21 @@ def neighbours_by_loop(geometry, frame, fields):
     pairs, isolated = np.zeros((len(STEPS), FIELDS, len(RINGS) + 1)), np.zeros(len(RINGS) + 1)
     for number, layer in enumerate(geometry.layers):
         first = int(geometry.offsets[number])
-        width = min(np.ptp(layer.x_edges) / layer.rows, np.ptp(layer.y_edges) / layer.columns)
+        polar = isinstance(layer, PolarLayer)
+        width = 1.0 if polar else min(np.ptp(layer.x_edges) / layer.rows, np.ptp(layer.y_edges) / layer.columns)
+        around_rows = layer.rows if polar and layer.rows > 3 else math.inf
         near = {}
         for row in range(layer.rows):
             for column in range(layer.columns):
                 cell = first + row * layer.columns + column
-                x, y = frame.cell_x[cell].item(), frame.cell_y[cell].item()
+                x, y = (column, 0) if polar else (frame.cell_x[cell].item(), frame.cell_y[cell].item())
                 if max(abs(x), abs(y)) <= NEAR * width:
                     near[row, column] = cell, int(np.searchsorted(RINGS, math.hypot(x, y) / width))
         for (row, column), (cell, ring) in near.items():
             around = 0.0
             for step, (down, right) in enumerate(STEPS):
-                ahead, behind = near.get((row + down, column + right)), near.get((row - down, column - right))
+                ahead = near.get(((row + down) % around_rows, column + right))
+                behind = near.get(((row - down) % around_rows, column - right))
                 if ahead is not None:
                     pairs[step, :, ring] += fields[:, cell] * fields[:, ahead[0]]
                 around += sum(fields[0, one[0]] for one in (ahead, behind) if one is not None)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from calogan.data.toy import toy_geometry
 from calogan.errors import ConfigError
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.models.conditioning import Conditioning
 from calogan.models.frame import LocalFrame
 from calogan.physics.kinematics import Domain
@@ -257,13 +257,13 @@ def test_exchange_of_x_and_y_is_refused_if_only_one_axis_is_moved():
     wide = Domain((1.0, 64.0), math.radians(20), (-20.0, 20.0), (-200.0, 200.0))
     with pytest.raises(ConfigError, match="swap_xy, but particles come nearer to the end of layer 0"):
         LocalFrame(SQUARE, Conditioning(ALL, wide), EIGHT)
-    assert LocalFrame(SQUARE, Conditioning(ALL, wide), FLIPS).axes[0][1].pitch is None
+    assert LocalFrame(SQUARE, Conditioning(ALL, wide), FLIPS).grids[0].along_y.pitch is None
 
 
 def test_a_small_calorimeter_is_not_moved():
     small = Geometry((Layer(even(5, 30.0), even(5, 30.0), depth=0.0),))
     domain = Domain((1.0, 64.0), 0.0, (-15.0, 15.0), (-15.0, 15.0))
-    assert all(axis.pitch is None for axis in LocalFrame(small, Conditioning(ALL, domain), ()).axes[0])
+    assert LocalFrame(small, Conditioning(ALL, domain), ()).grids[0].along_x.pitch is None
 
 
 @pytest.mark.parametrize("degrees", [20.0, 1.0])
@@ -281,6 +281,34 @@ def test_cells_that_are_not_moved_lie_about_the_middle_of_all_tracks():
     edges = tuple(np.cumsum(np.linspace(10, 20, 41)) + 1000)
     domain = Domain((1.0, 64.0), 0.01, (1250.0, 1350.0), (1250.0, 1350.0))
     frame = LocalFrame(Geometry((Layer(edges, edges, depth=10.0),)), Conditioning(ALL, domain), ())
-    assert frame.axes[0][0].pitch is None
+    assert frame.grids[0].along_x.pitch is None
     assert frame.cell_x.abs().min() < 20
     assert frame.cell_x.min() < -200 < 200 < frame.cell_x.max()
+
+
+def test_rings_stay_where_they_are():
+    layers = PolarLayer((0.0, 10.0, 40.0), 4, 20.0), PolarLayer((0.0, 50.0), 1, 100.0)
+    cells = torch.rand(50, 9, generator=torch.Generator().manual_seed(0))
+    alone = make_frame(Geometry(layers), (), ("momentum",))(particles(50))
+    assert alone.features.shape == (50, 1)
+    assert torch.equal(alone.to_local(cells), cells)
+    assert torch.equal(alone.to_calorimeter(cells), cells)
+    incident = particles(50)
+    told = make_frame(Geometry(layers))(incident)
+    at = incident[:, 3:] + 100.0 * incident[:, :2] / incident[:, 2:3]
+    torch.testing.assert_close(told.features[:, 5:], at / 50.0)
+    beside = make_frame(Geometry((*layers, SQUARE.layers[0])))
+    view = beside(incident)
+    assert (view.place[:, :9] == torch.arange(9)).all()
+    assert (view.place[:, 9:].sort().values == torch.arange(9, 909)).all()
+    assert not (view.place[:, 9:] == torch.arange(9, 909)).all()
+
+
+def test_cells_of_a_ring_are_equally_far():
+    frame = make_frame(Geometry((PolarLayer((0.0, 10.0, 40.0), 3, 20.0), Layer((-1.0, 1.0), (0.0, 5.0, 15.0), 30.0))))
+    torch.testing.assert_close(frame.cell_distance, torch.tensor([0.0, 1.0] * 3 + [1.25, 5.0]).double())
+
+
+def test_rings_have_no_mirror_images():
+    with pytest.raises(ConfigError, match="lists flip_x, but layer 0 has rings, which are not mirrored; leave it out"):
+        make_frame(Geometry((PolarLayer((0.0, 10.0), 4, 20.0),)), ("flip_x",))

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.physics.rings import cell_pitch, ring_edges
 
 
@@ -34,3 +34,11 @@ def test_edges_are_round_multiples_of_the_cell_as_far_as_there_are_cells(layers,
 def test_pitch_is_the_root_of_the_area():
     geometry = Geometry((_layer(3, 5, 8.0, 2.0), _layer(2, 2, 3.0, 3.0)))
     assert cell_pitch(geometry).tolist() == pytest.approx([4.0, 3.0])
+
+
+def test_a_calorimeter_of_rings_has_its_own_edges():
+    edges = tuple(float(edge) for edge in (0, 2, 4, 6, 10, 15, 20, 40, 80, 200))
+    layers = PolarLayer(edges, 10, 1.0), PolarLayer((0.0, 5.0, 80.0), 1, 2.0)
+    # the first, third, sixth and ninth of 0, 2, 4, 5, 6, 10, 15, 20, 40, 80, 200
+    assert ring_edges(Geometry(layers)) == (0.0, 2.0, 5.0, 15.0, 80.0, math.inf)
+    assert ring_edges(Geometry((PolarLayer((0.0, 9.0), 4, 1.0),))) == (0.0, math.inf)

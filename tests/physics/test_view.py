@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from calogan.errors import ShapeError
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.physics.view import ShowerView, shower_views
 
 # two rows of three columns in front of one row of two
@@ -48,3 +48,24 @@ def test_chunks_cover_all_showers_and_cannot_be_changed(random_showers):
 def test_arrays_that_do_not_go_together_are_refused():
     with pytest.raises(ShapeError, match=r"\(2, 8\) and incident \(1, 5\)"):
         next(shower_views(np.ones((2, 8)), INCIDENT[:1], GEOMETRY))
+
+
+def test_sectors_close_to_a_circle():
+    """By hand: three sectors of two rings, then two sectors of one ring, then a whole ring."""
+    layers = PolarLayer((0.0, 1.0, 2.0), 3, 1.0), PolarLayer((0.0, 1.0), 2, 2.0), PolarLayer((0.0, 1.0), 1, 3.0)
+    view = ShowerView(np.ones((2, 9)), INCIDENT, Geometry(layers))
+    first, second = (view.index[place].tolist() for place in view.pairs)
+    assert first == sorted(first)
+    one = {(0, 1), (0, 2), (1, 3), (2, 3), (2, 4), (3, 5), (4, 5), (4, 0), (5, 1), (6, 7)}
+    assert len(first) == 20
+    assert set(zip(first, second, strict=True)) == one | {(left + 9, right + 9) for left, right in one}
+    np.testing.assert_array_equal(view.lit_clusters.number, [3, 3])
+
+
+def test_a_whole_ring_is_as_wide_as_its_radius():
+    """Half of the energy at 10 mm and half at 30 mm from the axis: the root mean square is that of 100 and 900."""
+    geometry = Geometry((PolarLayer((5.0, 15.0, 45.0), 1, 1.0),))
+    view = ShowerView(np.ones((1, 2)), INCIDENT[:1], geometry)
+    assert view.centres[0][0] == view.centres[1][0] == 0
+    np.testing.assert_allclose(view.variances, [[250.0], [250.0]])
+    assert view.ring.tolist() == [0, 1]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from calogan.metrics.classifier import ClassifierTest
 from calogan.metrics.metric import Estimate
-from calogan.validation.plots.style import GENERATED, REFERENCE, WIDTH
+from calogan.validation.plots.style import GENERATED, REFERENCE, WIDTH, draw_cells
 from calogan.validation.studies.classifiers import ClassifierStudy, Importance, LearningPoint, SureShower
 
 __all__ = ["areas", "calibrations", "importances", "learning_curve", "receiver_curves", "surest_showers"]
@@ -136,7 +136,7 @@ def surest_showers(showers: Sequence[SureShower], title: str) -> Figure:
         axes.set_axis_off()
     for axes, shower in zip(grid.flat, showers, strict=False):
         picture = np.ma.masked_less_equal(shower.energy, 0)
-        mesh = axes.pcolormesh(shower.x_edges, shower.y_edges, picture.T, cmap="viridis", norm=norm)
+        mesh = draw_cells(axes, shower.cells, picture, cmap="viridis", norm=norm)
         axes.grid(visible=False)
         axes.set_facecolor("#eeeeee")
         axes.set_title(f"{shower.momentum:.3g} GeV, p = {shower.score:.3g}", fontsize=10)

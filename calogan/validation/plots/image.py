@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from calogan.validation.plots.style import (
     WIDTH,
     FloatArray,
+    draw_cells,
 )
 from calogan.validation.studies.images import LayerImages, ShowerPair
 
@@ -28,13 +29,13 @@ def layer_image(images: LayerImages, which: str) -> Figure:
         # where the ratio is known worse, its colour would show chance
         known = (images.ratio_error < KNOWN_RATIO) & (images.reference > 0)
         ratio = np.divide(images.generated, images.reference, out=np.full_like(images.reference, np.nan), where=known)
-        mesh = axes.pcolormesh(images.x_edges, images.y_edges, ratio.T, cmap="PuOr_r", vmin=0.5, vmax=1.5)
+        mesh = draw_cells(axes, images.cells, ratio, cmap="PuOr_r", vmin=0.5, vmax=1.5)
         label, title = "generated / reference", "Ratio of mean energies"
         axes.set_facecolor("#d9d9d9")
     else:
         norm = _energy_norm(images.reference, images.generated)
         picture = np.ma.masked_less_equal(getattr(images, which), 0)
-        mesh = axes.pcolormesh(images.x_edges, images.y_edges, picture.T, cmap="viridis", norm=norm)
+        mesh = draw_cells(axes, images.cells, picture, cmap="viridis", norm=norm)
         label, title = "mean cell energy [GeV]", f"{which.capitalize()}: mean energy"
         axes.set_facecolor(mesh.get_cmap()(0.0))
     axes.set_title(f"{title}, layer {images.layer}")
@@ -51,7 +52,7 @@ def shower_pair(pair: ShowerPair) -> Figure:
     norm = _energy_norm(pair.reference, pair.generated)
     for axes, name in zip(grid, ("reference", "generated"), strict=True):
         picture = np.ma.masked_less_equal(getattr(pair, name), 0)
-        mesh = axes.pcolormesh(pair.x_edges, pair.y_edges, picture.T, cmap="viridis", norm=norm)
+        mesh = draw_cells(axes, pair.cells, picture, cmap="viridis", norm=norm)
         axes.grid(visible=False)
         axes.set_facecolor("#eeeeee")
         axes.set_title(f"{name}, {getattr(pair, f'{name}_momentum'):.3g} GeV", fontsize=11)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
+from calogan.geometry import Layer, PolarLayer
 from calogan.validation.numbers import number
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "FloatArray",
     "centres_of",
     "draw_band",
+    "draw_cells",
     "draw_ratio",
     "log_ticks",
     "with_ratio",
@@ -49,6 +52,12 @@ WIDTH = 5.0  # inches: 360 points, so that a figure fits a narrow screen with it
 _RATIO_RANGE = (0.4, 1.6)
 _MOST_TICKS = 6  # that fit beside each other
 _MOST_UNCERTAIN = 0.5  # relative error of the reference, above which a bin's ratio says nothing
+
+
+def draw_cells(axes: Axes, cells: Layer | PolarLayer, picture: FloatArray, **how: Any) -> QuadMesh:
+    """Cells of a layer in colours; `picture` has a number for each, shape ``(rows, columns)``, and may be masked."""
+    x, y = cells.corners
+    return axes.pcolormesh(x, y, picture.repeat((len(x) - 1) // cells.rows, axis=0), **how)
 
 
 def with_ratio(title: str) -> tuple[Figure, Axes, Axes]:

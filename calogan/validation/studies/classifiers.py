@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.showers import Showers
+from calogan.geometry import Layer, PolarLayer
 from calogan.metrics.classifier import ClassifierTest, classifier_test, fit_trees
 from calogan.metrics.crossfit import Fit, cross_fit, deal, take
 from calogan.metrics.features import (
@@ -78,8 +79,7 @@ class SureShower:
         momentum: |p| of the incident particle [GeV].
         score: Probability of being generated, by a classifier that has seen neither it nor its partner.
         layer: Layer that is shown, that with most energy.
-        x_edges: Edges of its rows [mm].
-        y_edges: Edges of its columns [mm].
+        cells: Its cells.
         energy: Energies [GeV], shape ``(rows, columns)``.
     """
 
@@ -87,8 +87,7 @@ class SureShower:
     momentum: float
     score: float
     layer: int
-    x_edges: NDArray[np.float64]
-    y_edges: NDArray[np.float64]
+    cells: Layer | PolarLayer
     energy: NDArray[np.float64]
 
 
@@ -269,8 +268,7 @@ def _sure_shower(showers: Showers, index: int, score: float) -> SureShower:
         momentum=float(one.momentum[0]),
         score=score,
         layer=layer,
-        x_edges=np.array(one.geometry.layers[layer].x_edges),
-        y_edges=np.array(one.geometry.layers[layer].y_edges),
+        cells=one.geometry.layers[layer],
         energy=one.geometry.layer_images(one.cell_energy)[layer][0].astype(np.float64),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.showers import Showers
-from calogan.geometry import Layer
+from calogan.geometry import Layer, PolarLayer
 from calogan.metrics import resolution
 from calogan.metrics.binning import observable_edges, quantile_edges
 from calogan.metrics.metric import Estimate, Metric
@@ -157,15 +157,11 @@ def _properties(showers: Showers) -> dict[str, FloatArray]:
     }
 
 
-def _from_cell_centre(x: FloatArray, y: FloatArray, layer: Layer) -> FloatArray:
+def _from_cell_centre(x: FloatArray, y: FloatArray, layer: Layer | PolarLayer) -> FloatArray:
     """Distance from the centre of the cell that holds the position [mm]; NaN outside of all cells."""
-    parts = []
-    for values, edges in ((x, np.array(layer.x_edges)), (y, np.array(layer.y_edges))):
-        place = np.searchsorted(edges, values, side="right") - 1
-        inside = (place >= 0) & (place < len(edges) - 1)
-        place = np.clip(place, 0, len(edges) - 2)
-        parts.append(np.where(inside, values - (edges[place] + edges[place + 1]) / 2, np.nan))
-    return np.hypot(*parts)
+    cell = layer.locate(x, y)
+    away = np.hypot(*(values - centre[cell] for values, centre in zip((x, y), layer.centres, strict=True)))
+    return np.where(cell >= 0, away, np.nan)
 
 
 def _condition_edges(values: FloatArray, bins: int) -> FloatArray:

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.data.showers import Showers
+from calogan.geometry import Layer, PolarLayer
 from calogan.physics.kinematics import slopes
 
 __all__ = ["LayerImages", "ShowerPair", "mean_images", "shower_pairs"]
 
 
+MANY = 12
 _MOMENTUM_WEIGHT = 5.0  # a shower looks different at another momentum before it does at another angle
 
 
@@ -22,16 +24,14 @@ class LayerImages:
 
     Attributes:
         layer: Layer, counted from 0 at the front.
-        x_edges: Edges of the rows [mm].
-        y_edges: Edges of the columns [mm].
+        cells: Its cells.
         reference: Mean energies of the reference showers [GeV], shape ``(rows, columns)``.
         generated: Mean energies of the generated showers [GeV], shape ``(rows, columns)``.
         ratio_error: Standard error of generated / reference in each cell, shape ``(rows, columns)``.
     """
 
     layer: int
-    x_edges: NDArray[np.float64]
-    y_edges: NDArray[np.float64]
+    cells: Layer | PolarLayer
     reference: NDArray[np.float64]
     generated: NDArray[np.float64]
     ratio_error: NDArray[np.float64]
@@ -47,8 +47,7 @@ class ShowerPair:
         reference_momentum: |p| of the reference shower's particle [GeV].
         generated_momentum: |p| of the generated shower's particle [GeV].
         layer: Layer that is shown.
-        x_edges: Edges of its rows [mm].
-        y_edges: Edges of its columns [mm].
+        cells: Its cells.
         reference: Energies [GeV], shape ``(rows, columns)``.
         generated: Energies [GeV], shape ``(rows, columns)``.
     """
@@ -58,14 +57,16 @@ class ShowerPair:
     reference_momentum: float
     generated_momentum: float
     layer: int
-    x_edges: NDArray[np.float64]
-    y_edges: NDArray[np.float64]
+    cells: Layer | PolarLayer
     reference: NDArray[np.float64]
     generated: NDArray[np.float64]
 
 
 def mean_images(reference: Showers, generated: Showers, max_layers: int = 6) -> tuple[LayerImages, ...]:
     """Mean energy in each cell, for the layers that hold most of the reference's energy.
+
+    Of more than `MANY` layers those are taken that equal shares of the energy lie before: from where showers begin to
+    where they end, closest where they are brightest.
 
     Args:
         reference: Full simulation.
@@ -75,7 +76,12 @@ def mean_images(reference: Showers, generated: Showers, max_layers: int = 6) -> 
     Returns:
         Images from the front to the back.
     """
-    chosen = sorted(np.argsort(-reference.layer_energy.mean(axis=0), kind="stable")[:max_layers].tolist())
+    energy = reference.layer_energy.mean(axis=0)
+    if len(energy) > MANY:
+        shares = (np.arange(max_layers) + 0.5) / max_layers
+        chosen = np.unique(np.searchsorted(energy.cumsum(), shares * energy.sum())).tolist()
+    else:
+        chosen = sorted(np.argsort(-energy, kind="stable")[:max_layers].tolist())
     images = [sample.geometry.layer_images(sample.cell_energy) for sample in (reference, generated)]
     return tuple(_layer_images(reference, layer, images[0][layer], images[1][layer]) for layer in chosen)
 
@@ -105,8 +111,7 @@ def shower_pairs(reference: Showers, generated: Showers, count: int = 6) -> tupl
                 reference_momentum=float(reference.momentum[first]),
                 generated_momentum=float(generated.momentum[second]),
                 layer=layer,
-                x_edges=np.array(reference.geometry.layers[layer].x_edges),
-                y_edges=np.array(reference.geometry.layers[layer].y_edges),
+                cells=reference.geometry.layers[layer],
                 reference=pictures[0],
                 generated=pictures[1],
             )
@@ -124,15 +129,8 @@ def _layer_images(
         means.append(mean)
         squares.append(np.divide(error, mean, out=np.full_like(mean, np.nan), where=mean > 0) ** 2)
     ratio = np.divide(means[1], means[0], out=np.full_like(means[0], np.nan), where=means[0] > 0)
-    known = showers.geometry.layers[layer]
-    return LayerImages(
-        layer,
-        np.array(known.x_edges),
-        np.array(known.y_edges),
-        means[0],
-        means[1],
-        ratio * np.sqrt(squares[0] + squares[1]),
-    )
+    cells = showers.geometry.layers[layer]
+    return LayerImages(layer, cells, means[0], means[1], ratio * np.sqrt(squares[0] + squares[1]))
 
 
 def _most_similar(reference: Showers, generated: Showers, chosen: NDArray[np.int64]) -> NDArray[np.int64]:

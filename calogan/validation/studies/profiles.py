@@ -43,7 +43,7 @@ def radial_profile(reference: Showers, generated: Showers) -> Profile:
 
     The distance of a cell is that of its centre from the straight line of the incident particle at the depth of the
     cell's layer. The rings are as wide as the finest cell, or wider where that would make more than 30 of them;
-    showers without energy are left out.
+    those of a calorimeter of rings are its own, if it has no more. Showers without energy are left out.
 
     Returns:
         Edges of the rings [mm] and fractions.
@@ -128,10 +128,9 @@ def _energy_points(reference: Showers, generated: Showers, count: int) -> NDArra
 
 
 def _ring_edges(geometry: Geometry) -> NDArray[np.float64]:
-    widths = [np.diff(edges).min() for layer in geometry.layers for edges in (layer.x_edges, layer.y_edges)]
-    reach = max(
-        math.hypot(layer.x_edges[-1] - layer.x_edges[0], layer.y_edges[-1] - layer.y_edges[0]) / 2
-        for layer in geometry.layers
-    )
-    width = max(float(min(widths)), reach / _MAX_RINGS)
+    own = geometry.all_r_edges
+    if 0 < len(own) - 1 <= _MAX_RINGS:
+        return np.array(own)
+    reach = max(layer.radius for layer in geometry.layers)
+    width = max(min(float(layer.widths.min()) for layer in geometry.layers), reach / _MAX_RINGS)
     return np.arange(math.ceil(reach / width) + 1, dtype=np.float64) * width

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calogan.geometry import Layer
 from calogan.metrics.metric import Estimate
 from calogan.validation.plots import classifier as plots
 from calogan.validation.studies.classifiers import Importance, LearningPoint, SureShower
 
 
 def sure(event, score):
-    edges = np.linspace(0, 30, 4)
-    return SureShower(event, 8.0, score, 0, edges, edges, np.eye(3) * event)
+    edges = (0.0, 10.0, 20.0, 30.0)
+    return SureShower(event, 8.0, score, 0, Layer(edges, edges, 5.0), np.eye(3) * event)
 
 
 def test_bars_are_what_is_lost_and_the_distance_of_the_area_alone_from_a_half():

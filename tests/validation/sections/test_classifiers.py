@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calogan.geometry import Layer
 from calogan.metrics.calibration import Calibration
 from calogan.metrics.classifier import ClassifierTest
 from calogan.metrics.metric import Estimate, Metric
@@ -37,8 +38,8 @@ def classifier(name):
     )
 
 
-EDGES = np.linspace(0, 30, 4)
-SURE = SureShower(12345, 8.25, 0.991, 0, EDGES, EDGES, np.eye(3))
+EDGES = (0.0, 10.0, 20.0, 30.0)
+SURE = SureShower(12345, 8.25, 0.991, 0, Layer(EDGES, EDGES, 5.0), np.eye(3))
 STUDY = ClassifierStudy(
     protocol="default",
     low=classifier("low-level"),

@@ -3,21 +3,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from calogan.geometry import Layer
 from calogan.validation.sections.images import images_section
 from calogan.validation.studies.images import LayerImages, ShowerPair
 
-EDGES = np.array([0.0, 1.0, 2.0])
+CELLS = Layer((0.0, 1.0, 2.0), (0.0, 1.0, 2.0), depth=5.0)
 
 
 @pytest.fixture
 def images():
     mean = np.array([[1.0, 2.0], [0.0, 4.0]])
-    return [LayerImages(layer, EDGES, EDGES, mean, mean / 2, mean / 10) for layer in (0, 2)]
+    return [LayerImages(layer, CELLS, mean, mean / 2, mean / 10) for layer in (0, 2)]
 
 
 @pytest.fixture
 def pairs():
-    return [ShowerPair(7, 8, 10.0, 11.0, 0, EDGES, EDGES, np.ones((2, 2)), np.zeros((2, 2))) for _ in range(3)]
+    return [ShowerPair(7, 8, 10.0, 11.0, 0, CELLS, np.ones((2, 2)), np.zeros((2, 2))) for _ in range(3)]
 
 
 def test_reference_generated_and_ratio_of_each_layer_and_then_single_showers(images, pairs):
