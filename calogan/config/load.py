@@ -57,14 +57,14 @@ def load_calorimeter(path: str | Path) -> GeometryConfig:
     """Read the cells of a calorimeter from a YAML file with the `layers` of a configuration's geometry, and no more.
 
     Args:
-        path: YAML file.
+        path: YAML file, or a binning file of the CaloChallenge.
 
     Raises:
         ConfigError: The file is unreadable, or a key or value is wrong; says where.
     """
     path = Path(path)
     try:
-        return GeometryConfig.model_validate(_read(path))
+        return GeometryConfig.model_validate({"xml": path} if path.suffix == ".xml" else _read(path))
     except ValidationError as error:
         raise ConfigError(_describe(path, error, GeometryConfig)) from error
 

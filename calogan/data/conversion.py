@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +23,6 @@ __all__ = ["DROPPED", "Conversion"]
 
 DROPPED = ("event", "pdg", "direction", "entry_point")
 """What may be left out of the other file if that is asked for."""
-_UNITS = {"energy_unit": "GeV", "momentum_unit": "GeV", "length_unit": "mm"}
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class Conversion:
         drop: Collection[str] = (),
         kept: Mapping[str, np.dtype[Any]] | None = None,
     ) -> Self:
-        """The conversion that keeps all that the source has.
+        """The conversion that keeps all that the source has, under the usual names and in the usual units.
 
-        Numbers whose unit stays the same are read and written as GeV or mm, which changes nothing in them: a value in
-        MeV that becomes one in GeV, and MeV again, is rounded twice.
+        Numbers whose unit stays the same are read and written as if it were GeV, which changes nothing in them: a value
+        in MeV that becomes one in GeV, and MeV again, is rounded twice.
 
         Args:
             source: Names and units of the one file.
@@ -64,29 +64,33 @@ class Conversion:
             kept: Types of branches that the schema does not know and that are copied.
 
         Raises:
-            ConfigError: Something that cannot be left out, or a copied branch with the name of another.
+            ConfigError: Something that cannot be left out.
             SchemaError: A layout that the geometry does not go with.
         """
         for name in drop:
             if name not in DROPPED:
                 msg = f"'{name}' cannot be left out; {near_miss(name, DROPPED)}"
                 raise ConfigError(msg)
-        whole = _whole(source, layout, geometry)
-        whole = _without(whole, set(drop))
-        targets = (format_alone(whole), whole) if whole.is_hdf5 else (whole,)
-        source, *units = _with_units(source, *targets)
-        conversion = cls(geometry, source, tuple(units), dict(kept or {}))
-        for name in conversion.kept.keys() & conversion._own_types().keys():
-            msg = f"'{name}' cannot be kept: the other file has showers' values of that name"
-            raise ConfigError(msg)
-        return conversion
+        whole = _without(_whole(source, layout, geometry), drop)
+        written = (format_alone(whole), whole) if whole.is_hdf5 else (whole,)
+        source, *targets = _with_units(source, *written)
+        return cls(geometry, source, tuple(targets), dict(kept or {}))
 
-    @property
+    @cached_property
     def spec(self) -> TreeSpec:
-        """The other file's tree, or its data sets."""
+        """The other file's tree, or its data sets.
+
+        Raises:
+            ConfigError: A branch that is copied has the name of another.
+        """
         spec = ShowerTrees.of(self.targets[0], self.geometry).specs[0]
-        kept = {name: dtype.name for name, dtype in self.kept.items()}
-        return replace(spec, types={**kept, **self._own_types()})
+        own = {name: kind for schema in self.targets for name, kind in particle_types(schema).items()} | dict(
+            spec.types
+        )
+        for name in self.kept.keys() & own.keys():
+            msg = f"'{name}' cannot be kept: the other file has values of the showers under that name"
+            raise ConfigError(msg)
+        return replace(spec, types=own | {name: dtype.name for name, dtype in self.kept.items()})
 
     def columns(self, decoded: Decoded) -> dict[str, NDArray[Any] | Jagged]:
         """Values of all of its branches."""
@@ -95,27 +99,17 @@ class Conversion:
             columns |= encode_particles(decoded.showers, schema)
         return columns | encode_energy(decoded.showers, self.targets[0])
 
-    def _own_types(self) -> dict[str, str]:
-        types = ShowerTrees.of(self.targets[0], self.geometry).specs[0].types
-        return {name: kind for schema in self.targets for name, kind in particle_types(schema).items()} | dict(types)
-
 
 def _whole(source: Schema, layout: Layout, geometry: Geometry) -> Schema:
-    """Names and units of a file of a layout with all that the source has; ROOT files always have event ids."""
+    """The usual names and units of a layout for all that the source has; ROOT files always have event ids."""
     usual = usual_schema(layout, geometry)
-    if usual.is_hdf5:
-        alone = format_alone(usual)
-        if len(source.momentum) == 1:
-            usual = replace(usual, momentum=alone.momentum, momentum_unit=alone.momentum_unit)
-        usual = replace(usual, event=usual.event if source.event else None)
-    elif source.layout in {"dense", "hits", "positions"}:
-        pdg = source.pdg or ("pdg" if source.is_typed else None)
-        return replace(source.as_layout(layout, geometry), event=source.event or "event", pdg=pdg, particle_id=None)
-    return replace(
-        usual,
-        pdg=usual.pdg if source.is_typed else None,
-        entry_point=usual.entry_point if source.entry_point else None,
-    )
+    missing = {
+        "event": usual.is_hdf5 and source.event is None,
+        "pdg": not source.is_typed,
+        "entry_point": source.entry_point is None,
+        "direction": usual.is_hdf5 and len(source.momentum) == 1,
+    }
+    return _without(usual, [name for name, is_missing in missing.items() if is_missing])
 
 
 def _without(schema: Schema, drop: Collection[str]) -> Schema:
@@ -126,16 +120,13 @@ def _without(schema: Schema, drop: Collection[str]) -> Schema:
             raise ConfigError(msg)
         alone = format_alone(schema)
         schema = replace(schema, momentum=alone.momentum, momentum_unit=alone.momentum_unit)
-    gone = {name: None for name in ("event", "pdg", "entry_point") if name in drop}
+    gone: dict[str, Any] = {name: None for name in ("event", "pdg", "entry_point") if name in drop}
     return replace(schema, **gone)
 
 
 def _with_units(*schemas: Schema) -> list[Schema]:
-    """The same schemas; where all of them have one unit, it is taken for that of the program."""
-    located = any(schema.layout not in {"dense", "hits", "calochallenge", "calogan"} for schema in schemas)
-    neutral = {
-        name: unit
-        for name, unit in _UNITS.items()
-        if len({getattr(schema, name) for schema in schemas}) == 1 and not (located and name == "length_unit")
+    """The same schemas; a unit that all of them have is taken for GeV."""
+    same: dict[str, Any] = {
+        name: "GeV" for name in ("energy_unit", "momentum_unit") if len({getattr(one, name) for one in schemas}) == 1
     }
-    return [replace(schema, **neutral) for schema in schemas]
+    return [replace(schema, **same) for schema in schemas]

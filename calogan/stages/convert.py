@@ -67,8 +67,8 @@ def convert(
 ) -> Converted:
     """Write the showers of files, one file after another, into one file of another layout; memory holds few of them.
 
-    The file appears under its name when it is whole. All that the inputs say of showers and their particles is kept:
-    in HDF5 as data sets besides those that the format asks for.
+    The file appears under its name when it is whole, with the usual names and units. All that the inputs say of showers
+    and their particles is kept: in HDF5 as data sets besides those that the format asks for.
 
     Args:
         patterns: As for `expand_files`.
@@ -117,7 +117,7 @@ def _check_output(output: Path, layout: Layout, *, overwrite: bool) -> None:
     if layout in {"calochallenge", "calogan"}:
         wanted, others = others, wanted
     if output.suffix in others:
-        msg = f"{output}: layout {layout} is not one of such files; name the output *{wanted[0]}"
+        msg = f"{output}: layout {layout} is not one of such files; name it *{wanted[0]}"
         raise ConfigError(msg)
     if output.exists() and not overwrite:
         msg = f"{output}: is there already; choose another name, or give --overwrite"
