@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["convert"]
 
+_MOST_LISTED = 12  # names
+
 
 @app.command()
 def convert(
@@ -84,7 +86,9 @@ def convert(
     )
     print(f"{done.showers} showers of {cells.n_cells} cells, {' -> '.join(done.layouts)}")
     if done.left_out:
-        print(f"left out: {', '.join(done.left_out)}")
+        more = len(done.left_out) - _MOST_LISTED
+        rest = f" and {more} more, which the provenance in the file lists" if more > 0 else ""
+        print(f"left out: {', '.join(done.left_out[:_MOST_LISTED])}{rest}")
     if done.hits_outside:
         print(f"left out: {done.hits_outside} hits outside of all cells")
     print(out)

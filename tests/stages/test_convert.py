@@ -11,9 +11,11 @@ from calogan.config import Config
 from calogan.data.files import InputFile
 from calogan.data.reading import iterate_showers, read_provenance, read_showers
 from calogan.data.schema import Schema
+from calogan.data.toy import toy_showers
 from calogan.data.usual import find_showers, usual_schema
 from calogan.data.writing import ShowerWriter
 from calogan.errors import ConfigError, DataError, SchemaError
+from calogan.geometry import Geometry, PolarLayer
 from calogan.progress import SilentReporter
 from calogan.stages.convert import convert
 
@@ -65,6 +67,18 @@ def test_three_layers_come_back_from_calogan_and_an_rntuple(toy, tmp_path):
     assert "RNTuple" in uproot.open(hits).classname_of("showers")
     back = round_trip(tmp_path, hits, toy.geometry, ("calogan", "calochallenge", "positions", "dense"))
     same_bits(branches(toy.file("dense")), branches(back))
+
+
+def test_rings_come_back_from_all_layouts(tmp_path):
+    rings = PolarLayer((0.0, 5.0, 10.0, 30.0), 4, depth=1.0, z_range=(0.0, 2.0))
+    whole_rings = PolarLayer((0.0, 10.0, 40.0), 1, depth=3.0, z_range=(2.0, 4.0))
+    showers = toy_showers(np.random.default_rng(0), Geometry((rings, whole_rings)), 50)
+    with ShowerWriter(tmp_path / "a.root", usual_schema("dense", showers.geometry), showers.geometry) as writer:
+        writer.extend(showers)
+    layouts = ("positions", "calochallenge", "hits", "calogan", "dense")
+    same_bits(
+        branches(tmp_path / "a.root"), branches(round_trip(tmp_path, tmp_path / "a.root", showers.geometry, layouts))
+    )
 
 
 @pytest.mark.parametrize("layout", ["dense", "hits", "positions"])
