@@ -204,9 +204,9 @@ def _of_format(sampler: ShowerSampler, files: Sequence[InputFile]) -> Schema:
 
 
 def _require_possible(source: Schema, output: Schema, *, overlay: bool, placed: bool) -> None:
-    for wanted, what in ((overlay, "an overlay of events"), (placed, "showers placed on a calorimeter")):
+    for wanted, what in ((overlay, "events cannot be overlaid"), (placed, "showers cannot be placed")):
         if wanted and (source.is_hdf5 or output.is_hdf5):
-            msg = f"{what} need ROOT files: HDF5 files have one particle an entry, and no place where it enters"
+            msg = f"{what}: HDF5 files have one particle an entry, and no place where it enters; use ROOT files"
             raise ConfigError(msg)
 
 
