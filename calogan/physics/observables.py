@@ -24,6 +24,7 @@ from calogan.physics.view import FAINT, ShowerView, shower_views
 
 __all__ = [
     "CORRELATION_MINIMA",
+    "MANY_LAYERS",
     "OBSERVABLES",
     "OCCUPANCY_MINIMA",
     "PAIR_MINIMA",
@@ -40,6 +41,9 @@ __all__ = [
 OCCUPANCY_MINIMA = (1, 3, 10, 30, 100)  # [MeV], as in the observables' names
 PAIR_MINIMA = (1, 3, 10)  # [MeV], as in the observables' names
 CORRELATION_MINIMA = (1, 3)  # [MeV], as in the observables' names
+MANY_LAYERS, SPREAD_LAYERS = 12, 9
+"""A calorimeter of more layers than the first has observables of layers for as many as the second says, spread evenly:
+five numbers of each of 45 layers would be more than the report's reader, its classifiers and its criteria can use."""
 _LEAST_LAYERS = 5  # that show where a shower's maximum is
 
 
@@ -61,29 +65,38 @@ class _Family:
         function: ``(view, layer=number)`` or ``(view, ring=number)``.
         counted: What is numbered.
         label: Label with the fields ``{number}`` and ``{next}``.
-        number: How many of them a geometry has.
+        numbers: Numbers that a geometry has, or, of many layers, those that are looked at.
         how: Other attributes of the observables.
     """
 
     function: Callable[..., Any]
     counted: Literal["layer", "ring"]
     label: str
-    number: Callable[[Geometry], int]
+    numbers: Callable[[Geometry], Sequence[int]]
     how: Mapping[str, Any]
 
     def observable(self, number: int) -> Observable:
         """The one of a number."""
         function = ViewFunction(partial(self.function, **{self.counted: number}))
         label = self.label.format(number=number, next=number + 1)
-        return Observable(function, label, applies=lambda geometry: number < self.number(geometry), **self.how)
+        return Observable(function, label, applies=lambda geometry: number in self.numbers(geometry), **self.how)
 
 
-def _layers(geometry: Geometry) -> int:
-    return geometry.n_layers if geometry.n_layers > 1 else 0
+def _layers(geometry: Geometry) -> Sequence[int]:
+    return _spread_over(geometry.n_layers) if geometry.n_layers > 1 else ()
 
 
-def _steps(geometry: Geometry) -> int:
-    return geometry.n_layers - 1
+def _steps(geometry: Geometry) -> Sequence[int]:
+    return _spread_over(geometry.n_layers - 1)
+
+
+def _spread_over(layers: int) -> Sequence[int]:
+    """All layers, or as many as a reader can take in, from the first to the last in steps as equal as can be."""
+    return (
+        range(layers)
+        if layers <= MANY_LAYERS
+        else np.linspace(0, layers - 1, SPREAD_LAYERS).round().astype(int).tolist()
+    )
 
 
 def _layer_axes(kind: str, function: Callable[..., Any], label: str) -> dict[str, _Family]:
@@ -96,9 +109,9 @@ def _layer_axes(kind: str, function: Callable[..., Any], label: str) -> dict[str
     }
 
 
-def _rings(geometry: Geometry) -> int:
+def _rings(geometry: Geometry) -> Sequence[int]:
     rings = len(ring_edges(geometry)) - 1
-    return rings if rings > 1 else 0
+    return range(rings) if rings > 1 else ()
 
 
 _FAMILIES: Mapping[str, _Family] = {
@@ -240,11 +253,14 @@ geometry, with the radii of its rings in the labels."""
 
 
 def geometry_observables(geometry: Geometry) -> dict[str, Observable]:
-    """All observables of this package that apply to a geometry, by name."""
+    """All observables of this package that apply to a geometry, by name.
+
+    Of more than `MANY_LAYERS` layers, nine spread from the first to the last have observables of their own.
+    """
     found = {name: observable for name, observable in OBSERVABLES.items() if observable.applies(geometry)}
     edges = list(pairwise(ring_edges(geometry)))
     for kind, family in _FAMILIES.items():
-        for number in range(family.number(geometry)):
+        for number in family.numbers(geometry):
             observable = family.observable(number)
             if family.counted == "ring":
                 where = _ring_label(*edges[number])

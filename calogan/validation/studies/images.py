@@ -11,12 +11,12 @@ from calogan.data.showers import Showers
 from calogan.geometry import Layer, PolarLayer
 from calogan.metrics.features import type_features
 from calogan.physics.kinematics import slopes
+from calogan.physics.observables import MANY_LAYERS
 
 __all__ = ["LayerImages", "ShowerPair", "mean_images", "shower_pairs"]
 
 
 _OTHER_TYPE = 1000.0  # in widths of the conditions
-MANY = 12
 _MOMENTUM_WEIGHT = 5.0  # a shower looks different at another momentum before it does at another angle
 
 
@@ -67,8 +67,8 @@ class ShowerPair:
 def mean_images(reference: Showers, generated: Showers, max_layers: int = 6) -> tuple[LayerImages, ...]:
     """Mean energy in each cell, for the layers that hold most of the reference's energy.
 
-    Of more than `MANY` layers those are taken that equal shares of the energy lie before: from where showers begin to
-    where they end, closest where they are brightest.
+    Of more than `MANY_LAYERS` layers those are taken that equal shares of the energy lie before: from where showers
+    begin to where they end, closest where they are brightest.
 
     Args:
         reference: Full simulation.
@@ -79,7 +79,7 @@ def mean_images(reference: Showers, generated: Showers, max_layers: int = 6) -> 
         Images from the front to the back.
     """
     energy = reference.layer_energy.mean(axis=0)
-    if len(energy) > MANY:
+    if len(energy) > MANY_LAYERS:
         shares = (np.arange(max_layers) + 0.5) / max_layers
         chosen = np.unique(np.searchsorted(energy.cumsum(), shares * energy.sum())).tolist()
     else:

@@ -43,7 +43,7 @@ def radial_profile(reference: Showers, generated: Showers, layer: int | None = N
 
     The distance of a cell is that of its centre from the straight line of the incident particle at the depth of the
     cell's layer. The rings are as wide as the finest cell of these layers, or wider where that would make more than 30
-    of them; those of a calorimeter of rings are its own, if it has no more. Showers without energy there are left out.
+    of them; those of layers of rings are their own, if they have no more. Showers without energy there are left out.
 
     Returns:
         Edges of the rings [mm] and fractions.
