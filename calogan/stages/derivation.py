@@ -22,6 +22,9 @@ __all__ = ["DerivedGeometry", "derive_geometry"]
 
 FloatArray = NDArray[np.float64]
 
+_SAME = 0.01
+"""Of a cell: by how much the grids of two layers may differ and be one."""
+_BEHIND = 1e-3  # [mm]
 _SYMMETRIC = 2
 """Cells that the two ends of a window may differ by and be made the same."""
 
@@ -73,9 +76,9 @@ def derive_geometry(
         _Axis.of(name, values, kept, plane, group, size, coverage)
         for name, values, size in zip("xy", (kept.x, kept.y), cell_size or (None, None), strict=True)
     ]
-    edges = zip(*(axis.edges for axis in axes), depths.depth, pairwise(depths.edges), strict=True)
-    geometry = Geometry(tuple(Layer(x, y, round(max(depth, 0.0), 4), span) for x, y, depth, span in edges))
-    held = geometry.locate(cloud.x, cloud.y, cloud.z) >= 0
+    places = zip(*(axis.edges for axis in axes), depths.depth, depths.spans, strict=True)
+    geometry = Geometry(tuple(Layer(x, y, round(max(float(depth), 0.0), 4), span) for x, y, depth, span in places))
+    held = geometry.locate(cloud.x, cloud.y, cloud.z if depths.edges else None) >= 0
     share = float(cloud.energy[held].sum() / cloud.energy.sum())
     notes = (
         f"found by calogan geometry from {cloud.n_showers} showers, {len(cloud.x)} hits",
@@ -95,7 +98,7 @@ def _left_out(geometry: Geometry, share: float, hits: float) -> str:
 
 @dataclass(frozen=True)
 class _Depths:
-    """Layers along the depth, their edges, and the layer of each hit, -1 for none."""
+    """Layers along the depth, their edges if they have any, and the layer of each hit, -1 for none."""
 
     depth: FloatArray
     edges: list[float]
@@ -104,6 +107,9 @@ class _Depths:
 
     @classmethod
     def of(cls, cloud: Cloud, layers: int | None, coverage: float) -> _Depths:
+        if not np.ptp(cloud.z):
+            note = "depth: hits tell none; set that of the one layer to where the showers' centre is seen [mm]"
+            return cls(cloud.z[:1], [], np.zeros(len(cloud.z), dtype=np.int64), note)
         if layers is not None:
             return cls._equal(cloud, layers, coverage)
         planes = find_planes(cloud.z, cloud.shower)
@@ -122,9 +128,14 @@ class _Depths:
         )
         return cls(planes.depth, [round(float(edge), 4) for edge in edges], planes.plane, note)
 
+    @property
+    def spans(self) -> list[tuple[float, float]] | list[None]:
+        return list(pairwise(self.edges)) or [None]
+
     @classmethod
     def _equal(cls, cloud: Cloud, layers: int, coverage: float) -> _Depths:
-        back = _quantile(cloud.z, cloud.energy, 1 - (1 - coverage) / 2)
+        # hits in a plane at the back are inside
+        back = _quantile(cloud.z, cloud.energy, 1 - (1 - coverage) / 2) + _BEHIND
         edges = np.linspace(0.0, back, layers + 1)
         plane = np.searchsorted(edges, cloud.z, side="right") - 1
         plane[(plane < 0) | (plane >= layers)] = -1
@@ -164,18 +175,20 @@ class _Axis:
 def _grids(
     name: str, values: FloatArray, plane: NDArray[np.int64], group: NDArray[np.int64], energy: FloatArray
 ) -> list[Grid]:
-    """The one grid of all layers, or else that of each; a layer that tells none has that of the layer before."""
-    count = int(plane.max()) + 1
+    """The grid of each layer: the common one if they agree; a layer that tells none has that of its neighbour."""
     common = find_grid(values, group)
-    if common is not None:
-        return [common] * count
-    found = [find_grid(values[plane == layer], group[plane == layer]) for layer in range(count)]
+    found = [find_grid(values[plane == layer], group[plane == layer]) for layer in range(int(plane.max()) + 1)]
     known = [grid for grid in found if grid is not None]
+    same = common is not None and all(abs(grid.pitch - common.pitch) < _SAME * common.pitch for grid in known)
+    # layers may be staggered: each with a grid that all showers share
+    staggered = bool(known) and all(grid.aligned for grid in known) and not (common and common.aligned)
+    if common is not None and same and not staggered:
+        return [common] * len(found)
     if not known:
         width = _quantile(values, energy, 0.84) - _quantile(values, energy, 0.16)
         msg = (
             f"the hits' {name} are on no grid; give the size of the cells with --cell-size, such as {width / 6:.2g} "
-            f"(two thirds of the hits' energy lies within {width:.2g} mm)"
+            f"(two thirds of the energy lies within {width:.2g} mm)"
         )
         raise GeometryError(msg)
     last, grids = known[0], []
