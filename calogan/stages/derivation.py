@@ -110,23 +110,36 @@ class _Depths:
         if not np.ptp(cloud.z):
             note = "depth: hits tell none; set that of the one layer to where the showers' centre is seen [mm]"
             return cls(cloud.z[:1], [], np.zeros(len(cloud.z), dtype=np.int64), note)
-        if layers is not None:
-            return cls._equal(cloud, layers, coverage)
         planes = find_planes(cloud.z, cloud.shower)
-        if planes is None:
+        if planes is None and layers is None:
             msg = "the hits' depths are in no planes; say how many equal layers to make with --layers"
             raise GeometryError(msg)
+        if planes is None:
+            return cls._equal(cloud, int(layers or 1), coverage)
+        return cls._of_planes(planes, layers)
+
+    @classmethod
+    def _of_planes(cls, planes: Planes, layers: int | None) -> _Depths:
+        """A layer for each plane, or as many as asked for with almost equal numbers of them."""
+        count = len(planes.depth)
+        if layers is not None and layers > count:
+            msg = f"--layers {layers}: hits are in {count} planes; ask for so many layers at most"
+            raise GeometryError(msg)
         middles = (planes.depth[1:] + planes.depth[:-1]) / 2
-        first, last = _half(planes)
-        edges = [planes.depth[0] - first, *middles, planes.depth[-1] + last]
-        inside = np.mean(planes.plane >= 0)
+        before, behind = _half(planes)
+        edges = np.array([planes.depth[0] - before, *middles, planes.depth[-1] + behind])
+        first = np.round(np.linspace(0, count, (layers or count) + 1)).astype(np.int64)
+        layer = np.repeat(np.arange(len(first) - 1), np.diff(first))
         gaps = np.diff(planes.depth)
         spacing = f"{gaps.min():.4g} to {gaps.max():.4g} mm apart" if len(gaps) else "one alone"
+        merged = "" if layers is None else f" {layers} layers of them, as asked for;"
         note = (
-            f"depth: {len(planes.depth)} planes, {spacing}, up to {planes.thickness:.2g} mm thick, hold {inside:.1%} "
-            "of the hits; layers reach half way to the next plane"
+            f"depth: {count} planes, {spacing}, up to {planes.thickness:.2g} mm thick, hold "
+            f"{np.mean(planes.plane >= 0):.1%} of the hits;{merged} layers reach half way to the next plane"
         )
-        return cls(planes.depth, [round(float(edge), 4) for edge in edges], planes.plane, note)
+        depth = np.bincount(layer, weights=planes.depth) / np.bincount(layer)
+        plane = np.where(planes.plane >= 0, layer[planes.plane], -1)
+        return cls(depth, [round(float(edge), 4) for edge in edges[first]], plane, note)
 
     @property
     def spans(self) -> list[tuple[float, float]] | list[None]:
@@ -164,12 +177,23 @@ class _Axis:
         tail = (1 - coverage) / 8
         low, high = (_quantile(values, cloud.energy, at) for at in (tail, 1 - tail))
         if size is not None:
-            given = Grid(size, 0.0, aligned=False, multiples=0.0, distances=0)
-            return cls(
-                [_window(given, low, high)] * (int(plane.max()) + 1), f"{name}: cells of {size:g} mm, as asked for"
-            )
+            grid, whole = _of_size(size, find_grid(values, group))
+            return cls([_window(grid, low, high)] * (int(plane.max()) + 1), f"{name}: cells of {size:g} mm{whole}")
         grids = _grids(name, values, plane, group, cloud.energy)
         return cls([_window(grid, low, high) for grid in grids], f"{name}: {_describe(grids)}")
+
+
+def _of_size(size: float, found: Grid | None) -> tuple[Grid, str]:
+    """Cells of a size that is asked for: whole ones of the hits' grid where they have one and that goes."""
+    centre, whole = 0.0, ", as asked for"
+    if found is not None and found.aligned:
+        number = round(size / found.pitch)
+        if number and abs(size - number * found.pitch) < _SAME * found.pitch:
+            centre = found.centre + (0.0 if number % 2 else found.pitch / 2)
+            whole = f", as asked for: {number} of {found.pitch:g} mm each"
+        else:
+            whole = f", as asked for, though the hits' cells of {found.pitch:g} mm do not fill them"
+    return Grid(size, centre, aligned=True, multiples=0.0, distances=0), whole
 
 
 def _grids(

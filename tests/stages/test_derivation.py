@@ -90,6 +90,34 @@ def test_continuous_hits_get_the_cells_that_are_asked_for(tmp_path):
     assert geometry.locate(0.0, 0.0, 1.0) >= 0
 
 
+def on_a_grid(rng):
+    """Hits in 12 planes, 5 mm apart, at the centres of cells of 3 mm."""
+    branches = blobs(rng)
+    branches |= {name: 3 * np.round(branches[name] / 3) for name in ("hit_x", "hit_y")}
+    return branches | {"hit_z": 2.0 + 5 * rng.integers(0, 12, branches["hit_z"].shape)}
+
+
+@pytest.mark.parametrize(("layers", "size"), [(12, 3.0), (4, 6.0), (5, 9.0)])
+def test_whole_cells_and_planes_are_merged(tmp_path, layers, size):
+    path = write_hits(tmp_path / "a.root", **as_lists(on_a_grid(np.random.default_rng(5))))
+    derived = derive_geometry(path, layers=layers, cell_size=(size, size))
+    assert len(derived.geometry.layers) == layers
+    assert f"{size / 3:g} of 3 mm each" in derived.notes[2]
+    for layer in derived.geometry.layers:
+        # between two cells, and between two planes
+        assert np.abs(np.array(layer.x_edges) % 3 - 1.5) == pytest.approx(0, abs=1e-3)
+        assert np.abs(np.array(layer.z_range) % 5 - 4.5) == pytest.approx(0, abs=1e-3)
+        assert layer.z_range[0] < layer.depth < layer.z_range[1]
+
+
+def test_cells_that_hits_do_not_fill_are_told(tmp_path):
+    path = write_hits(tmp_path / "a.root", **as_lists(on_a_grid(np.random.default_rng(5))))
+    notes = derive_geometry(path, cell_size=(4.0, 3.0)).notes
+    assert "the hits' cells of 3 mm do not fill them" in notes[2]
+    with pytest.raises(GeometryError, match="--layers 13: hits are in 12 planes"):
+        derive_geometry(path, layers=13)
+
+
 @pytest.mark.parametrize("coverage", [0.9, 0.99])
 def test_the_window_holds_the_energy_that_is_asked_for(tmp_path, coverage):
     path = write_hits(tmp_path / "a.root", **as_lists(blobs(np.random.default_rng(2))))
