@@ -15,7 +15,7 @@ from calogan.config.data import (
     Units,
 )
 from calogan.config.geometry import GeometryConfig, LayerConfig, PolarLayerConfig
-from calogan.config.load import load_calorimeter, load_config, load_data, make_config
+from calogan.config.load import load_calorimeter, load_config, load_data, make_calorimeter, make_config
 from calogan.config.study import ConditionName, Config, TrackingConfig
 from calogan.config.sweep import ParameterConfig, SweepConfig
 from calogan.config.training import ModelConfig, TrainingConfig
@@ -47,5 +47,6 @@ __all__ = [
     "load_calorimeter",
     "load_config",
     "load_data",
+    "make_calorimeter",
     "make_config",
 ]

@@ -15,7 +15,7 @@ from calogan.config.study import Config
 from calogan.errors import ConfigError, near_miss
 from calogan.redaction import redact
 
-__all__ = ["load_calorimeter", "load_config", "load_data", "make_config"]
+__all__ = ["load_calorimeter", "load_config", "load_data", "make_calorimeter", "make_config"]
 
 # What pydantic names between a field and its key, to tell the forms of the field apart.
 _FORMS = {
@@ -80,17 +80,12 @@ def load_calorimeter(path: str | Path, particle: str | None = None) -> GeometryC
     """
     path = Path(path)
     if path.suffix.lower() == ".xml":
-        section: Any = {"xml": path, "particle": particle}
-    elif particle is None:
-        values = _read(path)
-        section = values.get("geometry", values)
-    else:
+        return make_calorimeter({"xml": path, "particle": particle}, path)
+    if particle is not None:
         msg = f"{path}: a particle ({particle}) is chosen from a binning file of the CaloChallenge (.xml) only"
         raise ConfigError(msg)
-    try:
-        return GeometryConfig.model_validate(section)
-    except ValidationError as error:
-        raise ConfigError(_describe(path, error, GeometryConfig)) from error
+    values = _read(path)
+    return make_calorimeter(values.get("geometry", values), path)
 
 
 def load_data(path: str | Path) -> DataConfig:
@@ -104,6 +99,22 @@ def load_data(path: str | Path) -> DataConfig:
         return DataConfig.model_validate(_read(path).get("data"))
     except ValidationError as error:
         raise ConfigError(_describe(path, error, DataConfig)) from error
+
+
+def make_calorimeter(values: Mapping[str, Any], origin: object) -> GeometryConfig:
+    """The cells of a calorimeter from plain values.
+
+    Args:
+        values: Section `geometry` of a configuration.
+        origin: Where they are from, for the message.
+
+    Raises:
+        ConfigError: A key or value is wrong; says where.
+    """
+    try:
+        return GeometryConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_describe(origin, error, GeometryConfig)) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

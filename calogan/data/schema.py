@@ -22,7 +22,7 @@ from calogan.data.collections import Collections
 from calogan.errors import SchemaError, near_miss
 from calogan.geometry import Geometry
 
-__all__ = ["Layout", "Schema"]
+__all__ = ["Layout", "Schema", "length_in_mm", "per_gev"]
 
 Layout = Literal["dense", "hits", "positions", "calochallenge", "calogan", "edm4hep"]
 
@@ -234,6 +234,16 @@ class Schema:
         except TypeError as error:
             msg = f"not a schema: {error}"
             raise SchemaError(msg) from error
+
+
+def per_gev(unit: str) -> float:
+    """Units of energy, or of momentum, in 1 GeV."""
+    return _PER_GEV[unit]
+
+
+def length_in_mm(unit: str) -> float:
+    """Length of a unit [mm]."""
+    return _MM[unit]
 
 
 def _usual(layout: Layout, schema: Schema, geometry: Geometry) -> Schema:
