@@ -136,13 +136,13 @@ def ecal30_store(ecal30_config):
 def untrained_bundle():
     """Writes a bundle with a tiny, untrained generator: ``untrained_bundle(path, geometry, domain, schema)``."""
 
-    def write(path, geometry, domain, schema, *, condition=CONDITION, export=False, validation=None):
+    def write(path, geometry, domain, schema, *, condition=CONDITION, particles=(), export=False, validation=None):
         import torch
 
         from calogan.export import describe, export_onnx
         from calogan.models.generator import Architecture, build_generator
 
-        architecture = Architecture(latent_size=3, hidden=(8,))
+        architecture = Architecture(latent_size=3, hidden=(8,), particles=particles)
         with torch.random.fork_rng():
             torch.manual_seed(1)
             generator = build_generator(architecture, geometry, domain, condition, threshold=3e-4).eval()

@@ -237,6 +237,10 @@ class DataConfig(Section):
     )
     workers: int = Field(default=1, ge=1, description="files read at the same time")
     chunk_showers: int = Field(default=2500, ge=1, description="showers held in memory at a time by each worker")
+    storage: Literal["auto", "dense", "sparse"] = Field(
+        default="auto",
+        description="cells of prepared showers on disk: all, those that are not 0, or what takes clearly less disk",
+    )
 
 
 class ParticleDomainConfig(Section):

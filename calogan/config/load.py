@@ -71,13 +71,14 @@ def load_calorimeter(path: str | Path) -> GeometryConfig:
     """Read the cells of a calorimeter from a YAML file.
 
     Args:
-        path: YAML file with a section `geometry`, such as a configuration, or with what is in one, and no more.
+        path: YAML file with a section `geometry`, such as a configuration, or with what is in one, and no more; or a
+            binning file of the CaloChallenge.
 
     Raises:
         ConfigError: The file is unreadable, or a key or value is wrong; says where.
     """
     path = Path(path)
-    values = _read(path)
+    values: Mapping[str, Any] = {"xml": path} if path.suffix == ".xml" else _read(path)
     return make_calorimeter(values.get("geometry", values), path)
 
 

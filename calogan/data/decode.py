@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,7 @@ class Decoded:
         hits: Hits read, 0 in a dense layout.
         hits_outside: Hits outside of all cells (positions and edm4hep layouts), which are left out.
         energy_outside: Energy of those [GeV].
+        kept: Other columns that were asked for, as they are, one number a shower.
     """
 
     showers: Showers
@@ -104,6 +105,7 @@ class Decoded:
     hits: int = 0
     hits_outside: int = 0
     energy_outside: float = 0.0
+    kept: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 _WHOLE, _REAL = "iu", "fiu"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,12 @@ def iterate_showers(
 
 
 def iterate_chunks(
-    file: InputFile, schema: Schema, geometry: Geometry, chunk_showers: int, identity: str | None = None
+    file: InputFile,
+    schema: Schema,
+    geometry: Geometry,
+    chunk_showers: int,
+    identity: str | None = None,
+    keep: Sequence[str] = (),
 ) -> Generator[Decoded, None, None]:
     """Read one file chunk by chunk, checked and converted.
 
@@ -91,6 +97,7 @@ def iterate_chunks(
         geometry: Cells.
         chunk_showers: Entries read at a time; the chunks that come out may be smaller.
         identity: `fingerprint` of the file if it is known; event ids come from it where the file has none.
+        keep: Other branches with one number a shower that are read along.
 
     Raises:
         DataError: The file is missing or damaged, or has an impossible value; names file, branch and entry.
@@ -100,12 +107,13 @@ def iterate_chunks(
     if schema.event is None and identity is None:
         identity = fingerprint(file, schema)
     block = max(_LEAST_BLOCK, _BLOCK_BYTES // (4 * geometry.n_cells))
-    with contextlib.closing(iterate_columns(file, schema, chunk_showers)) as chunks:
+    with contextlib.closing(iterate_columns(file, schema, chunk_showers, [*schema.branches, *keep])) as chunks:
         for chunk in itertools.chain.from_iterable(chunk.split(block) for chunk in chunks):
             event = None
             if schema.event is None and identity is not None:
                 event = entry_ids(identity, np.arange(chunk.start, chunk.start + chunk.size, dtype=np.int64))
-            yield decode(chunk, schema, geometry, event)
+            decoded = decode(chunk, schema, geometry, event)
+            yield replace(decoded, kept={name: chunk.flat(name, "fiu", {()}) for name in keep}) if keep else decoded
 
 
 def iterate_columns(

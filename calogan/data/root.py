@@ -146,10 +146,11 @@ def read_provenance(path: str | Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class TreeContent:
-    """What is in a tree: number of entries, and the type of each branch as ROOT names it."""
+    """What is in a tree: number of entries, type of each branch as ROOT names it, and which are lengths of lists."""
 
     entries: int
     branches: Mapping[str, str]
+    counters: frozenset[str] = frozenset()
 
 
 def read_trees(path: str | Path) -> dict[str, TreeContent]:
@@ -160,10 +161,15 @@ def read_trees(path: str | Path) -> dict[str, TreeContent]:
     """
     with _open(InputFile(str(path))) as root, _translated(str(path)):
         trees = {name: root[name] for name in _tree_names(root.classnames(cycle=False))}
-        return {
-            name: TreeContent(int(tree.num_entries), {branch: str(tree[branch].typename) for branch in tree.keys()})  # noqa: SIM118
-            for name, tree in trees.items()
-        }
+        return {name: _content(tree) for name, tree in trees.items()}
+
+
+def _content(tree: Any) -> TreeContent:
+    branches = {name: tree[name] for name in tree.keys()}  # noqa: SIM118
+    # RNTuples have lengths of their own
+    lengths = (getattr(branch, "count_branch", None) for branch in branches.values())
+    types = {name: str(branch.typename) for name, branch in branches.items()}
+    return TreeContent(int(tree.num_entries), types, frozenset(one.name for one in lengths if one is not None))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from calogan.config import Config, Source
+from calogan.data.columns import Storage
 from calogan.data.files import InputFile, Stamp, expand_files
 from calogan.data.particles import read_simulation_time
 from calogan.data.reading import count_showers, fingerprint, suffixes
@@ -140,6 +141,7 @@ class _FileReader:
         checksums: Checksums of files of earlier runs, by path and stamp.
         times: Times of the full simulation that earlier runs have read, by the folder of the shard.
         owner: Whose half-written shards these are.
+        storage: How cells are kept; None for what takes clearly less disk, and for what earlier runs have chosen.
     """
 
     geometry: Geometry
@@ -150,6 +152,7 @@ class _FileReader:
     checksums: dict[tuple[str, Stamp], str]
     times: dict[str, SimulationTime]
     owner: str
+    storage: Storage | None
 
     @classmethod
     def open(cls, config: Config, folder: Path, owner: str = "") -> Self:
@@ -175,11 +178,13 @@ class _FileReader:
             record.folder: record.simulation_time for record in (*parts, *before) if record.simulation_time is not None
         }
         domain = Domain.from_config(config.domain)
-        return cls(geometry, domain, shards, config.data.chunk_showers, known, checksums, times, owner)
+        storage = None if config.data.storage == "auto" else config.data.storage
+        return cls(geometry, domain, shards, config.data.chunk_showers, known, checksums, times, owner, storage)
 
     def reused(self, manifest: Manifest) -> int:
         """Shards that were there before."""
-        return sum(record.folder in self.known for record in manifest.shards)
+        storage = {folder: record.storage for folder, record in self.known.items()}
+        return sum(storage.get(record.folder) == record.storage for record in manifest.shards)
 
     def read(self, file: InputFile, source: _Source, progress: _Progress) -> ShardRecord:
         """The record of a file's shard, which is made if it is not there yet."""
@@ -197,7 +202,7 @@ class _FileReader:
             )
         else:
             shutil.rmtree(self.shards / job.folder, ignore_errors=True)
-            record = job.build(self.shards, self.chunk_showers, progress.add_showers)
+            record = job.build(self.shards, self.chunk_showers, progress.add_showers, self.storage)
         time = self._time(job.folder, file, source)
         progress.add_file()
         return replace(record, simulation_time=time)
@@ -212,6 +217,8 @@ class _FileReader:
         return read_simulation_time(file, source.schema, source.time)
 
     def _is_whole(self, record: ShardRecord) -> bool:
+        if self.storage not in (None, record.storage):
+            return False
         try:
             open_shard(self.shards, record, self.geometry)
         except StoreError:
