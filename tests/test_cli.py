@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import calogan
 from calogan.cli import app
-from calogan.config import load_config
+from calogan.config import load_calorimeter, load_config
 from calogan.data.schema import Schema
 from calogan.errors import BundleError, StoreError, TrainingInterrupted
 from calogan.export import Parity
@@ -629,3 +629,34 @@ def test_a_place_without_runs_is_one_line():
     result = CliRunner().invoke(app, ["runs", "list", "nowhere"])
     assert result.exit_code == 2
     assert result.output.startswith("error: nowhere: there is no such folder")
+
+
+def test_geometry_lists_and_writes_cells(tmp_path):
+    out = tmp_path / "geometry.yaml"
+    result = CliRunner().invoke(app, ["geometry", DEMO, "-o", str(out)])
+    assert result.exit_code == 0
+    assert "30 x 30" in result.output
+    assert "20.2 x 20.2" in result.output
+    assert load_calorimeter(out).to_dict() == load_config(DEMO, ALONE[1:]).geometry.to_dict()
+
+
+def test_geometry_is_found_from_hits(toy):
+    result = CliRunner().invoke(app, ["geometry", "--from-hits", str(toy.file("positions")), "--coverage", "0.9"])
+    assert result.exit_code == 0
+    assert "3 planes" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give SOURCE, or files with --from-hits"),
+        ([DEMO, "--from-hits", "a.root"], "and not both"),
+        (["--from-hits", "a.root", "--cell-size", "0"], "--cell-size 0: give one size or two"),
+        (["--from-hits", "a.root", "--cell-size", "1,2,3"], "--cell-size 1,2,3"),
+        (["--from-hits", "a.root", "--cell-size", "x"], "--cell-size x"),
+    ],
+)
+def test_geometry_needs_one_source(arguments, said):
+    result = CliRunner().invoke(app, ["geometry", *arguments])
+    assert result.exit_code == 2
+    assert said in result.output

@@ -44,13 +44,15 @@ def geometry(
 
     Example: `calogan geometry --from-hits 'sim/*.root' --config study.yaml -o geometry.yaml -o cells.png`
     """
+    from calogan.config import load_calorimeter
+    from calogan.geometry import Geometry
     from calogan.stages.derivation import derive_geometry
-    from calogan.stages.geometry import list_layers, read_geometry, write_geometry
+    from calogan.stages.geometry import list_layers, write_geometry
     from calogan.terminal import print_table
 
     notes: tuple[str, ...] = ()
     if source is not None and from_hits is None:
-        cells = read_geometry(source, particle)
+        cells = Geometry.from_dict(load_calorimeter(source, particle).to_dict())
     elif from_hits is not None and source is None:
         derived = derive_geometry(
             from_hits,

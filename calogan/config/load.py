@@ -67,19 +67,27 @@ def make_config(values: Mapping[str, Any], origin: object) -> Config:
         raise ConfigError(_describe(origin, error, Config)) from error
 
 
-def load_calorimeter(path: str | Path) -> GeometryConfig:
-    """Read the cells of a calorimeter from a YAML file.
+def load_calorimeter(path: str | Path, particle: str | None = None) -> GeometryConfig:
+    """Read the cells of a calorimeter.
 
     Args:
         path: YAML file with a section `geometry`, such as a configuration, or with what is in one, and no more; or a
-            binning file of the CaloChallenge.
+            binning file of the CaloChallenge (.xml).
+        particle: Element of the binning file; may be left out where there is one only.
 
     Raises:
         ConfigError: The file is unreadable, or a key or value is wrong; says where.
     """
     path = Path(path)
-    values: Mapping[str, Any] = {"xml": path} if path.suffix == ".xml" else _read(path)
-    return make_calorimeter(values.get("geometry", values), path)
+    if path.suffix.lower() == ".xml":
+        section: Any = {"xml": path, "particle": particle}
+    elif particle is None:
+        values = _read(path)
+        section = values.get("geometry", values)
+    else:
+        msg = f"{path}: a particle ({particle}) is chosen from a binning file of the CaloChallenge (.xml) only"
+        raise ConfigError(msg)
+    return make_calorimeter(section, path)
 
 
 def load_data(path: str | Path) -> DataConfig:

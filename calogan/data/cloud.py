@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,9 +63,10 @@ def read_cloud(patterns: Sequence[str], schema: Schema, max_showers: int) -> Clo
     """
     parts: list[tuple[NDArray[Any], ...]] = []
     showers = hits = 0
-    branches = [name for name in (*schema.place, *schema.energy) if name is not None]
+    if schema.collections is None:
+        schema = replace(schema, event=None, pdg=None, momentum=(), entry_point=None)
     for file in expand_files(patterns, suffixes(schema)):
-        for chunk in iterate_columns(file, schema, min(_CHUNK, max_showers), branches):
+        for chunk in iterate_columns(file, schema, min(_CHUNK, max_showers)):
             counts, *columns = _hits_of(chunk, schema)
             taken = min(max_showers - showers, int(np.searchsorted(np.cumsum(counts), _MOST_HITS - hits, "right")))
             taken = min(taken, len(counts))

@@ -18,7 +18,7 @@ _THIN = 5
 _IN_PLANES = 0.8
 """Of the hits: so many must lie in planes, else the depths are continuous."""
 _SHOWERS = 0.02
-"""Of the showers: so many must have a hit in a plane, and two at least; a stray hit makes none."""
+"""Of the showers: so many must have a hit in a plane, and two at least where there are two; a stray hit makes none."""
 _CLOSE, _FEW = 0.25, 0.2
 """Of the usual distance of planes, and of a neighbour's hits: a plane with less of both is there by chance."""
 _STEPS = 5
@@ -84,7 +84,8 @@ def find_planes(depth: FloatArray, shower: NDArray[np.int64]) -> Planes | None:
         array([2.005, 7.   ])
     """
     order = np.argsort(depth, kind="stable")
-    fewest = max(2.0, _SHOWERS * len(np.unique(shower)))
+    count = len(np.unique(shower))
+    fewest = min(max(2.0, _SHOWERS * count), count)
     for tolerance in _TOLERANCES:
         number = np.concatenate([[0], np.cumsum(np.diff(depth[order]) > tolerance)])
         cluster = np.empty(len(depth), dtype=np.int64)

@@ -22,6 +22,9 @@ __all__ = ["DerivedGeometry", "derive_cells", "derive_geometry"]
 
 FloatArray = NDArray[np.float64]
 
+_SAME = 0.01
+"""Of a cell: by how much the grids of two layers may differ and be one."""
+_BEHIND = 1e-3  # [mm]
 _SYMMETRIC = 2
 """Cells that the two ends of a window may differ by and be made the same."""
 
@@ -84,9 +87,9 @@ def derive_cells(
         _Axis.of(name, values, kept, plane, group, size, coverage)
         for name, values, size in zip("xy", (kept.x, kept.y), cell_size or (None, None), strict=True)
     ]
-    edges = zip(*(axis.edges for axis in axes), depths.depth, pairwise(depths.edges), strict=True)
-    geometry = Geometry(tuple(Layer(x, y, round(max(depth, 0.0), 4), span) for x, y, depth, span in edges))
-    held = geometry.locate(cloud.x, cloud.y, cloud.z) >= 0
+    places = zip(*(axis.edges for axis in axes), depths.depth, depths.spans, strict=True)
+    geometry = Geometry(tuple(Layer(x, y, round(max(float(depth), 0.0), 4), span) for x, y, depth, span in places))
+    held = geometry.locate(cloud.x, cloud.y, cloud.z if depths.edges else None) >= 0
     share = float(cloud.energy[held].sum() / cloud.energy.sum())
     notes = (
         f"found by calogan geometry from {cloud.n_showers} showers, {len(cloud.x)} hits",
@@ -106,7 +109,7 @@ def _left_out(geometry: Geometry, share: float, hits: float) -> str:
 
 @dataclass(frozen=True)
 class _Depths:
-    """Layers along the depth, their edges, and the layer of each hit, -1 for none."""
+    """Layers along the depth, their edges if they have any, and the layer of each hit, -1 for none."""
 
     depth: FloatArray
     edges: list[float]
@@ -115,27 +118,48 @@ class _Depths:
 
     @classmethod
     def of(cls, cloud: Cloud, layers: int | None, coverage: float) -> _Depths:
-        if layers is not None:
-            return cls._equal(cloud, layers, coverage)
+        if not np.ptp(cloud.z):
+            note = "depth: hits tell none; set that of the one layer to where the showers' centre is seen [mm]"
+            return cls(cloud.z[:1], [], np.zeros(len(cloud.z), dtype=np.int64), note)
         planes = find_planes(cloud.z, cloud.shower)
-        if planes is None:
+        if planes is None and layers is None:
             msg = "the hits' depths are in no planes; say how many equal layers to make with --layers"
             raise GeometryError(msg)
+        if planes is None:
+            return cls._equal(cloud, int(layers or 1), coverage)
+        return cls._of_planes(planes, layers)
+
+    @classmethod
+    def _of_planes(cls, planes: Planes, layers: int | None) -> _Depths:
+        """A layer for each plane, or as many as asked for with almost equal numbers of them."""
+        count = len(planes.depth)
+        if layers is not None and layers > count:
+            msg = f"--layers {layers}: hits are in {count} planes; ask for so many layers at most"
+            raise GeometryError(msg)
         middles = (planes.depth[1:] + planes.depth[:-1]) / 2
-        first, last = _half(planes)
-        edges = [planes.depth[0] - first, *middles, planes.depth[-1] + last]
-        inside = np.mean(planes.plane >= 0)
+        before, behind = _half(planes)
+        edges = np.array([planes.depth[0] - before, *middles, planes.depth[-1] + behind])
+        first = np.round(np.linspace(0, count, (layers or count) + 1)).astype(np.int64)
+        layer = np.repeat(np.arange(len(first) - 1), np.diff(first))
         gaps = np.diff(planes.depth)
         spacing = f"{gaps.min():.4g} to {gaps.max():.4g} mm apart" if len(gaps) else "one alone"
+        merged = "" if layers is None else f" {layers} layers of them, as asked for;"
         note = (
-            f"depth: {len(planes.depth)} planes, {spacing}, up to {planes.thickness:.2g} mm thick, hold {inside:.1%} "
-            "of the hits; layers reach half way to the next plane"
+            f"depth: {count} planes, {spacing}, up to {planes.thickness:.2g} mm thick, hold "
+            f"{np.mean(planes.plane >= 0):.1%} of the hits;{merged} layers reach half way to the next plane"
         )
-        return cls(planes.depth, [round(float(edge), 4) for edge in edges], planes.plane, note)
+        depth = np.bincount(layer, weights=planes.depth) / np.bincount(layer)
+        plane = np.where(planes.plane >= 0, layer[planes.plane], -1)
+        return cls(depth, [round(float(edge), 4) for edge in edges[first]], plane, note)
+
+    @property
+    def spans(self) -> list[tuple[float, float]] | list[None]:
+        return list(pairwise(self.edges)) or [None]
 
     @classmethod
     def _equal(cls, cloud: Cloud, layers: int, coverage: float) -> _Depths:
-        back = _quantile(cloud.z, cloud.energy, 1 - (1 - coverage) / 2)
+        # hits in a plane at the back are inside
+        back = _quantile(cloud.z, cloud.energy, 1 - (1 - coverage) / 2) + _BEHIND
         edges = np.linspace(0.0, back, layers + 1)
         plane = np.searchsorted(edges, cloud.z, side="right") - 1
         plane[(plane < 0) | (plane >= layers)] = -1
@@ -164,29 +188,42 @@ class _Axis:
         tail = (1 - coverage) / 8
         low, high = (_quantile(values, cloud.energy, at) for at in (tail, 1 - tail))
         if size is not None:
-            given = Grid(size, 0.0, aligned=False, multiples=0.0, distances=0)
-            return cls(
-                [_window(given, low, high)] * (int(plane.max()) + 1), f"{name}: cells of {size:g} mm, as asked for"
-            )
+            grid, whole = _of_size(size, find_grid(values, group))
+            return cls([_window(grid, low, high)] * (int(plane.max()) + 1), f"{name}: cells of {size:g} mm{whole}")
         grids = _grids(name, values, plane, group, cloud.energy)
         return cls([_window(grid, low, high) for grid in grids], f"{name}: {_describe(grids)}")
+
+
+def _of_size(size: float, found: Grid | None) -> tuple[Grid, str]:
+    """Cells of a size that is asked for: whole ones of the hits' grid where they have one and that goes."""
+    centre, whole = 0.0, ", as asked for"
+    if found is not None and found.aligned:
+        number = round(size / found.pitch)
+        if number and abs(size - number * found.pitch) < _SAME * found.pitch:
+            centre = found.centre + (0.0 if number % 2 else found.pitch / 2)
+            whole = f", as asked for: {number} of {found.pitch:g} mm each"
+        else:
+            whole = f", as asked for, though the hits' cells of {found.pitch:g} mm do not fill them"
+    return Grid(size, centre, aligned=True, multiples=0.0, distances=0), whole
 
 
 def _grids(
     name: str, values: FloatArray, plane: NDArray[np.int64], group: NDArray[np.int64], energy: FloatArray
 ) -> list[Grid]:
-    """The one grid of all layers, or else that of each; a layer that tells none has that of the layer before."""
-    count = int(plane.max()) + 1
+    """The grid of each layer: the common one if they agree; a layer that tells none has that of its neighbour."""
     common = find_grid(values, group)
-    if common is not None:
-        return [common] * count
-    found = [find_grid(values[plane == layer], group[plane == layer]) for layer in range(count)]
+    found = [find_grid(values[plane == layer], group[plane == layer]) for layer in range(int(plane.max()) + 1)]
     known = [grid for grid in found if grid is not None]
+    same = common is not None and all(abs(grid.pitch - common.pitch) < _SAME * common.pitch for grid in known)
+    # layers may be staggered: each with a grid that all showers share
+    staggered = bool(known) and all(grid.aligned for grid in known) and not (common and common.aligned)
+    if common is not None and same and not staggered:
+        return [common] * len(found)
     if not known:
         width = _quantile(values, energy, 0.84) - _quantile(values, energy, 0.16)
         msg = (
             f"the hits' {name} are on no grid; give the size of the cells with --cell-size, such as {width / 6:.2g} "
-            f"(two thirds of the hits' energy lies within {width:.2g} mm)"
+            f"(two thirds of the energy lies within {width:.2g} mm)"
         )
         raise GeometryError(msg)
     last, grids = known[0], []

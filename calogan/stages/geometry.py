@@ -1,4 +1,4 @@
-"""The cells of a calorimeter: read, listed, drawn and written as a section of a configuration."""
+"""The cells of a calorimeter: listed, drawn and written as a section of a configuration."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import numpy as np
 import yaml
 
 from calogan.atomic import write_atomically
-from calogan.config import GeometryConfig, load_calorimeter
 from calogan.errors import ConfigError, MissingDependencyError
 from calogan.geometry import Geometry, Layer, PolarLayer
 
-__all__ = ["GeometryTable", "list_layers", "read_geometry", "write_geometry"]
+__all__ = ["GeometryTable", "list_layers", "write_geometry"]
 
 _PICTURES = {".png", ".pdf", ".svg"}
 _TEXTS = {".yaml", ".yml"}
@@ -28,25 +27,6 @@ class GeometryTable:
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-
-def read_geometry(path: Path, particle: str | None = None) -> Geometry:
-    """Cells of a configuration, of a YAML file with its section ``geometry``, or of a binning file (XML).
-
-    Args:
-        path: The file.
-        particle: Element of a binning file; may be left out where there is one only.
-
-    Raises:
-        ConfigError: The file is unreadable, or describes no cells; says where.
-        GeometryError: A binning file that is not one, or lacks the particle.
-    """
-    if path.suffix.lower() == ".xml":
-        return Geometry.from_dict(GeometryConfig(xml=path, particle=particle).to_dict())
-    if particle is not None:
-        msg = f"{path}: --particle chooses from a binning file of the CaloChallenge (.xml)"
-        raise ConfigError(msg)
-    return Geometry.from_dict(load_calorimeter(path).to_dict())
 
 
 def list_layers(geometry: Geometry) -> GeometryTable:
@@ -109,15 +89,15 @@ def _layer_section(layer: Layer | PolarLayer) -> dict[str, Any]:
         grid: dict[str, Any] = {"r": _axis_section(layer.r_edges), "alpha": layer.sectors}
     else:
         grid = {"x": _axis_section(layer.x_edges), "y": _axis_section(layer.y_edges)}
-    span = {} if layer.z_range is None else {"z_range": list(layer.z_range)}
+    span = {} if layer.z_range is None else {"z_range": [float(edge) for edge in layer.z_range]}
     return {**grid, "depth": float(layer.depth), **span}
 
 
 def _axis_section(edges: Sequence[float]) -> dict[str, Any] | list[float]:
     """Equal cells in short, where that gives the same edges but for rounding."""
     if len(edges) > 2 and np.allclose(np.linspace(edges[0], edges[-1], len(edges)), edges, rtol=0, atol=1e-3):
-        return {"cells": len(edges) - 1, "low": edges[0], "high": edges[-1]}
-    return list(edges)
+        return {"cells": len(edges) - 1, "low": float(edges[0]), "high": float(edges[-1])}
+    return [float(edge) for edge in edges]
 
 
 def _picture(geometry: Geometry, kind: str) -> bytes:
