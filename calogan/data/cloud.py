@@ -14,7 +14,7 @@ from calogan.data.reading import expand_files, iterate_columns, suffixes
 from calogan.data.schema import Schema
 from calogan.errors import DataError
 
-__all__ = ["Cloud", "read_cloud"]
+__all__ = ["Cloud", "cloud_of", "read_cloud"]
 
 FloatArray = NDArray[np.float64]
 
@@ -76,6 +76,22 @@ def read_cloud(patterns: Sequence[str], schema: Schema, max_showers: int) -> Clo
             if taken < len(counts) or showers == max_showers:
                 return _joined(parts, patterns)
     return _joined(parts, patterns)
+
+
+def cloud_of(chunks: Sequence[Chunk], schema: Schema) -> Cloud:
+    """Hits of chunks that are read.
+
+    Raises:
+        DataError: No hits with energy.
+        SchemaError: A branch of another type.
+    """
+    parts: list[tuple[NDArray[Any], ...]] = []
+    showers = 0
+    for chunk in chunks:
+        counts, *columns = _hits_of(chunk, schema)
+        parts.append((np.repeat(np.arange(showers, showers + len(counts)), counts), *columns))
+        showers += len(counts)
+    return _joined(parts, [chunk.source for chunk in chunks[:1]])
 
 
 def _joined(parts: Sequence[tuple[NDArray[Any], ...]], patterns: Sequence[str]) -> Cloud:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calogan.data.files import InputFile
 from calogan.data.schema import Schema
 from calogan.errors import SchemaError
+from calogan.inspection.collider import complete, find_collections
 from calogan.inspection.content import FileContent
 from calogan.inspection.layout import Candidate, find_candidates, find_missing
 from calogan.inspection.scan import Group
@@ -53,7 +54,7 @@ def choose(contents: Sequence[FileContent]) -> list[Choice]:
     Raises:
         SchemaError: Some files hold showers, and one does not; says what it lacks.
     """
-    found = [(content, find_candidates(content)) for content in contents]
+    found = [(content, _candidates(content)) for content in contents]
     without = next((content for content, candidates in found if not candidates), None)
     if without is not None and any(candidates for _, candidates in found):
         lacks = "; ".join(find_missing(without))
@@ -69,4 +70,16 @@ def choose(contents: Sequence[FileContent]) -> list[Choice]:
         else:
             before = chosen[same]
             chosen[same] = Choice(before.candidate, (*before.contents, content), before.others)
-    return chosen
+    return [_completed(choice) for choice in chosen]
+
+
+def _candidates(content: FileContent) -> list[Candidate]:
+    collections = [one for name, tree in content.trees.items() for one in find_collections(name, tree)]
+    return [*collections, *find_candidates(content)]
+
+
+def _completed(choice: Choice) -> Choice:
+    """With the front face, which hits of the first file tell."""
+    if choice.candidate.layout != "edm4hep":
+        return choice
+    return replace(choice, candidate=complete(choice.candidate, choice.contents[0]))

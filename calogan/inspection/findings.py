@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from calogan.data.schema import length_in_mm, per_gev
 from calogan.geometry import Geometry
@@ -20,7 +21,7 @@ from calogan.physics.particles import particle_name
 
 __all__ = ["Seen", "describe_findings", "describe_trees", "describe_warnings"]
 
-_MOST_NAMES = 12
+_MOST_NAMES, _MOST_TYPES = 12, 15
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,17 @@ class Seen:
     threshold: float
 
 
-def describe_trees(content: FileContent) -> Iterator[tuple[str, str, str, str]]:
+def describe_trees(content: FileContent) -> Iterator[tuple[str, ...]]:
     """Rows of tree, entries, type and the branches of this type; parts of objects are left out."""
     for name, tree in content.trees.items():
-        first = True
-        for type_, names in _by_type(tree).items():
+        types = _by_type(tree)
+        for number, (type_, names) in enumerate(types.items()):
+            head = ("", "") if number else (name, str(tree.entries))
+            if number == _MOST_TYPES:
+                yield *head, "", f"and {len(types) - number} more types"
+                break
             more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-            listed = ", ".join(names[:_MOST_NAMES]) + more
-            head = (name, str(tree.entries)) if first else ("", "")
-            yield tuple(readable(text) for text in (*head, type_, listed))  # type: ignore[misc]
-            first = False
+            yield tuple(readable(text) for text in (*head, type_, ", ".join(names[:_MOST_NAMES]) + more))
 
 
 def describe_findings(seen: Seen) -> Iterator[tuple[str, str]]:
@@ -149,4 +151,6 @@ def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _grid(geometry: Geometry) -> str:
-    return ", ".join(f"{layer.rows}x{layer.columns}" for layer in geometry.layers)
+    shapes = [f"{layer.rows}x{layer.columns}" for layer in geometry.layers]
+    counted = [(shape, len(list(same))) for shape, same in groupby(shapes)]
+    return ", ".join(f"{count} layers of {shape}" if count > 1 else shape for shape, count in counted)

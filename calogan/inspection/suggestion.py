@@ -76,6 +76,7 @@ class Suggestion:
 def suggest(
     name: str,
     sources: Sequence[Mapping[str, Any]],
+    remarks: Sequence[Sequence[str]],
     particles: Particles,
     threshold: float,
     units: Units,
@@ -86,6 +87,7 @@ def suggest(
     Args:
         name: Of the study.
         sources: Sections ``data.sources``, with files.
+        remarks: What is to be said of each of them.
         particles: Incident particles in the files' units.
         threshold: Read-out threshold in the files' unit of energy.
         units: Those units.
@@ -116,6 +118,7 @@ def suggest(
         ("geometry",): cells.note,
         ("training",): _TRAINING_NOTE,
     }
+    notes |= {("data", "sources", number): "\n".join(lines) for number, lines in enumerate(remarks)}
     return Suggestion(values, notes)
 
 

@@ -18,7 +18,7 @@ from calogan.errors import ConfigError, GeometryError, SchemaError
 from calogan.geometry import Geometry, Layer
 from calogan.physics.lattice import Grid, Planes, find_grid, find_planes
 
-__all__ = ["DerivedGeometry", "derive_geometry"]
+__all__ = ["DerivedGeometry", "derive_cells", "derive_geometry"]
 
 FloatArray = NDArray[np.float64]
 
@@ -68,6 +68,17 @@ def derive_geometry(
         GeometryError: No planes or no grid, and no `layers` or `cell_size` instead; says what to give.
     """
     cloud = read_cloud([pattern], _schema(pattern, config), max_showers)
+    return derive_cells(cloud, cell_size=cell_size, layers=layers, coverage=coverage)
+
+
+def derive_cells(
+    cloud: Cloud, *, cell_size: tuple[float, float] | None = None, layers: int | None = None, coverage: float = 0.99
+) -> DerivedGeometry:
+    """The same of hits in memory.
+
+    Raises:
+        GeometryError: No planes or no grid, and no `layers` or `cell_size` instead; says what to give.
+    """
     depths = _Depths.of(cloud, layers, coverage)
     kept = cloud[depths.plane >= 0]
     plane = depths.plane[depths.plane >= 0]

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from calogan.data.cloud import Cloud, cloud_of
 from calogan.data.decode import Chunk
 from calogan.data.files import HDF5_SUFFIXES, ROOT_SUFFIXES, InputFile, expand_files
 from calogan.data.reading import fingerprint
 from calogan.data.split import SPLITS, assign_splits, entry_ids
-from calogan.errors import SchemaError
+from calogan.errors import GeometryError, SchemaError
 from calogan.geometry import Layer
 from calogan.inspection.cells import Given, suggest_cells
 from calogan.inspection.choice import Choice, choose
@@ -28,12 +29,15 @@ from calogan.inspection.sample import MOST_SHOWERS, read_chunks, summarise
 from calogan.inspection.scan import Group, Particles, scan_particles
 from calogan.inspection.suggestion import Suggestion, Units, suggest
 from calogan.inspection.units import guess_length, guess_units
+from calogan.stages.derivation import derive_cells
 
 __all__ = ["Inspection", "inspect"]
 
 _MOST_LISTED = 12  # files in a configuration
 _MOST_SPLIT = 200  # showers: of more, no split is empty
-_SAFE = 50  # showers
+_SAFE = 50  # showers: of fewer, a split may be empty, and nothing is learnt
+_COVERAGE = 0.99  # of the energy of hits in a detector
+_CELLS = 30  # along an axis, where hits are on no grid
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def inspect(patterns: Sequence[str], given: Given, units: Mapping[str, str]) -> 
     seen = _look(choices, groups, particles, given, units)
     unique = particles.event is not None and not particles.repeated
     sources = [_source(choice, patterns, seen.units, alone=len(choices) == 1, unique=unique) for choice in choices]
-    suggestion = suggest(_name(contents), sources, particles, seen.threshold, seen.units, seen.cells)
+    remarks = [choice.candidate.notes for choice in choices]
+    suggestion = suggest(_name(contents), sources, remarks, particles, seen.threshold, seen.units, seen.cells)
     return Inspection(
         contents,
         tuple(describe_findings(seen)),
@@ -180,8 +185,23 @@ def _grid_of(choice: Choice, group: Group, chunks: Sequence[Chunk]) -> Grid:
             return grid_of_shapes(choice.candidate.shapes)
         case "hits":
             return grid_of_hits(chunks, group.schema)
+        case "edm4hep":
+            return _grid_of_cloud(cloud_of(chunks, group.schema))
         case _:
             return grid_of_positions(chunks, group.schema)
+
+
+def _grid_of_cloud(cloud: Cloud) -> Grid:
+    """The planes and the grid of hits in a detector, or equal cells where there are none."""
+    try:
+        found = derive_cells(cloud, coverage=_COVERAGE)
+        doubts: tuple[str, ...] = ()
+    except GeometryError as error:
+        width = 6 * float(max(np.std(cloud.x), np.std(cloud.y)))
+        size = float(f"{width / _CELLS:.2g}")
+        found = derive_cells(cloud, cell_size=(size, size), layers=1, coverage=_COVERAGE)
+        doubts = (f"one layer of cells of {size:g} mm, since {error}",)
+    return Grid(found.geometry, is_placed=True, why="; ".join(found.notes[1:]), doubts=doubts)
 
 
 def _fits(grid: Grid, best: Grid) -> bool:
@@ -239,11 +259,9 @@ def _missing(groups: Sequence[Group], particles: Particles, *, unique: bool) -> 
         )
         event = np.concatenate(list(ids))
     counts = np.bincount(assign_splits(event), minlength=len(SPLITS))
-    if counts.all():
+    if counts.all() and particles.entries >= _SAFE:
         return []
     told = ", ".join(f"{split} {count}" for split, count in zip(SPLITS, counts, strict=True))
-    text = (
-        f"{particles.entries} showers are too few for three splits ({told}): prepare refuses an empty one; about "
-        f"{_SAFE} fill all, and a training needs thousands"
-    )
-    return [text]
+    refused = "" if counts.all() else "; prepare refuses an empty split"
+    text = f"showers: {particles.entries} are too few for three splits ({told}){refused}"
+    return [f"{text}; about {_SAFE} fill all, and a training needs thousands"]

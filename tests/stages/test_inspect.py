@@ -230,7 +230,7 @@ def test_files_that_do_not_go_together_are_refused(toy, shipped, tmp_path):
 def test_few_showers_are_said(toy, tmp_path):
     found = look(toy.write(tmp_path / "a.root", "dense", toy.showers[:3]))
     assert len(found.missing) == 1
-    assert found.missing[0].startswith("3 showers are too few for three splits (train ")
+    assert found.missing[0].startswith("showers: 3 are too few for three splits (train ")
     assert look(toy.write(tmp_path / "b.root", "dense", toy.showers[:60])).missing == ()
 
 
@@ -396,6 +396,57 @@ def test_several_particle_types_are_a_condition(toy, tmp_path, prepares):
     assert "(11) 100" in says(found, "particles")[0]
     assert "(22) 100" in says(found, "particles")[0]
     prepares(found)
+
+
+def photons(rng, count, radius=1000.0, sides=8, cell=5.0, pitch=10.0):
+    """Photons from the origin into a flat barrel, with hits in the centres of its cells, in planes."""
+    side = rng.integers(0, sides, count) * 2 * np.pi / sides
+    local = np.stack([rng.uniform(-0.1, 0.1, count), rng.uniform(-0.1, 0.1, count), np.ones(count)], axis=1)
+    normal, along = (
+        np.stack([f(side), g(side)], axis=1) for f, g in ((np.cos, np.sin), (lambda s: -np.sin(s), np.cos))
+    )
+    depth = radius + pitch * (np.arange(6) + 0.5)
+    at = local[:, None, None, :2] * depth[None, :, None, None] + rng.normal(scale=6.0, size=(count, 6, 8, 2))
+    at = np.round(at / cell) * cell
+    flat = depth[None, :, None, None] * normal[:, None, None] + at[..., :1] * along[:, None, None]
+    position = np.concatenate([flat, at[..., 1:]], axis=-1).reshape(count, 48, 3)
+    momentum = np.concatenate([normal + local[:, :1] * along, local[:, 1:2]], axis=1) * rng.uniform(5, 10, (count, 1))
+    whole = dict.fromkeys(("charge", "parents_begin", "parents_end"), np.zeros((count, 1), dtype=np.int32))
+    particle = whole | {
+        name: np.full((count, 1), value, np.int32) for name, value in (("PDG", 22), ("generatorStatus", 1))
+    }
+    for axis, name in enumerate("xyz"):
+        particle |= {f"momentum.{name}": momentum[:, axis, None], f"vertex.{name}": np.zeros((count, 1))}
+    size = np.linalg.norm(momentum, axis=1)[:, None]
+    hits = {"energy": rng.dirichlet(np.ones(48), count) * 0.02 * size}
+    hits |= {f"position.{name}": position[..., axis] for axis, name in enumerate("xyz")}
+    header = {"eventNumber": np.arange(count)[:, None], "runNumber": np.zeros((count, 1), dtype=np.int32)}
+    return {"EventHeader": header, "MCParticles": particle, "ECalBarrel": hits}
+
+
+@pytest.mark.parametrize("form", ["tree", "rntuple"])
+def test_the_front_face_of_a_collider_detector_is_found(write_podio, tmp_path, monkeypatch, listener, form):
+    path = write_podio(tmp_path / "a.root", photons(np.random.default_rng(3), 80), form)
+    found = look(path)
+    config = found.suggestion.config
+    (source,) = config.data.sources
+    assert (source.layout, source.collections, source.particles) == ("edm4hep", ["ECalBarrel"], "MCParticles")
+    frame = source.local_frame
+    assert (frame.face, frame.radius, frame.sides, frame.cell) == ("barrel", 1000.0, 8, (5.0, 5.0))
+    assert len(config.geometry.layers) == 6
+    assert "ASSUMED: the front face" in found.suggestion.yaml
+    monkeypatch.chdir(tmp_path)
+    assert sum(prepare(config, listener).counts().values()) == 80
+
+
+@pytest.mark.skipif(DATA is None, reason="CALOGAN_DATA names no folder of the full data")
+@pytest.mark.parametrize(("name", "count"), [("barrel", 10), ("10GeV", 3)])
+def test_photons_of_clic_are_too_few(name, count):
+    found = look(Path(DATA, "third_party", "clic_gamma", f"k4clue_clic_gamma_{name}.root"))
+    assert found.missing[0].startswith(f"showers: {count} are too few for three splits")
+    if name == "barrel":
+        frame = found.suggestion.config.data.sources[0].local_frame
+        assert (frame.radius, frame.sides, frame.cell) == (1500.0, 12, (5.1, 5.1))
 
 
 @pytest.mark.skipif(DATA is None, reason="CALOGAN_DATA names no folder of the full data")
