@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
@@ -73,7 +73,8 @@ class LocalFrame(nn.Module):
     What would leave the calorimeter at one side comes in at the other, so that no cell is lost; so far from the track
     little energy is left to tell the sides apart. An axis is not moved if its cells differ in size, or if particles of
     the domain get nearer to its end than to its middle, or within `MARGIN` cells: there the end of the calorimeter
-    matters, and the place of the track is told as it is. Rings about the calorimeter's axis are not moved at all.
+    matters, and the place of the track is told as it is. Rings about the calorimeter's axis are not moved at all,
+    and count as if they were all of one width.
 
     Features, each about -1 to 1, offsets near a border a little beyond: scaled log momentum; slopes, if the condition
     has the direction; offset of the track in each layer, if it has direction or entry point; the particle's type as
@@ -109,13 +110,14 @@ class LocalFrame(nn.Module):
         self.runs = [(grid, len(list(equal))) for grid, equal in groupby(self.grids)]
         matrices, images = _group(symmetries, geometry, self.grids)
         known = zip(geometry.layers, self.grids, strict=True)
+        spread = [_evenly(layer).spread for layer in geometry.layers]
         x, y = torch.tensor(np.concatenate([grid.places(layer) for layer, grid in known], axis=1), dtype=torch.float32)
         constants = {
             "matrices": torch.tensor(matrices, dtype=torch.float32),
             "images": torch.tensor(images),
             "cell_x": x,
             "cell_y": y,
-            "cell_spread": torch.tensor(geometry.cell_spread, dtype=torch.float32),
+            "cell_spread": torch.tensor(np.concatenate(spread), dtype=torch.float32),
             "cell_distance": _distances(geometry, x, y),
             "depths": torch.tensor([layer.depth for layer in geometry.layers], dtype=torch.float32),
         }
@@ -150,20 +152,11 @@ class LocalFrame(nn.Module):
             choice: Standard normals, shape ``(showers, choices)``; the nearest image and the track's own cell are
                 taken if left out.
         """
-        if not self.located and self.still:
-            return LocalView(self.conditioning.momentum(incident), None)
         shift_x, shift_y, image_choice = self._split(choice)
         told = self.conditioning.told(incident)
         direction = torch.stack(slopes(told), dim=1)
-        places, offsets, layer, first = [], [], 0, 0
-        for grid, layers in self.runs:
-            at = told[:, 3:, None] + self.depths[layer : layer + layers] * direction.unsqueeze(2)
-            place, offset = grid.place(at[:, 0], at[:, 1], shift_x, shift_y)
-            starts = torch.arange(first, first + layers * grid.n_cells, grid.n_cells, device=told.device)
-            places.append((place + starts.unsqueeze(1)).flatten(1))
-            offsets.append(offset)
-            layer, first = layer + layers, first + layers * grid.n_cells
-        offset = torch.cat(offsets, dim=1)
+        position = told[:, 3:, None] + self.depths * direction.unsqueeze(2)
+        places, offset = self._placed(position, shift_x, shift_y)
         image = self._image(direction if self.directed else offset[:, 0], image_choice)
         matrix = self.matrices[image]
         features = [self.conditioning.momentum(incident)]
@@ -177,6 +170,31 @@ class LocalFrame(nn.Module):
             return LocalView(torch.cat(features, dim=1), None)
         place = self.images.index_select(0, image).gather(1, torch.cat(places, dim=1))
         return LocalView(torch.cat(features, dim=1), place)
+
+    def _placed(
+        self, position: Tensor, shift_x: Tensor | float, shift_y: Tensor | float
+    ) -> tuple[list[Tensor], Tensor]:
+        """Where moved layers have their cells, before they are mirrored, and offsets of the track in all layers.
+
+        Args:
+            position: Of the track in each layer along x and y [mm], shape ``(showers, 2, layers)``.
+            shift_x: Shift of the cells' borders in x, in widths of a cell.
+            shift_y: The same in y.
+
+        Returns:
+            Numbers of cells, ``(showers, cells)`` for each run of layers, none where no cell ever moves; and offsets,
+            shape ``(showers, layers, 2)``.
+        """
+        places, offsets, layer, first = [], [], 0, 0
+        for grid, layers in self.runs:
+            x, y = position[:, :, layer : layer + layers].unbind(dim=1)
+            place, offset = grid.place(x, y, shift_x, shift_y)
+            offsets.append(offset)
+            if not self.still:
+                starts = torch.arange(first, first + layers * grid.n_cells, grid.n_cells, device=position.device)
+                places.append((place + starts.unsqueeze(1)).flatten(1))
+            layer, first = layer + layers, first + layers * grid.n_cells
+        return places, torch.cat(offsets, dim=1)
 
     @property
     def still(self) -> bool:
@@ -284,7 +302,14 @@ class _Disc:
 
     def places(self, layer: Layer | PolarLayer) -> NDArray[np.float64]:
         """As of `_Grid`."""
-        return np.asarray(np.stack(layer.centres) - np.array(self.tracks)[:, None])
+        return np.asarray(np.stack(_evenly(layer).centres) - np.array(self.tracks)[:, None])
+
+
+def _evenly(layer: Layer | PolarLayer) -> Layer | PolarLayer:
+    """The layer with rings of one width: where the outermost are a thousand times as wide, they would rule all sums."""
+    if isinstance(layer, Layer):
+        return layer
+    return replace(layer, r_edges=tuple(np.linspace(0.0, layer.radius, layer.columns + 1).tolist()))
 
 
 def _turn(matrix: Tensor, vector: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ class NoiseMixing(nn.Module):
         wide = torch.cat([before, layers, after], dim=2)
         above, level, below = (wide[:, :, start : start + run.rows].flatten(1, 2) for start in range(3))
         total = torch.baddbmm(torch.baddbmm(level @ bands[1], above, bands[0]), below, bands[2])
-        return total.reshape(run.count, len(values), -1).transpose(0, 1).flatten(1)
+        return total.reshape(run.count, values.shape[0], -1).transpose(0, 1).flatten(1)
 
 
 def _beside(run: LayerRun) -> Tensor:

@@ -24,6 +24,7 @@ from calogan.physics.view import FAINT, ShowerView, shower_views
 
 __all__ = [
     "CORRELATION_MINIMA",
+    "MANY_LAYERS",
     "OBSERVABLES",
     "OCCUPANCY_MINIMA",
     "PAIR_MINIMA",
@@ -40,6 +41,10 @@ __all__ = [
 OCCUPANCY_MINIMA = (1, 3, 10, 30, 100)  # [MeV], as in the observables' names
 PAIR_MINIMA = (1, 3, 10)  # [MeV], as in the observables' names
 CORRELATION_MINIMA = (1, 3)  # [MeV], as in the observables' names
+MANY_LAYERS, SPREAD_LAYERS = 12, 9
+"""A calorimeter of more layers than the first has observables of layers for as many as the second says, spread evenly:
+five numbers of each of 45 layers would be more than the report's reader, its classifiers and its criteria can use."""
+_LEAST_LAYERS = 5  # that show where a shower's maximum is
 
 
 def total_energy(view: ShowerView) -> Any:
@@ -60,34 +65,53 @@ class _Family:
         function: ``(view, layer=number)`` or ``(view, ring=number)``.
         counted: What is numbered.
         label: Label with the fields ``{number}`` and ``{next}``.
-        number: How many of them a geometry has.
+        numbers: Numbers that a geometry has, or, of many layers, those that are looked at.
         how: Other attributes of the observables.
     """
 
     function: Callable[..., Any]
     counted: Literal["layer", "ring"]
     label: str
-    number: Callable[[Geometry], int]
+    numbers: Callable[[Geometry], Sequence[int]]
     how: Mapping[str, Any]
 
     def observable(self, number: int) -> Observable:
         """The one of a number."""
         function = ViewFunction(partial(self.function, **{self.counted: number}))
         label = self.label.format(number=number, next=number + 1)
-        return Observable(function, label, applies=lambda geometry: number < self.number(geometry), **self.how)
+        return Observable(function, label, applies=lambda geometry: number in self.numbers(geometry), **self.how)
 
 
-def _layers(geometry: Geometry) -> int:
-    return geometry.n_layers if geometry.n_layers > 1 else 0
+def _layers(geometry: Geometry) -> Sequence[int]:
+    return _spread_over(geometry.n_layers) if geometry.n_layers > 1 else ()
 
 
-def _steps(geometry: Geometry) -> int:
-    return geometry.n_layers - 1
+def _steps(geometry: Geometry) -> Sequence[int]:
+    return _spread_over(geometry.n_layers - 1)
 
 
-def _rings(geometry: Geometry) -> int:
+def _spread_over(layers: int) -> Sequence[int]:
+    """All layers, or as many as a reader can take in, from the first to the last in steps as equal as can be."""
+    return (
+        range(layers)
+        if layers <= MANY_LAYERS
+        else np.linspace(0, layers - 1, SPREAD_LAYERS).round().astype(int).tolist()
+    )
+
+
+def _layer_axes(kind: str, function: Callable[..., Any], label: str) -> dict[str, _Family]:
+    """A family for x and one for y."""
+    return {
+        f"layer_{kind}_{name}": _Family(
+            partial(function, axis=axis), "layer", label.format(axis=f"${name}$"), _layers, {"unit": "mm"}
+        )
+        for axis, name in enumerate("xy")
+    }
+
+
+def _rings(geometry: Geometry) -> Sequence[int]:
     rings = len(ring_edges(geometry)) - 1
-    return rings if rings > 1 else 0
+    return range(rings) if rings > 1 else ()
 
 
 _FAMILIES: Mapping[str, _Family] = {
@@ -105,6 +129,14 @@ _FAMILIES: Mapping[str, _Family] = {
     "layer_ratio": _Family(layers.layer_ratio, "layer", r"$\ln(E_{{{next}}}/E_{{{number}}})$ of layers", _steps, {}),
     "layer_shift": _Family(
         layers.layer_shift, "layer", "distance of the centres of layers {number} and {next}", _steps, {"unit": "mm"}
+    ),
+    **_layer_axes("centre", layers.layer_centre, "{axis} of the centre of layer {{number}} from the track"),
+    **_layer_axes("width", layers.layer_width, "width in {axis} in layer {{number}}"),
+    "layer_radial_width": _Family(
+        layers.layer_radial_width, "layer", "radial width in layer {number}", _layers, {"unit": "mm"}
+    ),
+    "layer_hottest_fraction": _Family(
+        layers.layer_hottest_fraction, "layer", "hottest cell's fraction of the energy in layer {number}", _layers, {}
     ),
 }
 
@@ -187,14 +219,22 @@ def _neighbour_observables() -> dict[str, Observable]:
 
 
 def _depth_observables() -> dict[str, Observable]:
-    functions = {
-        "depth": (layers.depth, "longitudinal depth"),
-        "depth_width": (layers.depth_width, "longitudinal width"),
+    applies = {least: partial(_has_layers, least=least) for least in (2, 3, _LEAST_LAYERS)}
+    hottest = Observable(ViewFunction(layers.hottest_layer), "hottest layer", discrete=True, applies=applies[3])
+    lengths = {
+        "depth": (layers.depth, "longitudinal depth", 2),
+        "depth_width": (layers.depth_width, "longitudinal width", 2),
+        "shower_maximum": (layers.shower_maximum, "depth of the shower maximum", _LEAST_LAYERS),
     }
-    return {
-        name: Observable(ViewFunction(function), label, "mm", applies=lambda geometry: geometry.n_layers > 1)
-        for name, (function, label) in functions.items()
+    found = {
+        name: Observable(ViewFunction(function), label, "mm", applies=applies[least])
+        for name, (function, label, least) in lengths.items()
     }
+    return {**found, "hottest_layer": hottest}
+
+
+def _has_layers(geometry: Geometry, least: int) -> bool:
+    return geometry.n_layers >= least
 
 
 OBSERVABLES: Mapping[str, Observable] = _Catalogue(
@@ -213,11 +253,14 @@ geometry, with the radii of its rings in the labels."""
 
 
 def geometry_observables(geometry: Geometry) -> dict[str, Observable]:
-    """All observables of this package that apply to a geometry, by name."""
+    """All observables of this package that apply to a geometry, by name.
+
+    Of more than `MANY_LAYERS` layers, nine spread from the first to the last have observables of their own.
+    """
     found = {name: observable for name, observable in OBSERVABLES.items() if observable.applies(geometry)}
     edges = list(pairwise(ring_edges(geometry)))
     for kind, family in _FAMILIES.items():
-        for number in range(family.number(geometry)):
+        for number in family.numbers(geometry):
             observable = family.observable(number)
             if family.counted == "ring":
                 where = _ring_label(*edges[number])

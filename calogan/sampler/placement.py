@@ -226,10 +226,8 @@ class CellPlacement:
     @property
     def domain(self) -> Domain:
         """The surrogate's domain with the calorimeter's front layer for the entry window."""
-        (x_low, x_high), (y_low, y_high) = (
-            (float(corner.min()), float(corner.max())) for corner in self.calorimeter.layers[0].corners
-        )
-        return self.trained.entering((x_low, x_high), (y_low, y_high))
+        x, y = ((float(at.min()), float(at.max())) for at in self.calorimeter.layers[0].corners)
+        return self.trained.entering(x, y)
 
     def check(self, request: Request) -> None:
         """Refuse particles near the edge, where the caller wants that.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -331,7 +332,7 @@ def _write(
         geometry=store.geometry,
         domain=Domain.from_config(config.domain),
         threshold=config.threshold,
-        schema=Schema.from_source(config.data.sources[0]),
+        schema=_schema(config).written(store.geometry),
         noise_size=generator.noise_size,
         architecture=generator.architecture.to_dict(),
         provenance=provenance,
@@ -340,6 +341,12 @@ def _write(
     graph = _export(generator, info, validation, reporter)
     weights = {name: value.numpy() for name, value in generator.state_dict().items()}
     return write_bundle(config.run_dir / "bundle", info, weights, graph)
+
+
+def _schema(config: Config) -> Schema:
+    """How files are laid out; that those of the first source are all of one type tells nothing of others'."""
+    schema = Schema.from_source(config.data.sources[0])
+    return replace(schema, particle_id=None) if "particle" in config.condition else schema
 
 
 def _export(generator: Generator, info: BundleInfo, validation: Showers, reporter: Reporter) -> bytes | None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calogan.errors import ConfigError, ShapeError
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.physics.observables import (
     OBSERVABLES,
     Observable,
@@ -219,3 +219,30 @@ def test_unknown_names_and_wrong_shapes_are_refused():
         compute_observables(np.zeros((1, 24)), STRAIGHT, ONE)
     with pytest.raises(ConfigError, match="unknown observable 'nothing'"):
         OBSERVABLES["nothing"]
+
+
+def test_of_many_layers_a_few_have_observables_of_their_own():
+    layers = [PolarLayer((0.0, 1.0, 2.0), 4, float(depth)) for depth in range(45)]
+    names = observable_names(Geometry(tuple(layers)))
+    assert [name for name in names if name.startswith("layer_energy_")] == [
+        f"layer_energy_{layer}" for layer in (0, 6, 11, 16, 22, 28, 33, 38, 44)
+    ]
+    assert [name for name in names if name.startswith("layer_ratio_")][-1] == "layer_ratio_43"
+    few = observable_names(Geometry(tuple(layers[:12])))
+    assert sum(name.startswith("layer_energy_") for name in few) == 12
+
+
+def test_widths_along_lines_need_rows_and_columns():
+    rings = Geometry((PolarLayer((0.0, 1.0, 2.0), 4, 1.0),))
+    assert "longitudinal_width" not in observable_names(rings)
+    assert {"longitudinal_asymmetry", "radial_width", "ring_fraction_0", "lit_pairs"} <= set(observable_names(rings))
+
+
+def test_every_observable_of_rings_is_finite_where_something_is_lit(random_showers):
+    edges = (0.0, 5.0, 12.0, 30.0)
+    geometry = Geometry((PolarLayer(edges, 8, 0.0), PolarLayer(edges, 1, 9.0), PolarLayer(edges, 2, 20.0)))
+    cells, incident = random_showers(geometry)
+    incident[:, :2] = incident[:, 3:] = 0
+    for name, values in compute_observables(cells, incident, geometry).items():
+        if not name.startswith("layer_"):
+            assert np.isfinite(values[1:]).mean() > 0.8, name

@@ -117,7 +117,7 @@ def _count(file: InputFile, source: Schema) -> int:
 
 def _require_types(sampler: ShowerSampler, source: Schema, selection: Selection) -> None:
     """Refuse inputs that do not say which of several types a shower is wanted of."""
-    if "particle" in sampler.condition and source.pdg is None and not selection.only_pdg:
+    if "particle" in sampler.condition and not (source.is_typed or selection.only_pdg):
         msg = (
             f"the model makes showers of pdg {list_types(sampler.pdg)}: name the inputs' branch of the PDG id with "
             "--branch pdg=BRANCH, or the one type of all particles with --pdg"
