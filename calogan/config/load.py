@@ -80,14 +80,12 @@ def load_calorimeter(path: str | Path, particle: str | None = None) -> GeometryC
     """
     path = Path(path)
     if path.suffix.lower() == ".xml":
-        section: Any = {"xml": path, "particle": particle}
-    elif particle is None:
-        values = _read(path)
-        section = values.get("geometry", values)
-    else:
+        return make_calorimeter({"xml": path, "particle": particle}, path)
+    if particle is not None:
         msg = f"{path}: a particle ({particle}) is chosen from a binning file of the CaloChallenge (.xml) only"
         raise ConfigError(msg)
-    return make_calorimeter(section, path)
+    values = _read(path)
+    return make_calorimeter(values.get("geometry", values), path)
 
 
 def load_data(path: str | Path) -> DataConfig:

@@ -134,10 +134,11 @@ class ShowerView:
     @cached_property
     def layer_variances(self) -> tuple[Any, Any]:
         """Energy-weighted variances about the layer's own centre along x and y [mm2], likewise."""
+        spread = self.spread_square / 2 if self.geometry.cell_spread.any() else 0.0
         found = []
         for offset, centre in zip(self.offsets, self.layer_centres, strict=True):
             distance = offset - centre.reshape(-1)[self.layer_group]
-            found.append(ratio(self.by_layer(self.energy * distance * distance), self.layer_energy))
+            found.append(ratio(self.by_layer(self.energy * (distance * distance + spread)), self.layer_energy))
         return found[0], found[1]
 
     @cached_property

@@ -325,6 +325,7 @@ def _write(
 ) -> Bundle:
     generator = state.generator.cpu().eval()
     generator.load_state_dict(best.weights)
+    schema = Schema.from_source(config.data.sources[0]).written(store.geometry)
     info = BundleInfo(
         id="",
         calogan_version=calogan.__version__,
@@ -332,7 +333,8 @@ def _write(
         geometry=store.geometry,
         domain=Domain.from_config(config.domain),
         threshold=config.threshold,
-        schema=_schema(config).written(store.geometry),
+        # that the files of the first source are all of one type says nothing of others
+        schema=replace(schema, particle_id=None) if generator.architecture.particles else schema,
         noise_size=generator.noise_size,
         architecture=generator.architecture.to_dict(),
         provenance=provenance,
@@ -341,12 +343,6 @@ def _write(
     graph = _export(generator, info, validation, reporter)
     weights = {name: value.numpy() for name, value in generator.state_dict().items()}
     return write_bundle(config.run_dir / "bundle", info, weights, graph)
-
-
-def _schema(config: Config) -> Schema:
-    """How files are laid out; that those of the first source are all of one type tells nothing of others'."""
-    schema = Schema.from_source(config.data.sources[0])
-    return replace(schema, particle_id=None) if "particle" in config.condition else schema
 
 
 def _export(generator: Generator, info: BundleInfo, validation: Showers, reporter: Reporter) -> bytes | None:

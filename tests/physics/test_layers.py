@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.physics.observables import compute_observables
 
 
@@ -54,6 +54,15 @@ def test_layers_have_centres_and_widths_of_their_own(shower):
     assert found["layer_radial_width_0"] == pytest.approx(found["layer_width_x_0"])
     assert found["layer_width_y_0"] == found["layer_width_x_1"] == found["layer_radial_width_1"] == 0
     assert [found[f"layer_hottest_fraction_{layer}"] for layer in range(2)] == [0.75, 1.0]
+
+
+def test_energy_of_whole_rings_is_as_wide_as_their_radii(shower):
+    rings = Geometry((PolarLayer((0.0, 10.0, 30.0), 1, 1.0), PolarLayer((0.0, 10.0), 1, 2.0)))
+    cells = shower(rings, (0, 0, 1, 3.0))
+    found = compute_observables(cells, STRAIGHT, rings)
+    radius = rings.cell_spread[1]
+    assert found["layer_radial_width_0"] == pytest.approx(radius)
+    assert found["layer_width_x_0"] == pytest.approx(radius / math.sqrt(2))
 
 
 def test_a_dark_layer_has_no_place_and_no_ratio(shower):

@@ -128,7 +128,7 @@ def _overview(study: LongitudinalStudy) -> Iterator[Drawing]:
         yield Drawing(
             "layer_correlations",
             "Rank correlations of the layers' shares in both samples",
-            partial(correlation_matrices, study.correlation, "Shares of the layers"),
+            partial(correlation_matrices, study.correlation, "Correlations of the layers"),
         )
 
 
