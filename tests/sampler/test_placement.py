@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from calogan.data import root
+from calogan.data import writing
 from calogan.data.reading import read_provenance, read_showers
 from calogan.data.split import SPLITS, assign_splits
 from calogan.errors import ConfigError, DomainError, GeometryError, SchemaError
@@ -152,7 +152,7 @@ def test_records_have_the_calorimeter_s_rows_and_the_caller_s_points(sampler, el
 def test_root_files_have_the_calorimeter_s_cells(
     make_bundle, electrons, tmp_path, monkeypatch, trained, layout, written
 ):
-    monkeypatch.setattr(root, "BLOCK", 15)  # showers go to the file in three parts
+    monkeypatch.setattr(writing, "BLOCK", 15)  # showers go to the file in three parts
     sampler = ShowerSampler(make_bundle.three_layers(layout=trained, domain=WINDOW))
     showers = placed(sampler, electrons, shower_id=np.arange(50, 90))
     showers.to_root(tmp_path / "out.root", layout=layout)
