@@ -25,10 +25,11 @@ import numpy as np
 import torch
 
 from calogan.config import Config, load_config
+from calogan.data.columns import column_types
 from calogan.data.npy import NpyWriter
 from calogan.data.schema import Schema
 from calogan.data.split import SPLITS
-from calogan.data.store import Manifest, ShardRecord, Store, shard_columns
+from calogan.data.store import Manifest, ShardRecord, Store
 from calogan.data.stored import StoredShowers
 from calogan.data.toy import toy_showers
 from calogan.geometry import Geometry
@@ -170,7 +171,7 @@ def write_store(folder: Path, gigabytes: float) -> Store:
             "split": np.zeros(DISTINCT, dtype=np.uint8),
         }
         (folder / "shards" / record.folder).mkdir(parents=True)
-        for name, (dtype, row) in shard_columns(geometry).items():
+        for name, (dtype, row) in column_types(geometry).items():
             with NpyWriter(folder / "shards" / record.folder / f"{name}.npy", dtype, row) as writer:
                 for _ in range(SHARD // DISTINCT):
                     writer.append(columns[name])

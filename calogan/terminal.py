@@ -61,7 +61,7 @@ def print_verdicts(verdicts: Verdicts) -> None:
     """Print the table of verdicts, what it leaves out, the verdict on the whole, and the path of the report."""
     header, *rows = verdicts.table()
     print_table(header, rows, left=(0, len(header) - 1))
-    for line in (*verdicts.left_out(), verdicts.sentence, verdicts.report):
+    for line in (*verdicts.left_out(), *verdicts.types(), verdicts.sentence, verdicts.report):
         print(line)  # noqa: T201
 
 

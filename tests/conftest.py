@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import numpy as np
 import pytest
+import uproot
 
 from calogan.bundle import BundleInfo, write_bundle
 from calogan.config import Config
@@ -134,13 +136,13 @@ def ecal30_store(ecal30_config):
 def untrained_bundle():
     """Writes a bundle with a tiny, untrained generator: ``untrained_bundle(path, geometry, domain, schema)``."""
 
-    def write(path, geometry, domain, schema, *, condition=CONDITION, export=False, validation=None):
+    def write(path, geometry, domain, schema, *, condition=CONDITION, particles=(), export=False, validation=None):
         import torch
 
         from calogan.export import describe, export_onnx
         from calogan.models.generator import Architecture, build_generator
 
-        architecture = Architecture(latent_size=3, hidden=(8,))
+        architecture = Architecture(latent_size=3, hidden=(8,), particles=particles)
         with torch.random.fork_rng():
             torch.manual_seed(1)
             generator = build_generator(architecture, geometry, domain, condition, threshold=3e-4).eval()
@@ -229,6 +231,44 @@ def toy(tmp_path_factory):
     for layout in TOY_SOURCES:
         made.write(made.file(layout), layout)
     return made
+
+
+@pytest.fixture(scope="session")
+def write_podio():
+    """Writes collections as podio does: ``write_podio(path, {"MCParticles": {"PDG": [[22]]}}, form="tree")``.
+
+    ``form`` is ``tree``, ``old`` (relations of former versions) or ``rntuple``.
+    """
+
+    def write(path, collections, form="tree"):
+        columns, fields = {}, {}
+        for name, attributes in collections.items():
+            arrays = {key: ak.from_regular(ak.Array(values)) for key, values in attributes.items()}
+            relation = arrays.pop("contributions", None)
+            if relation is not None:
+                fields[f"_{name}_contributions"] = ak.zip({"index": relation})
+                other = f"{name}#0" if form == "old" else f"_{name}_contributions"
+                columns[f"{other}/{other}.index"] = relation
+            columns |= {f"{name}/{name}.{key}": values for key, values in arrays.items()}
+            fields[name] = ak.zip(_nested(arrays))
+        with uproot.recreate(path) as file:
+            if form == "rntuple":
+                file.mkrntuple("events", fields)
+            else:
+                types = {key: f"var * {ak.flatten(values).type.content}" for key, values in columns.items()}
+                file.mktree("events", types, counter_name=lambda name: f"n{abs(hash(name))}").extend(columns)
+        return path
+
+    return write
+
+
+def _nested(arrays):
+    """Attributes like position.x as records."""
+    heads = {key.partition(".")[0] for key in arrays}
+    inner = {
+        head: {k.partition(".")[2]: v for k, v in arrays.items() if k.startswith(f"{head}.")} for head in sorted(heads)
+    }
+    return {head: ak.zip(parts) if parts else arrays[head] for head, parts in inner.items()}
 
 
 def _ecal30(run_dir, files):

@@ -15,11 +15,13 @@ from typer.testing import CliRunner
 
 import calogan
 from calogan.cli import app
-from calogan.config import load_config
+from calogan.config import load_calorimeter, load_config
+from calogan.data.schema import Schema
 from calogan.errors import BundleError, StoreError, TrainingInterrupted
 from calogan.export import Parity
 from calogan.registry import Registration
 from calogan.stages.best import Candidate
+from calogan.stages.convert import Converted
 from calogan.stages.export import Exported
 from calogan.stages.generate import Generation
 from calogan.stages.models import Models
@@ -32,6 +34,7 @@ from calogan.validation.document import Document
 
 DEMO = str(Path(__file__).parent.parent / "configs" / "demo.yaml")
 ALONE = ["--set", "beside=null"]
+CONVERT = ["convert", "--to", "hits", "-o", "o.root"]
 GENERATE = ["--bundle", "b", "--input", "i.root", "--output", "o.root", "--seed", "7"]
 
 
@@ -95,7 +98,9 @@ def calogan_says(*arguments):
         "models",
         "generate",
         "collect",
+        "convert",
         "export",
+        "inspect",
     ],
 )
 def test_every_command_has_help_with_an_example(command):
@@ -270,6 +275,14 @@ def test_a_bug_keeps_its_traceback(stage):
         (["validate", "--reference", "a.root", "--out", "report"], "--generated, --config missing"),
         (["validate", DEMO, "--reference", "a.root"], "not both"),
         (["validate", "--bundle", "ecal30-electron"], "--bundle needs CONFIG"),
+        ([*CONVERT, "i.root"], "calogan convert: give --geometry or --config, one of them"),
+        ([*CONVERT, "i.root", "--config", DEMO, "--geometry", "g.yaml"], "give --geometry or --config, one of them"),
+        ([*CONVERT, "--config", DEMO], "data.sources has several entries, give one of them by --source: 0 (hits), 1"),
+        (
+            [*CONVERT, "--config", DEMO, "--source", "7"],
+            f"--source 7: {DEMO} has 2 entries in data.sources",
+        ),
+        ([*CONVERT, "--config", DEMO, "--source", "1", "--tree", "T"], "give --config, or --from and --tree, not both"),
         (["export", "--bundle", "ecal30-electron"], "name a file to write, with --onnx, --pt2 or both"),
         (["export", "--bundle", "ecal30-muon", "--onnx", "e.onnx"], "did you mean 'ecal30-electron'"),
     ],
@@ -529,6 +542,30 @@ def test_collect_says_what_is_listed(stage):
     assert collect.arguments == ([Path("a.root"), Path("b.root")], Path("m.json"))
 
 
+def test_convert_takes_a_description_from_the_configuration(stage):
+    convert = stage("calogan.stages.convert.convert", Converted(9, ("hits", "calochallenge"), 3, ("time", "pdg")))
+    options = ["--to", "calochallenge", "-o", "o.hdf5", "--config", DEMO, "--source", "0", "--keep", "time"]
+    done = calogan_says("convert", *options, "--drop", "pdg", "--drop", "event", "--rntuple", "--overwrite")
+    said = "9 showers of 900 cells, hits -> calochallenge\nleft out: time, pdg\nleft out: 3 hits outside of all cells\n"
+    assert (done.exit_code, done.stdout) == (0, f"{said}o.hdf5\n")
+    study = load_config(DEMO)
+    assert convert.arguments[:3] == (study.data.sources[0].files, Path("o.hdf5"), "calochallenge")
+    assert convert.arguments[3].n_cells == 900
+    chosen = {"drop": ["pdg", "event"], "keep": ["time"], "rntuple": True, "overwrite": True, "tree": None}
+    chosen |= {"schema": Schema.from_source(study.data.sources[0]), "source_layout": None}
+    assert convert.named == chosen
+
+
+def test_convert_finds_what_it_needs_in_the_files(stage, tmp_path):
+    convert = stage("calogan.stages.convert.convert", Converted(9, ("dense", "hits"), 0, ()))
+    (tmp_path / "wall.yaml").write_text("layers: [{x: {cells: 4, low: -40, high: 40}, y: [-10, 0, 10], depth: 122}]")
+    options = ["--geometry", str(tmp_path / "wall.yaml"), "--from", "dense", "--tree", "T"]
+    done = calogan_says(*CONVERT, "a.root", "b/*.root", *options)
+    assert (done.exit_code, done.stdout) == (0, "9 showers of 8 cells, dense -> hits\no.root\n")
+    assert convert.arguments[0] == ["a.root", "b/*.root"]
+    assert (convert.named["schema"], convert.named["source_layout"], convert.named["tree"]) == (None, "dense", "T")
+
+
 def test_best_ends_with_the_chosen_run(stage):
     ranking = [Candidate("runs/b", "b0", 1.5, 400, 500, True, 2), Candidate("runs/a", "a0", 2.5, 300, 500, True, 1)]
     choose = stage("calogan.stages.best.choose_best", ranking)
@@ -592,3 +629,34 @@ def test_a_place_without_runs_is_one_line():
     result = CliRunner().invoke(app, ["runs", "list", "nowhere"])
     assert result.exit_code == 2
     assert result.output.startswith("error: nowhere: there is no such folder")
+
+
+def test_geometry_lists_and_writes_cells(tmp_path):
+    out = tmp_path / "geometry.yaml"
+    result = CliRunner().invoke(app, ["geometry", DEMO, "-o", str(out)])
+    assert result.exit_code == 0
+    assert "30 x 30" in result.output
+    assert "20.2 x 20.2" in result.output
+    assert load_calorimeter(out).to_dict() == load_config(DEMO, ALONE[1:]).geometry.to_dict()
+
+
+def test_geometry_is_found_from_hits(toy):
+    result = CliRunner().invoke(app, ["geometry", "--from-hits", str(toy.file("positions")), "--coverage", "0.9"])
+    assert result.exit_code == 0
+    assert "3 planes" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give SOURCE, or files with --from-hits"),
+        ([DEMO, "--from-hits", "a.root"], "and not both"),
+        (["--from-hits", "a.root", "--cell-size", "0"], "--cell-size 0: give one size or two"),
+        (["--from-hits", "a.root", "--cell-size", "1,2,3"], "--cell-size 1,2,3"),
+        (["--from-hits", "a.root", "--cell-size", "x"], "--cell-size x"),
+    ],
+)
+def test_geometry_needs_one_source(arguments, said):
+    result = CliRunner().invoke(app, ["geometry", *arguments])
+    assert result.exit_code == 2
+    assert said in result.output

@@ -38,6 +38,7 @@ def test_the_base_install_reads_and_samples_without_the_train_extra():
         "calogan.sampler",
         "calogan.stages.export",
         "calogan.stages.generate",
+        "calogan.stages.inspect",
         "calogan.stages.prepare",
         "calogan.stages.run",
     ]

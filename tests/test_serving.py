@@ -99,6 +99,20 @@ def test_several_layers_and_no_entry_point(untrained_bundle, toy, tmp_path):
     assert "calogan[train]==" in (tmp_path / "model" / "requirements.txt").read_text()
 
 
+def test_energies_alone(untrained_bundle, toy, tmp_path):
+    from mlflow.pyfunc import load_model
+
+    from calogan.physics.kinematics import Domain
+
+    along = Domain((1.0, 64.0), 0.0, (0.0, 0.0), (0.0, 0.0))
+    bundle = untrained_bundle(tmp_path / "b", toy.geometry, along, toy.schema("dense"), condition=("momentum",))
+    save_model(bundle, tmp_path / "model")
+    table = load_model(str(tmp_path / "model")).predict(pd.DataFrame({"momentum": [10.0, 20.0]}), params={"seed": 1})
+    expected = load_sampler(bundle.path).sample(momentum=[10.0, 20.0], seed=1)
+    np.testing.assert_array_equal(_cells(table.to_dict("records"), toy.geometry), expected.cell_energy)
+    assert table["in_domain"].tolist() == [True, True]
+
+
 def test_without_a_seed_the_one_that_was_drawn_makes_the_showers_again(model):
     first, second = model.predict(pd.DataFrame(PARTICLES)), model.predict(pd.DataFrame(PARTICLES))
     seed = int(first["seed"][0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calogan.cli import launch, runs, study, surrogate
+from calogan.cli import files, geometry, inspection, launch, runs, study, surrogate
 from calogan.cli.application import app, main
 
-__all__ = ["app", "launch", "main", "runs", "study", "surrogate"]
+__all__ = ["app", "files", "geometry", "inspection", "launch", "main", "runs", "study", "surrogate"]

@@ -8,13 +8,14 @@ from calogan.config.data import (
     DataConfig,
     DenseSource,
     DomainConfig,
+    Edm4hepSource,
     HitsSource,
     PositionsSource,
     Source,
     Units,
 )
 from calogan.config.geometry import GeometryConfig, LayerConfig, PolarLayerConfig
-from calogan.config.load import load_calorimeter, load_config, make_config
+from calogan.config.load import load_calorimeter, load_config, load_data, make_calorimeter, make_config
 from calogan.config.study import ConditionName, Config, TrackingConfig
 from calogan.config.sweep import ParameterConfig, SweepConfig
 from calogan.config.training import ModelConfig, TrainingConfig
@@ -29,6 +30,7 @@ __all__ = [
     "DataConfig",
     "DenseSource",
     "DomainConfig",
+    "Edm4hepSource",
     "GeometryConfig",
     "HitsSource",
     "LayerConfig",
@@ -44,5 +46,7 @@ __all__ = [
     "ValidationConfig",
     "load_calorimeter",
     "load_config",
+    "load_data",
+    "make_calorimeter",
     "make_config",
 ]

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from calogan.config.local_frame import LocalFrameConfig
 from calogan.config.section import Section
 from calogan.redaction import DATA_CREDENTIALS, has_credentials
 
@@ -22,6 +23,7 @@ __all__ = [
     "DataConfig",
     "DenseSource",
     "DomainConfig",
+    "Edm4hepSource",
     "HitsSource",
     "ParticleDomainConfig",
     "PositionsSource",
@@ -50,11 +52,18 @@ def _without_credentials(path: str) -> str:
     return path
 
 
-class _Source(Section):
+class _Files(Section):
     files: list[Annotated[str, AfterValidator(_without_credentials)]] = Field(
         min_length=1,
         description="paths, globs, folders, URLs (fsspec, XRootD), file.root:tree, or calogan://NAME for shipped data",
     )
+    simulation_time: str | None = Field(
+        default=None,
+        description="branch or data set of the time [ms] that the full simulation took for the shower, for the report",
+    )
+
+
+class _Source(_Files):
     units: Units = Units()
     event: str | None = Field(default=None, description="branch or data set of the unique event id; null: none")
     pdg: str | None = Field(default=None, description="branch or data set of the particle's PDG id; null: none")
@@ -68,10 +77,6 @@ class _Source(Section):
     )
     entry_point: tuple[str, str] | None = Field(
         default=None, description="branches or data sets of the entry point at the front face; null: there are none"
-    )
-    simulation_time: str | None = Field(
-        default=None,
-        description="branch or data set of the time [ms] that the full simulation took for the shower, for the report",
     )
 
     @field_validator("momentum")
@@ -133,6 +138,71 @@ class PositionsSource(_RootSource):
     hit_energy: str = Field(default="hit_energy", description="branch of the hit's energy")
 
 
+class Edm4hepSource(_Files):
+    """Hits at positions in a collider detector, and the particles that made them, in collections of EDM4hep."""
+
+    layout: Literal["edm4hep"]
+    tree: str = Field(default="events", description="name of the TTree or RNTuple")
+    units: Units = Field(default=Units(energy="GeV"), description="units of the file; those of EDM4hep by default")
+    header: str | None = Field(
+        default="EventHeader", description="collection with run and event number; null if they are not unique"
+    )
+    collections: list[str] = Field(min_length=1, description="collections of hits, which are added to one shower")
+    position: Literal["hit", "contribution"] = Field(
+        default="hit", description="put energies where the hit's cell is, or where its contributions' steps are"
+    )
+    contributions: list[str] | None = Field(
+        default=None, description="contributions of each of the collections; NAMEContributions by default"
+    )
+    particles: str = Field(default="MCParticles", description="collection with the incident particle")
+    charged: Literal["refuse", "straight"] = Field(
+        default="refuse", description="charged particles from afar: refuse, or follow straight lines (no field)"
+    )
+    local_frame: LocalFrameConfig = Field(description="front face of the calorimeter, and axes of the showers on it")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.collections)) < len(self.collections):
+            msg = f"collections: each may be named once, got {self.collections}"
+            raise ValueError(msg)
+        if self.contributions is not None and len(self.contributions) != len(self.collections):
+            msg = f"contributions: name one of each of the {len(self.collections)} collections"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def steps(self) -> list[str]:
+        """Collection of contributions of each of the collections; none where the hits' positions are taken."""
+        if self.position == "hit":
+            return []
+        return self.contributions or [f"{name}Contributions" for name in self.collections]
+
+    @property
+    def event(self) -> str | None:
+        """Name of the event id, which the header makes."""
+        return None if self.header is None else f"{self.header}.eventNumber"
+
+    @property
+    def pdg(self) -> str:
+        """Name of the incident particle's PDG id."""
+        return f"{self.particles}.PDG"
+
+    @property
+    def particle_id(self) -> None:
+        """The files say themselves what particles they have."""
+        return
+
+    @property
+    def momentum(self) -> tuple[str, ...]:
+        """Names of the incident momentum, in the local frame."""
+        return f"{self.particles}.momentum.x", f"{self.particles}.momentum.y", f"{self.particles}.momentum.z"
+
+    @property
+    def entry_point(self) -> tuple[str, str]:
+        """Names of the entry point, in the local frame."""
+        return f"{self.particles}.entry.x", f"{self.particles}.entry.y"
+
+
 class CaloChallengeSource(_Source):
     """HDF5 files of the CaloChallenge: the energies of all cells in one row a shower, layer by layer."""
 
@@ -153,7 +223,8 @@ class CaloGANSource(_Source):
 
 
 Source = Annotated[
-    DenseSource | HitsSource | PositionsSource | CaloChallengeSource | CaloGANSource, Field(discriminator="layout")
+    DenseSource | HitsSource | PositionsSource | CaloChallengeSource | CaloGANSource | Edm4hepSource,
+    Field(discriminator="layout"),
 ]
 
 
@@ -166,6 +237,10 @@ class DataConfig(Section):
     )
     workers: int = Field(default=1, ge=1, description="files read at the same time")
     chunk_showers: int = Field(default=2500, ge=1, description="showers held in memory at a time by each worker")
+    storage: Literal["auto", "dense", "sparse"] = Field(
+        default="auto",
+        description="cells of prepared showers on disk: all, those that are not 0, or what takes clearly less disk",
+    )
 
 
 class ParticleDomainConfig(Section):

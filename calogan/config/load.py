@@ -9,15 +9,29 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from calogan.config.data import DataConfig
 from calogan.config.geometry import LIST_OF_EDGES, GeometryConfig
 from calogan.config.study import Config
 from calogan.errors import ConfigError, near_miss
 from calogan.redaction import redact
 
-__all__ = ["load_calorimeter", "load_config", "make_config"]
+__all__ = ["load_calorimeter", "load_config", "load_data", "make_calorimeter", "make_config"]
 
 # What pydantic names between a field and its key, to tell the forms of the field apart.
-_FORMS = {"dense", "hits", "positions", "AxisConfig", LIST_OF_EDGES, "LayerConfig", "PolarLayerConfig"}
+_FORMS = {
+    "dense",
+    "hits",
+    "positions",
+    "calochallenge",
+    "calogan",
+    "edm4hep",
+    "barrel",
+    "endcap",
+    "AxisConfig",
+    LIST_OF_EDGES,
+    "LayerConfig",
+    "PolarLayerConfig",
+}
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -53,20 +67,54 @@ def make_config(values: Mapping[str, Any], origin: object) -> Config:
         raise ConfigError(_describe(origin, error, Config)) from error
 
 
-def load_calorimeter(path: str | Path) -> GeometryConfig:
-    """Read the cells of a calorimeter from a YAML file with the `layers` of a configuration's geometry, and no more.
+def load_calorimeter(path: str | Path, particle: str | None = None) -> GeometryConfig:
+    """Read the cells of a calorimeter.
 
     Args:
-        path: YAML file.
+        path: YAML file with a section `geometry`, such as a configuration, or with what is in one, and no more; or a
+            binning file of the CaloChallenge (.xml).
+        particle: Element of the binning file; may be left out where there is one only.
+
+    Raises:
+        ConfigError: The file is unreadable, or a key or value is wrong; says where.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".xml":
+        return make_calorimeter({"xml": path, "particle": particle}, path)
+    if particle is not None:
+        msg = f"{path}: a particle ({particle}) is chosen from a binning file of the CaloChallenge (.xml) only"
+        raise ConfigError(msg)
+    values = _read(path)
+    return make_calorimeter(values.get("geometry", values), path)
+
+
+def load_data(path: str | Path) -> DataConfig:
+    """Read the section `data` of a configuration that need not have any other yet.
 
     Raises:
         ConfigError: The file is unreadable, or a key or value is wrong; says where.
     """
     path = Path(path)
     try:
-        return GeometryConfig.model_validate(_read(path))
+        return DataConfig.model_validate(_read(path).get("data"))
     except ValidationError as error:
-        raise ConfigError(_describe(path, error, GeometryConfig)) from error
+        raise ConfigError(_describe(path, error, DataConfig)) from error
+
+
+def make_calorimeter(values: Mapping[str, Any], origin: object) -> GeometryConfig:
+    """The cells of a calorimeter from plain values.
+
+    Args:
+        values: Section `geometry` of a configuration.
+        origin: Where they are from, for the message.
+
+    Raises:
+        ConfigError: A key or value is wrong; says where.
+    """
+    try:
+        return GeometryConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_describe(origin, error, GeometryConfig)) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -95,13 +95,17 @@ class Decoded:
         showers: The showers, one an entry.
         start: First entry.
         hits: Hits read, 0 in a dense layout.
-        hits_outside: Hits outside of all cells (positions layout), which are left out.
+        hits_outside: Hits outside of all cells (positions and edm4hep layouts), which are left out.
+        energy_outside: Energy of those [GeV].
+        kept: Other columns that were asked for, as they are, one number a shower.
     """
 
     showers: Showers
     start: int
     hits: int = 0
     hits_outside: int = 0
+    energy_outside: float = 0.0
+    kept: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 _WHOLE, _REAL = "iu", "fiu"
@@ -122,20 +126,20 @@ def decode(chunk: Chunk, schema: Schema, geometry: Geometry, event: NDArray[np.i
         DataError: An impossible value; names file, branch and entry.
     """
     incident = _read_incident(chunk, schema)
-    hits = outside = 0
+    hits, outside, left_out = 0, 0, 0.0
     if schema.layout in {"dense", "calogan"}:
         cell_energy = _read_dense(chunk, schema, geometry)
     elif schema.layout == "calochallenge":
         cell_energy = _read_row(chunk, schema, geometry)
     else:
-        cell_energy, hits, outside = _read_hits(chunk, schema, geometry)
+        cell_energy, hits, outside, left_out = _read_hits(chunk, schema, geometry)
     if schema.event is not None:
         event = read_event(chunk, schema.event)
     elif event is None:
         msg = f"{chunk.source}: no event branch and no ids given"
         raise SchemaError(msg)
     pdg = read_pdg(chunk, schema)
-    return Decoded(Showers(geometry, event, incident, cell_energy, pdg), chunk.start, hits, outside)
+    return Decoded(Showers(geometry, event, incident, cell_energy, pdg), chunk.start, hits, outside, left_out)
 
 
 def convert_incident(chunk: Chunk, schema: Schema) -> NDArray[np.float32]:
@@ -240,7 +244,7 @@ def _read_row(chunk: Chunk, schema: Schema, geometry: Geometry) -> NDArray[np.fl
     return cell_energy
 
 
-def _read_hits(chunk: Chunk, schema: Schema, geometry: Geometry) -> tuple[NDArray[np.float32], int, int]:
+def _read_hits(chunk: Chunk, schema: Schema, geometry: Geometry) -> tuple[NDArray[np.float32], int, int, float]:
     energy = chunk.jagged(schema.energy[0], _REAL)
     values = np.empty(len(energy.content), dtype=np.float32)
     _convert(energy.content, schema.energy_per_gev, values)
@@ -249,15 +253,17 @@ def _read_hits(chunk: Chunk, schema: Schema, geometry: Geometry) -> tuple[NDArra
         raise _impossible(chunk.where(schema.energy[0], _shower_of(energy, hit)), energy.content[hit])
     place = [None if branch is None else _same_counts(chunk, branch, schema, energy.counts) for branch in schema.place]
     index = np.repeat(np.arange(chunk.size, dtype=np.int64) * geometry.n_cells, energy.counts)
+    left_out = 0.0
     if schema.layout == "hits":
         cell = _cells(chunk, schema, geometry, place, energy)
     else:
         cell = geometry.locate(*(None if at is None else at * schema.length_in_mm for at in place))  # type: ignore[arg-type]
         inside = cell >= 0
+        left_out = float(values[~inside].sum(dtype=np.float64))
         cell, index, values = cell[inside], index[inside], values[inside]
     cell_energy = np.zeros(chunk.size * geometry.n_cells, dtype=np.float32)
     np.add.at(cell_energy, index + cell, values)
-    return cell_energy.reshape(chunk.size, -1), len(energy.content), len(energy.content) - len(values)
+    return cell_energy.reshape(chunk.size, -1), len(energy.content), len(energy.content) - len(values), left_out
 
 
 def _same_counts(chunk: Chunk, branch: str, schema: Schema, counts: NDArray[np.int64]) -> NDArray[Any]:

@@ -104,7 +104,7 @@ def count_particles(file: InputFile, schema: Schema) -> int:
 
 def particle_schema(schema: Schema) -> Schema:
     """The schema of identifiers and incident particles alone."""
-    return replace(schema, energy=(), place=())
+    return replace(schema, energy=(), place=(), collections=None)
 
 
 def read_simulation_time(file: InputFile, schema: Schema, branch: str) -> SimulationTime:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from calogan.data import hdf5, root
+from calogan.data import edm4hep, hdf5, root
 from calogan.data.decode import Chunk, Decoded, decode
 from calogan.data.files import HDF5_SUFFIXES, ROOT_SUFFIXES, InputFile, checksum, expand_files, file_format
 from calogan.data.root import TreeContent
@@ -81,7 +82,12 @@ def iterate_showers(
 
 
 def iterate_chunks(
-    file: InputFile, schema: Schema, geometry: Geometry, chunk_showers: int, identity: str | None = None
+    file: InputFile,
+    schema: Schema,
+    geometry: Geometry,
+    chunk_showers: int,
+    identity: str | None = None,
+    keep: Sequence[str] = (),
 ) -> Generator[Decoded, None, None]:
     """Read one file chunk by chunk, checked and converted.
 
@@ -91,6 +97,7 @@ def iterate_chunks(
         geometry: Cells.
         chunk_showers: Entries read at a time; the chunks that come out may be smaller.
         identity: `fingerprint` of the file if it is known; event ids come from it where the file has none.
+        keep: Other branches with one number a shower that are read along.
 
     Raises:
         DataError: The file is missing or damaged, or has an impossible value; names file, branch and entry.
@@ -100,12 +107,13 @@ def iterate_chunks(
     if schema.event is None and identity is None:
         identity = fingerprint(file, schema)
     block = max(_LEAST_BLOCK, _BLOCK_BYTES // (4 * geometry.n_cells))
-    with contextlib.closing(iterate_columns(file, schema, chunk_showers)) as chunks:
+    with contextlib.closing(iterate_columns(file, schema, chunk_showers, [*schema.branches, *keep])) as chunks:
         for chunk in itertools.chain.from_iterable(chunk.split(block) for chunk in chunks):
             event = None
             if schema.event is None and identity is not None:
                 event = entry_ids(identity, np.arange(chunk.start, chunk.start + chunk.size, dtype=np.int64))
-            yield decode(chunk, schema, geometry, event)
+            decoded = decode(chunk, schema, geometry, event)
+            yield replace(decoded, kept={name: chunk.flat(name, "fiu", {()}) for name in keep}) if keep else decoded
 
 
 def iterate_columns(
@@ -123,7 +131,7 @@ def iterate_columns(
         file: File to read; its tree goes before the schema's.
         schema: Branches that must be there.
         chunk_showers: Entries read at a time.
-        branches: Those of them to read; all by default.
+        branches: Those of them to read; all by default, and always of an edm4hep layout.
         start: First entry.
         stop: Entry to stop before; the end by default.
 
@@ -135,6 +143,8 @@ def iterate_columns(
     branches, known = schema.branches if branches is None else branches, schema.branches
     if schema.is_hdf5:
         return hdf5.iterate_rows(file, branches, chunk_showers, known=known, start=start, stop=stop)
+    if schema.collections is not None:
+        return edm4hep.iterate_hits(file, schema, chunk_showers, start=start, stop=stop)
     lists = not set(branches).isdisjoint(schema.jagged_branches)
     tree = file.tree or schema.tree
     return root.iterate_entries(file, tree, branches, chunk_showers, lists=lists, known=known, start=start, stop=stop)
@@ -164,7 +174,8 @@ def count_showers(file: InputFile, schema: Schema) -> int:
     _require_format(file, schema)
     if schema.is_hdf5:
         return hdf5.count_rows(file, schema.branches)
-    return root.count_entries(file, file.tree or schema.tree, schema.branches)
+    branches = schema.branches if schema.collections is None else list(edm4hep.find_branches(file, schema).values())
+    return root.count_entries(file, file.tree or schema.tree, branches)
 
 
 def fingerprint(file: InputFile, schema: Schema) -> str:
@@ -199,7 +210,9 @@ def _require_format(file: InputFile, schema: Schema) -> None:
     """Refuse an HDF5 file where ROOT files are described, and the other way round; others are left to the reader."""
     found, wanted = file_format(file), "HDF5" if schema.is_hdf5 else "ROOT"
     if found not in {None, wanted}:
-        article, layouts = ("an", "calochallenge or calogan") if found == "HDF5" else ("a", "dense, hits or positions")
+        article, layouts = (
+            ("an", "calochallenge or calogan") if found == "HDF5" else ("a", "dense, hits, positions or edm4hep")
+        )
         wrong = f"layout {schema.layout} is of {wanted} files"
         msg = f"{file.path}: is {article} {found} file, but {wrong}; set layout: {layouts}"
         raise SchemaError(msg)

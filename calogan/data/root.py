@@ -27,6 +27,7 @@ __all__ = [
     "TreeContent",
     "count_entries",
     "iterate_entries",
+    "read_branches",
     "read_provenance",
     "read_trees",
     "read_types",
@@ -100,13 +101,26 @@ def read_types(file: InputFile, tree: str, branches: Sequence[str], *, lists: bo
         source, found = _find_tree(root, file, tree, branches)
         with _translated(source):
             arrays = found.arrays(branches, entry_stop=0, library="ak" if lists else "np")
-            return Chunk(source, 0, 0, {branch: _to_column(arrays[branch]) for branch in branches})
+            return Chunk(source, 0, 0, {branch: _to_column(_values(arrays, branch)) for branch in branches})
 
 
 def read_uuid(file: InputFile) -> str:
     """ROOT's UUID of a file, hexadecimal."""
     with _open(file) as root:
         return str(root.file.uuid.hex)
+
+
+def read_branches(file: InputFile, tree: str) -> tuple[str, frozenset[str]]:
+    """``file.root:tree``, for messages, and the names of the tree's branches.
+
+    Raises:
+        DataError: The file is missing or damaged.
+        SchemaError: The file lacks the tree.
+    """
+    with _open(file) as root:
+        source, found = _find_tree(root, file, tree, ())
+        with _translated(source):
+            return source, frozenset(found.keys())
 
 
 def count_entries(file: InputFile, tree: str, branches: Sequence[str]) -> int:
@@ -132,10 +146,11 @@ def read_provenance(path: str | Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class TreeContent:
-    """What is in a tree: number of entries, and the type of each branch as ROOT names it."""
+    """What is in a tree: number of entries, type of each branch as ROOT names it, and which are lengths of lists."""
 
     entries: int
     branches: Mapping[str, str]
+    counters: frozenset[str] = frozenset()
 
 
 def read_trees(path: str | Path) -> dict[str, TreeContent]:
@@ -146,10 +161,15 @@ def read_trees(path: str | Path) -> dict[str, TreeContent]:
     """
     with _open(InputFile(str(path))) as root, _translated(str(path)):
         trees = {name: root[name] for name in _tree_names(root.classnames(cycle=False))}
-        return {
-            name: TreeContent(int(tree.num_entries), {branch: str(tree[branch].typename) for branch in tree.keys()})  # noqa: SIM118
-            for name, tree in trees.items()
-        }
+        return {name: _content(tree) for name, tree in trees.items()}
+
+
+def _content(tree: Any) -> TreeContent:
+    branches = {name: tree[name] for name in tree.keys()}  # noqa: SIM118
+    # RNTuples have lengths of their own
+    lengths = (getattr(branch, "count_branch", None) for branch in branches.values())
+    types = {name: str(branch.typename) for name, branch in branches.items()}
+    return TreeContent(int(tree.num_entries), types, frozenset(one.name for one in lengths if one is not None))
 
 
 @contextlib.contextmanager
@@ -206,8 +226,14 @@ def _next_chunk(steps: Iterator[Any], source: str, start: int, branches: Sequenc
         arrays = next(steps, None)
         if arrays is None:
             return None
-        columns = {branch: _to_column(arrays[branch]) for branch in branches}
+        columns = {branch: _to_column(_values(arrays, branch)) for branch in branches}
     return Chunk(source, start, len(columns[branches[0]]), columns)
+
+
+def _values(arrays: Any, branch: str) -> Any:
+    # of an RNTuple, parts of one field come in records
+    parts = isinstance(arrays, ak.Array) and branch not in arrays.fields
+    return arrays[tuple(branch.split("."))] if parts else arrays[branch]
 
 
 def _to_column(array: Any) -> NDArray[Any] | Jagged:

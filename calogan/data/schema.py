@@ -9,18 +9,36 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from calogan.config import CaloChallengeSource, CaloGANSource, DenseSource, HitsSource, PositionsSource, Source
+from calogan.config import (
+    CaloChallengeSource,
+    CaloGANSource,
+    DenseSource,
+    Edm4hepSource,
+    HitsSource,
+    PositionsSource,
+    Source,
+)
+from calogan.data.collections import Collections
 from calogan.errors import SchemaError, near_miss
 from calogan.geometry import Geometry
 
-__all__ = ["Layout", "Schema"]
+__all__ = ["Layout", "Schema", "length_in_mm", "per_gev"]
 
-Layout = Literal["dense", "hits", "positions", "calochallenge", "calogan"]
+Layout = Literal["dense", "hits", "positions", "calochallenge", "calogan", "edm4hep"]
 
 _HDF5 = frozenset({"calochallenge", "calogan"})
 
 _PER_GEV = {"keV": 1e6, "MeV": 1e3, "GeV": 1.0}
 _MM = {"mm": 1.0, "cm": 10.0, "m": 1e3}
+# Where collections have no branches of their own.
+_USUAL: dict[str, Any] = {
+    "tree": "showers",
+    "event": "event",
+    "pdg": "pdg",
+    "momentum": ("px", "py", "pz"),
+    "entry_point": ("x", "y"),
+    "collections": None,
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +48,7 @@ class Schema:
     Attributes:
         layout: ``dense``, a fixed-size branch a layer; ``hits``, jagged branches of cells; ``positions``, jagged
             branches of positions; of HDF5 files ``calochallenge``, one data set of all cells, and ``calogan``, one a
-            layer.
+            layer; ``edm4hep``, collections, which are read as jagged branches of positions.
         tree: Name of the TTree or RNTuple; empty for HDF5.
         event: Branch of the unique event id, or None.
         pdg: Branch of the incident particle's PDG id, or None.
@@ -38,11 +56,12 @@ class Schema:
         entry_point: Branches of x, y at the front face, or None.
         energy: Branch of each layer (dense, calogan), or the one of all energies.
         place: Jagged branches that say where a hit is: layer (or None), row, column for hits; x, y, z (or None) for
-            positions; empty for the others.
+            positions and edm4hep; empty for the others.
         energy_unit: keV, MeV or GeV.
         momentum_unit: MeV or GeV.
         length_unit: mm, cm or m.
         particle_id: PDG id of all incident particles where there is no branch of it, or None.
+        collections: Collections of an edm4hep layout, else None; the branches are then what is made of them.
     """
 
     layout: Layout
@@ -57,6 +76,7 @@ class Schema:
     momentum_unit: str
     length_unit: str
     particle_id: int | None = None
+    collections: Collections | None = None
 
     def __post_init__(self) -> None:
         """Refuse a layout or a unit that does not exist."""
@@ -87,6 +107,7 @@ class Schema:
             momentum_unit=source.units.momentum,
             length_unit=source.units.length,
             particle_id=source.particle_id,
+            collections=Collections.from_source(source) if isinstance(source, Edm4hepSource) else None,
         )
 
     @property
@@ -150,6 +171,9 @@ class Schema:
         """
         if layout == self.layout:
             return self
+        if layout == "edm4hep":
+            msg = "layout edm4hep is read, not written; choose another"
+            raise SchemaError(msg)
         if (layout in _HDF5) or self.is_hdf5:
             return _usual(layout, self, geometry)
         several = geometry.n_layers > 1
@@ -161,7 +185,12 @@ class Schema:
             energy, place = ("cell_energy",), ("cell_layer" if several else None, "cell_ix", "cell_iy")
         else:
             energy, place = ("hit_energy",), ("hit_x", "hit_y", "hit_z" if several else None)
-        return replace(self, layout=layout, energy=energy, place=place)
+        known = self if self.collections is None else replace(self, **_USUAL)
+        return replace(known, layout=layout, energy=energy, place=place)
+
+    def written(self, geometry: Geometry) -> Schema:
+        """The schema that generated showers are written in: this one, or for collections the usual branches of hits."""
+        return self if self.collections is None else self.as_layout("hits", geometry)
 
     def check(self, geometry: Geometry) -> None:
         """Refuse a geometry whose cells this schema cannot tell apart.
@@ -175,19 +204,22 @@ class Schema:
         if self.layout == "hits" and self.place[0] is None and geometry.n_layers > 1:
             msg = f"tree '{self.tree}': set cell_layer, the geometry has {geometry.n_layers} layers"
             raise SchemaError(msg)
-        if self.layout == "positions" and self.place[2] is None and geometry.n_layers > 1:
+        positions = self.layout in {"positions", "edm4hep"}
+        if positions and self.place[2] is None and geometry.n_layers > 1:
             msg = f"tree '{self.tree}': set hit_z, the geometry has {geometry.n_layers} layers"
             raise SchemaError(msg)
-        if self.layout == "positions" and self.place[2] and any(layer.z_range is None for layer in geometry.layers):
+        if positions and self.place[2] and any(layer.z_range is None for layer in geometry.layers):
             msg = f"tree '{self.tree}': hits with z ('{self.place[2]}') need z_range [mm] in every geometry layer"
             raise SchemaError(msg)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` takes them back."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-        if self.particle_id is None:
-            del values["particle_id"]  # as in schemas of earlier versions, whose digests name what is prepared
-        return values
+        # None is left out, as in schemas of earlier versions, whose digests name what is prepared
+        for name in ("particle_id", "collections"):
+            if values[name] is None:
+                del values[name]
+        return values if self.collections is None else values | {"collections": self.collections.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Schema:
@@ -196,16 +228,29 @@ class Schema:
             fields: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
             }
+            if fields.get("collections") is not None:
+                fields["collections"] = Collections.from_dict(fields["collections"])
             return cls(**fields)
         except TypeError as error:
             msg = f"not a schema: {error}"
             raise SchemaError(msg) from error
 
 
+def per_gev(unit: str) -> float:
+    """Units of energy, or of momentum, in 1 GeV."""
+    return _PER_GEV[unit]
+
+
+def length_in_mm(unit: str) -> float:
+    """Length of a unit [mm]."""
+    return _MM[unit]
+
+
 def _usual(layout: Layout, schema: Schema, geometry: Geometry) -> Schema:
     """A layout with the names and units that its files usually have, where the other format's tell nothing of it."""
     if layout in _HDF5:
         usual: dict[str, Any] = {"tree": "", "event": None, "pdg": None, "entry_point": None, "place": ()}
+        usual["collections"] = None
         if layout == "calochallenge":
             usual |= {"momentum": ("incident_energies",), "momentum_unit": "MeV", "energy": ("showers",)}
         else:
@@ -238,6 +283,8 @@ def _energy_branches(source: Source) -> tuple[str, ...]:
             return (source.cell_energy,)
         case PositionsSource():
             return (source.hit_energy,)
+        case Edm4hepSource():
+            return ("+".join(f"{name}.energy" for name in source.steps or source.collections),)
 
 
 def _place_branches(source: Source) -> tuple[str | None, ...]:
@@ -248,3 +295,7 @@ def _place_branches(source: Source) -> tuple[str | None, ...]:
             return (source.cell_layer, source.cell_row, source.cell_column)
         case PositionsSource():
             return (source.hit_x, source.hit_y, source.hit_z)
+        case Edm4hepSource():
+            position = "stepPosition" if source.steps else "position"
+            names = source.steps or source.collections
+            return tuple("+".join(f"{name}.{position}.{axis}" for name in names) for axis in "xyz")

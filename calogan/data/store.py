@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calogan.atomic import write_atomically
+from calogan.data.columns import Shard, Storage, open_columns
 from calogan.data.fingerprints import shower_fingerprints
 from calogan.data.schema import Schema
 from calogan.data.showers import Showers
@@ -34,14 +35,13 @@ __all__ = [
     "open_shard",
     "read_manifest",
     "read_record",
-    "shard_columns",
     "write_json",
 ]
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
 RECORD = "shard.json"
-_BLOCK = 10_000  # showers looked at in one go
+_BLOCK_CELLS = 1 << 24  # looked at in one go
 _UNITS = {"energy": "GeV", "momentum": "GeV", "length": "mm"}
 
 
@@ -67,6 +67,8 @@ class ShardRecord:
         momentum: Range of |p| [GeV] over all entries; None without entries.
         pdg: Showers in the shard by PDG id; empty where the schema names no branch of it.
         simulation_time: Time that the full simulation took for the entries; None where no branch of it is named.
+        energy_outside: Share of the hits' energy that was outside of all cells.
+        storage: Whether the shard has all cells or those that are not 0; the showers are the same.
     """
 
     folder: str
@@ -86,6 +88,8 @@ class ShardRecord:
     momentum: tuple[float, float] | None
     pdg: dict[int, int]
     simulation_time: SimulationTime | None = None
+    energy_outside: float = 0.0
+    storage: Storage = "dense"
 
     @property
     def showers(self) -> int:
@@ -268,8 +272,9 @@ class Store:
             rows = rows[chosen[part] - before]
             event[part], pdg[part] = shard["event"][rows], shard["pdg"][rows]
             incident[part] = shard["incident"][rows]
-            block = shard["cell_energy"][rows]
-            cell_energy[part] = np.where(block >= threshold, block, np.float32(0)) if threshold > 0 else block
+            cells = shard.read_cells(rows, cell_energy[part])
+            if threshold > 0:
+                cells[cells < threshold] = 0.0
             before = after
         return Showers(self.geometry, event, incident, cell_energy, pdg)
 
@@ -279,8 +284,9 @@ class Store:
         for record in self.manifest.shards:
             shard = open_shard(self.shards, record, self.geometry, ("cell_energy", "split"))
             rows = np.flatnonzero(shard["split"] == SPLITS.index(split))
-            for start in range(0, len(rows), _BLOCK):
-                cell_energy = shard["cell_energy"][rows[start : start + _BLOCK]]
+            block = max(1, _BLOCK_CELLS // self.geometry.n_cells)
+            for start in range(0, len(rows), block):
+                cell_energy = shard.read_cells(rows[start : start + block])
                 found.append(shower_fingerprints(cell_energy[cell_energy.any(axis=1)]))
         return np.concatenate(found)
 
@@ -315,40 +321,13 @@ def is_store(folder: str | Path) -> bool:
     return (Path(folder) / _MANIFEST).is_file()
 
 
-def shard_columns(geometry: Geometry) -> dict[str, tuple[type[np.generic], tuple[int, ...]]]:
-    """Type and row shape of each column of a shard: `NAME.npy`, one row a shower."""
-    return {
-        "event": (np.int64, ()),
-        "entry": (np.int64, ()),
-        "incident": (np.float32, (5,)),
-        "cell_energy": (np.float32, (geometry.n_cells,)),
-        "pdg": (np.int32, ()),
-        "split": (np.uint8, ()),
-    }
-
-
-def open_shard(
-    shards: Path, record: ShardRecord, geometry: Geometry, names: Collection[str] | None = None
-) -> dict[str, NDArray[Any]]:
-    """Map the columns of a shard (all, or the named ones) into memory, read-only.
+def open_shard(shards: Path, record: ShardRecord, geometry: Geometry, names: Collection[str] | None = None) -> Shard:
+    """Map the columns of a shard (all, or the named ones) into memory, read-only; see `open_columns`.
 
     Raises:
         StoreError: A column is missing or has another length than the record says.
     """
-    columns = {}
-    rows = {name: row for name, (_, row) in shard_columns(geometry).items()}
-    for name in names or rows:
-        path = shards / record.folder / f"{name}.npy"
-        try:
-            columns[name] = np.load(path, mmap_mode="r" if record.showers else None)
-        except (OSError, ValueError) as error:
-            msg = f"{path}: cannot be read: {error}; run `calogan prepare` again"
-            raise StoreError(msg) from error
-        if columns[name].shape != (record.showers, *rows[name]):
-            shape = (record.showers, *rows[name])
-            msg = f"{path}: has shape {columns[name].shape}, expected {shape}; run `calogan prepare` again"
-            raise StoreError(msg)
-    return columns
+    return open_columns(shards / record.folder, record.showers, geometry, record.storage, names)
 
 
 def read_record(folder: Path) -> ShardRecord | None:

@@ -70,10 +70,10 @@ class StoredShowers:
         for number, part in self._pieces(rows):
             places = self._places[number][rows[part] - self._bounds[number]]
             shard = open_shard(self._store.shards, self._store.manifest.shards[number], geometry, columns)
-            for name, column in columns.items():
-                np.take(shard[name], places, axis=0, out=column[part], mode="clip")  # the mode that has no copy between
+            for name in ("event", "incident", "pdg"):
+                columns[name][part] = shard[name][places]
+            cells = shard.read_cells(places, columns["cell_energy"][part])
             if self._threshold > 0:
-                cells = columns["cell_energy"][part]
                 cells[cells < self._threshold] = 0.0
         return Showers(geometry, **columns)
 

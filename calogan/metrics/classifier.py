@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,15 +13,30 @@ from numpy.typing import NDArray
 
 from calogan.errors import DataError, MissingDependencyError, ShapeError
 from calogan.metrics.calibration import Calibration, calibration_curve
-from calogan.metrics.crossfit import Fit, Scores, chance_of_area, cross_fit, receiver_curve
+from calogan.metrics.crossfit import CrossFit, Fit, Scores, chance_of_area, cross_fit, receiver_curve, within
 from calogan.metrics.labelled import LabelledFeatures, cross_entropy
 from calogan.metrics.metric import Estimate, Metric
 
-__all__ = ["LEAST_GROUPS", "ClassifierTest", "classifier_test", "fit_trees"]
+__all__ = ["LEAST_GROUPS", "ClassifierTest", "Tested", "area_of_some", "classifier_test", "fit_trees"]
 
 LEAST_GROUPS = 20
 _SOURCE = "arXiv:1610.06545, arXiv:2410.21611"
 _LARGE: dict[str, bool] = {"report": False}  # a number a shower: too many for a report
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What classifiers say about showers, and what these are.
+
+    Attributes:
+        found: Scores and areas.
+        label: 0 or 1, shape ``(showers,)``.
+        group: Numbers of groups, shape ``(showers,)``.
+    """
+
+    found: CrossFit
+    label: NDArray[np.int64]
+    group: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,8 @@ class ClassifierTest:
         reference_odds: Log odds before calibration, which makes many probabilities equal, shape ``(n,)``.
         generated_odds: The same of the generated showers, shape ``(m,)``.
         n_training: Showers of each sample that a classifier learnt from.
+        tested: What all this comes from: the showers of the reference, then the generated ones.
+        floor_tested: The same of the floor: the showers of the reference.
     """
 
     auc: Metric
@@ -57,6 +75,8 @@ class ClassifierTest:
     generated_score: NDArray[np.float64] = field(metadata=_LARGE)
     reference_odds: NDArray[np.float64] = field(metadata=_LARGE)
     generated_odds: NDArray[np.float64] = field(metadata=_LARGE)
+    tested: Tested = field(metadata=_LARGE)
+    floor_tested: Tested = field(metadata=_LARGE)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -154,6 +174,46 @@ def classifier_test(
         generated_score=found.probability[label == 1],
         reference_odds=found.score[label == 0],
         generated_odds=found.score[label == 1],
+        tested=Tested(found, label, group),
+        floor_tested=Tested(floor, half, group_reference),
+    )
+
+
+def area_of_some(
+    test: ClassifierTest, in_reference: NDArray[np.bool_], in_generated: NDArray[np.bool_], name: str
+) -> Metric:
+    """Area under the curve for some of the showers of a test, e.g. those of one particle type.
+
+    The classifiers have learnt from all showers, those of the floor, too; nothing is trained again.
+
+    Args:
+        test: Test of all showers.
+        in_reference: Which showers of the reference, shape ``(n,)``.
+        in_generated: Which generated showers, shape ``(m,)``.
+        name: Name of the result.
+
+    Returns:
+        The area, as that of all showers; NaN where some part of the split has no such showers of either sample.
+    """
+    chosen, counts = np.append(in_reference, in_generated), (int(in_reference.sum()), int(in_generated.sum()))
+    tested, floor = test.tested, test.floor_tested
+    some = within(tested.found, chosen, tested.label, tested.group)
+    least = within(floor.found, in_reference, floor.label, floor.group)
+    unknown = Estimate(math.nan, math.nan)
+    value, below = (unknown if one is None else one.area for one in (some, least))
+    chance = None if some is None else chance_of_area(some, tested.label[chosen], tested.group[chosen])
+    halves = np.bincount(floor.label[in_reference], minlength=2)
+    return Metric(
+        name=name,
+        value=value.value,
+        error=value.error,
+        floor=below.value,
+        floor_error=below.error,
+        n_reference=counts[0],
+        n_generated=counts[1],
+        source=_SOURCE,
+        floor_note=f"reference against reference, halves of {halves.min()} showers",
+        p_value=chance,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -15,7 +15,7 @@ from calogan.metrics.calibration import calibrate, jensen_shannon
 from calogan.metrics.labelled import LabelledFeatures, area_under_curve
 from calogan.metrics.metric import Estimate
 
-__all__ = ["CrossFit", "Fit", "Scores", "chance_of_area", "cross_fit", "deal", "receiver_curve", "take"]
+__all__ = ["CrossFit", "Fit", "Scores", "chance_of_area", "cross_fit", "deal", "receiver_curve", "take", "within"]
 
 _CERTAIN = 1e-6  # an area nearer to 0 or 1 counts as this far from it when it becomes a distance in sigma
 _CURVE = np.linspace(0.0, 1.0, 101)
@@ -108,6 +108,33 @@ def cross_fit(
             done(areas[-1])
     return CrossFit(
         probability, score, part, tuple(areas), tuple(divergences), tuple(training_areas), parts, int(np.mean(counts))
+    )
+
+
+def within(
+    found: CrossFit, chosen: NDArray[np.bool_], label: NDArray[np.int64], group: NDArray[np.int64]
+) -> CrossFit | None:
+    """What the same classifiers say about some of the showers.
+
+    Args:
+        found: Classifiers that tested all parts.
+        chosen: Which showers, shape ``(showers,)``.
+        label: 0 or 1, shape ``(showers,)``.
+        group: Numbers of groups, as the classifiers had them, shape ``(showers,)``.
+
+    Returns:
+        The same with arrays of the chosen showers only; None where a part has none of a label.
+    """
+    tests = [chosen & (found.part == number) for number in range(len(found.areas))]
+    if any(np.bincount(label[test], minlength=2).min() == 0 for test in tests):
+        return None
+    return replace(
+        found,
+        probability=found.probability[chosen],
+        score=found.score[chosen],
+        part=found.part[chosen],
+        areas=tuple(area_under_curve(found.score[test], label[test], group[test]) for test in tests),
+        divergences=tuple(jensen_shannon(found.probability[test], label[test], group[test]) for test in tests),
     )
 
 

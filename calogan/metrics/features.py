@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from calogan.geometry import Geometry
 from calogan.metrics.neighbours import neighbour_features
 from calogan.physics.kinematics import momentum, slopes, track_position
 
-__all__ = ["cell_features", "condition_features", "observable_matrix", "standardise", "voxel_features"]
+__all__ = ["cell_features", "condition_features", "observable_matrix", "standardise", "type_features", "voxel_features"]
 
 _UNDEFINED = -5.0  # standard deviations from the mean
 _BRIGHTEST = 100
@@ -69,6 +69,18 @@ def condition_features(incident: NDArray[Any]) -> NDArray[np.float32]:
     particles = np.asarray(incident, dtype=np.float64)
     columns = [np.log(momentum(particles)), *slopes(particles), particles[:, 3] / 10, particles[:, 4] / 10]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def type_features(pdg: NDArray[Any], types: Sequence[int]) -> NDArray[np.float32]:
+    """A column for each particle type, 1 where the shower is of it and 0 elsewhere, shape ``(showers, types)``.
+
+    Example:
+        >>> type_features(np.array([22, 11]), (11, 22))
+        array([[0., 1.],
+               [1., 0.]], dtype=float32)
+    """
+    found: NDArray[np.float32] = (np.asarray(pdg)[:, None] == np.asarray(types, dtype=np.int64)).astype(np.float32)
+    return found
 
 
 def cell_features(

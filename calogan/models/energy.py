@@ -135,7 +135,8 @@ class LayerEnergyHead(nn.Module):
 
     def _draw_lit(self, hidden: Tensor, uniform: Tensor) -> Tensor:
         """1 for layers that are lit, from front to back, shape ``(showers, layers)``."""
-        logits, drawn = self.lit(hidden), []
+        logits = self.lit(hidden)
+        drawn: list[Tensor] = []
         for number in range(self.n_layers):
             logit = logits[:, number : number + 1]
             if drawn:
@@ -169,7 +170,8 @@ class LayerEnergyHead(nn.Module):
         lit = (layer_energy > 0).to(numbers.dtype)
         target = (numbers - self.location) / self.spread
         law = self._law(hidden, features, lit, torch.zeros_like(momentum))
-        found, slopes = [], []
+        found: list[Tensor] = []
+        slopes: list[Tensor] = []
         for number in range(self.n_layers):  # forward substitution
             if number == 1:
                 law = self._law(hidden, features, lit, found[0].unsqueeze(1))

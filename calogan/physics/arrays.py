@@ -11,6 +11,7 @@ __all__ = [
     "as_numpy",
     "bin_of",
     "count_by",
+    "largest",
     "like",
     "logarithm",
     "nonzero",
@@ -79,6 +80,11 @@ def bin_of(values: Any, edges: ArrayLike) -> Any:
     if isinstance(values, np.ndarray):
         return np.searchsorted(np.asarray(edges), values, side="right")
     return (values[:, None] >= like(np.asarray(edges), values)).sum(1)
+
+
+def largest(array: Any) -> Any:
+    """The largest entry of each row, shape ``(rows,)``."""
+    return array.max(axis=1) if isinstance(array, np.ndarray) else array.amax(dim=1)
 
 
 def two_largest(array: Any) -> tuple[Any, Any]:

@@ -44,6 +44,7 @@ CORRELATION_MINIMA = (1, 3)  # [MeV], as in the observables' names
 MANY_LAYERS, SPREAD_LAYERS = 12, 9
 """A calorimeter of more layers than the first has observables of layers for as many as the second says, spread evenly:
 five numbers of each of 45 layers would be more than the report's reader, its classifiers and its criteria can use."""
+_LEAST_LAYERS = 5  # that show where a shower's maximum is
 
 
 def total_energy(view: ShowerView) -> Any:
@@ -98,6 +99,16 @@ def _spread_over(layers: int) -> Sequence[int]:
     )
 
 
+def _layer_axes(kind: str, function: Callable[..., Any], label: str) -> dict[str, _Family]:
+    """A family for x and one for y."""
+    return {
+        f"layer_{kind}_{name}": _Family(
+            partial(function, axis=axis), "layer", label.format(axis=f"${name}$"), _layers, {"unit": "mm"}
+        )
+        for axis, name in enumerate("xy")
+    }
+
+
 def _rings(geometry: Geometry) -> Sequence[int]:
     rings = len(ring_edges(geometry)) - 1
     return range(rings) if rings > 1 else ()
@@ -118,6 +129,14 @@ _FAMILIES: Mapping[str, _Family] = {
     "layer_ratio": _Family(layers.layer_ratio, "layer", r"$\ln(E_{{{next}}}/E_{{{number}}})$ of layers", _steps, {}),
     "layer_shift": _Family(
         layers.layer_shift, "layer", "distance of the centres of layers {number} and {next}", _steps, {"unit": "mm"}
+    ),
+    **_layer_axes("centre", layers.layer_centre, "{axis} of the centre of layer {{number}} from the track"),
+    **_layer_axes("width", layers.layer_width, "width in {axis} in layer {{number}}"),
+    "layer_radial_width": _Family(
+        layers.layer_radial_width, "layer", "radial width in layer {number}", _layers, {"unit": "mm"}
+    ),
+    "layer_hottest_fraction": _Family(
+        layers.layer_hottest_fraction, "layer", "hottest cell's fraction of the energy in layer {number}", _layers, {}
     ),
 }
 
@@ -200,14 +219,22 @@ def _neighbour_observables() -> dict[str, Observable]:
 
 
 def _depth_observables() -> dict[str, Observable]:
-    functions = {
-        "depth": (layers.depth, "longitudinal depth"),
-        "depth_width": (layers.depth_width, "longitudinal width"),
+    applies = {least: partial(_has_layers, least=least) for least in (2, 3, _LEAST_LAYERS)}
+    hottest = Observable(ViewFunction(layers.hottest_layer), "hottest layer", discrete=True, applies=applies[3])
+    lengths = {
+        "depth": (layers.depth, "longitudinal depth", 2),
+        "depth_width": (layers.depth_width, "longitudinal width", 2),
+        "shower_maximum": (layers.shower_maximum, "depth of the shower maximum", _LEAST_LAYERS),
     }
-    return {
-        name: Observable(ViewFunction(function), label, "mm", applies=lambda geometry: geometry.n_layers > 1)
-        for name, (function, label) in functions.items()
+    found = {
+        name: Observable(ViewFunction(function), label, "mm", applies=applies[least])
+        for name, (function, label, least) in lengths.items()
     }
+    return {**found, "hottest_layer": hottest}
+
+
+def _has_layers(geometry: Geometry, least: int) -> bool:
+    return geometry.n_layers >= least
 
 
 OBSERVABLES: Mapping[str, Observable] = _Catalogue(

@@ -17,7 +17,11 @@ _CHUNK_SHOWERS = 1000
 
 
 def radial_profile(
-    cell_energy: NDArray[Any], incident: NDArray[Any], geometry: Geometry, edges: ArrayLike
+    cell_energy: NDArray[Any],
+    incident: NDArray[Any],
+    geometry: Geometry,
+    edges: ArrayLike,
+    layer: int | None = None,
 ) -> NDArray[np.float64]:
     """Energy fraction of each shower in rings about its projected track.
 
@@ -28,9 +32,10 @@ def radial_profile(
         incident: px, py, pz [GeV], x, y [mm], shape ``(showers, 5)``.
         geometry: Cells; the track is projected to the depth of each layer.
         edges: Ascending radii [mm], ``rings + 1`` of them; energy outside of them is in no ring.
+        layer: Layer whose energy is looked at; all of them if left out.
 
     Returns:
-        Fractions of the shower's energy, shape ``(showers, rings)``; NaN for an empty shower.
+        Fractions of the shower's energy, or of that in the layer, shape ``(showers, rings)``; NaN where there is none.
     """
     radii = np.asarray(edges, dtype=np.float64)
     rings = len(radii) - 1
@@ -39,8 +44,12 @@ def radial_profile(
         x, y = view.offsets
         ring = bin_of(np.hypot(np.hypot(x, y), view.spread_square**0.5), radii) - 1
         inside = (ring >= 0) & (ring < rings)
+        total = view.total
+        if layer is not None:
+            inside &= geometry.cell_layer[view.cell] == layer
+            total = view.layer_energy[:, layer]
         sums = sum_by(view.shower[inside] * rings + ring[inside], view.energy[inside], len(view) * rings)
-        fractions[chunk] = ratio(sums.reshape(-1, rings), np.repeat(view.total[:, None], rings, axis=1))
+        fractions[chunk] = ratio(sums.reshape(-1, rings), np.repeat(total[:, None], rings, axis=1))
     return fractions
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from calogan.physics.arrays import (
     as_numpy,
     bin_of,
     count_by,
+    largest,
     like,
     logarithm,
     nonzero,
@@ -128,6 +130,24 @@ class ShowerView:
         """Energy-weighted means of the offsets along x and y [mm], each ``(showers, layers)``; NaN for a dark layer."""
         x, y = (ratio(self.by_layer(self.energy * offset), self.layer_energy) for offset in self.offsets)
         return x, y
+
+    @cached_property
+    def layer_variances(self) -> tuple[Any, Any]:
+        """Energy-weighted variances about the layer's own centre along x and y [mm2], likewise."""
+        spread = self.spread_square / 2 if self.geometry.cell_spread.any() else 0.0
+        found = []
+        for offset, centre in zip(self.offsets, self.layer_centres, strict=True):
+            distance = offset - centre.reshape(-1)[self.layer_group]
+            found.append(ratio(self.by_layer(self.energy * (distance * distance + spread)), self.layer_energy))
+        return found[0], found[1]
+
+    @cached_property
+    def layer_hottest(self) -> Any:
+        """Energy of the hottest cell of each layer [GeV], shape ``(showers, layers)``."""
+        found = like(np.zeros((len(self), self.geometry.n_layers)), self.energy)
+        for layer, (start, stop) in enumerate(pairwise(self.geometry.offsets.tolist())):
+            found[:, layer] = largest(self.cell_energy[:, start:stop])
+        return found
 
     @cached_property
     def offsets(self) -> tuple[Any, Any]:

@@ -185,7 +185,7 @@ class ShowerSampler:
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
         weigher = self.weigher if weights else None
         request = self._arguments((px, py, pz, momentum), x, y, pdg, shower_id).request()
-        self._check(request, place, outside)
+        check(request, place.domain, outside, self.pdg, told_apart=bool(self._told_apart))
         place.check(request)
         return self._make(admit(request, place.domain, outside), choose_seed(seed), place, weigher)
 
@@ -234,7 +234,7 @@ class ShowerSampler:
         place = make_placement(placement, calorimeter, edge, self.bundle.info)
         arguments = self._arguments((px, py, pz, momentum), x, y, pdg, shower_id)
         for request in arguments.chunks(chunk):
-            self._check(request, place, outside)
+            check(request, place.domain, outside, self.pdg, told_apart=bool(self._told_apart))
             place.check(request)
         seed, weigher = choose_seed(seed), self.weigher if weights else None
         requests = (admit(request, place.domain, outside) for request in arguments.chunks(chunk))
@@ -303,9 +303,6 @@ class ShowerSampler:
                 raise ShapeError(msg)
             pdg = self.only_pdg
         return read_arguments(components, (x, y) if given else None, shower_id, self.domain.entry_centre, pdg)
-
-    def _check(self, request: Request, place: Placement, outside: Outside) -> None:
-        check(request, place.domain, outside, self.pdg, told_apart=bool(self._told_apart))
 
     def _network_input(self, incident: NDArray[np.float32], pdg: NDArray[np.int32] | None) -> NDArray[np.float32]:
         types = np.full(len(incident), self.only_pdg) if pdg is None else pdg

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from calogan.config import Config, Source
+from calogan.data.columns import Storage
 from calogan.data.files import InputFile, Stamp, expand_files
 from calogan.data.particles import read_simulation_time
 from calogan.data.reading import count_showers, fingerprint, suffixes
@@ -33,6 +34,7 @@ __all__ = ["prepare", "prepare_part"]
 # A calorimeter sees at most little more than the whole energy and at least a thousandth of it.
 _PLAUSIBLE_RESPONSE = (1e-3, 1.5)
 _WARNINGS_SHOWN = 5
+_MUCH_OUTSIDE = 0.05  # of the energy, outside of all cells
 _REMEDY = "correct or remove the file, or leave it out with data.on_bad_file: skip"
 
 Outcome = ShardRecord | SkippedFile
@@ -139,6 +141,7 @@ class _FileReader:
         checksums: Checksums of files of earlier runs, by path and stamp.
         times: Times of the full simulation that earlier runs have read, by the folder of the shard.
         owner: Whose half-written shards these are.
+        storage: How cells are kept; None for what takes clearly less disk, and for what earlier runs have chosen.
     """
 
     geometry: Geometry
@@ -149,6 +152,7 @@ class _FileReader:
     checksums: dict[tuple[str, Stamp], str]
     times: dict[str, SimulationTime]
     owner: str
+    storage: Storage | None
 
     @classmethod
     def open(cls, config: Config, folder: Path, owner: str = "") -> Self:
@@ -174,11 +178,13 @@ class _FileReader:
             record.folder: record.simulation_time for record in (*parts, *before) if record.simulation_time is not None
         }
         domain = Domain.from_config(config.domain)
-        return cls(geometry, domain, shards, config.data.chunk_showers, known, checksums, times, owner)
+        storage = None if config.data.storage == "auto" else config.data.storage
+        return cls(geometry, domain, shards, config.data.chunk_showers, known, checksums, times, owner, storage)
 
     def reused(self, manifest: Manifest) -> int:
         """Shards that were there before."""
-        return sum(record.folder in self.known for record in manifest.shards)
+        storage = {folder: record.storage for folder, record in self.known.items()}
+        return sum(storage.get(record.folder) == record.storage for record in manifest.shards)
 
     def read(self, file: InputFile, source: _Source, progress: _Progress) -> ShardRecord:
         """The record of a file's shard, which is made if it is not there yet."""
@@ -196,7 +202,7 @@ class _FileReader:
             )
         else:
             shutil.rmtree(self.shards / job.folder, ignore_errors=True)
-            record = job.build(self.shards, self.chunk_showers, progress.add_showers)
+            record = job.build(self.shards, self.chunk_showers, progress.add_showers, self.storage)
         time = self._time(job.folder, file, source)
         progress.add_file()
         return replace(record, simulation_time=time)
@@ -211,6 +217,8 @@ class _FileReader:
         return read_simulation_time(file, source.schema, source.time)
 
     def _is_whole(self, record: ShardRecord) -> bool:
+        if self.storage not in (None, record.storage):
+            return False
         try:
             open_shard(self.shards, record, self.geometry)
         except StoreError:
@@ -381,7 +389,13 @@ def _doubt_domain(record: ShardRecord, manifest: Manifest) -> str | None:
 def _doubt_hits(record: ShardRecord, _manifest: Manifest) -> str | None:
     if not record.hits_outside:
         return None
-    return f"{record.source}: {record.hits_outside} of {record.hits} hits are outside of all cells and left out"
+    share = f"{record.source}: {record.hits_outside} of {record.hits} hits are outside of all cells and left out"
+    if record.energy_outside <= _MUCH_OUTSIDE:
+        return f"{share}, with {record.energy_outside:.2g} of their energy"
+    return (
+        f"{share}, with {record.energy_outside:.0%} of their energy: widen the geometry, or correct z_range, "
+        "units.length or the local frame"
+    )
 
 
 def _finish(store: Store, reader: _FileReader, reporter: Reporter) -> Store:

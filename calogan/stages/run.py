@@ -244,6 +244,7 @@ def _validate(
                 "criteria": config.validation.criteria.model_dump(mode="json"),
                 "settings": config.digest("validation", "threshold"),
                 "figures": dict(verdicts.figures),
+                **({"types": dict(verdicts.outcomes)} if verdicts.outcomes else {}),
             }
         )
     tracker.log_artifact(bundle.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -324,6 +325,7 @@ def _write(
 ) -> Bundle:
     generator = state.generator.cpu().eval()
     generator.load_state_dict(best.weights)
+    schema = Schema.from_source(config.data.sources[0]).written(store.geometry)
     info = BundleInfo(
         id="",
         calogan_version=calogan.__version__,
@@ -331,7 +333,8 @@ def _write(
         geometry=store.geometry,
         domain=Domain.from_config(config.domain),
         threshold=config.threshold,
-        schema=Schema.from_source(config.data.sources[0]),
+        # that the files of the first source are all of one type says nothing of others
+        schema=replace(schema, particle_id=None) if generator.architecture.particles else schema,
         noise_size=generator.noise_size,
         architecture=generator.architecture.to_dict(),
         provenance=provenance,

@@ -292,7 +292,7 @@ def _report(
     rows = judge(comparison, config.validation.criteria)
     weight = None if comparison.weights is None else comparison.weights.weight
     write_weights(weight, pair(reference, generated)[0].event, folder)
-    sections = report_sections(comparison)
+    sections = report_sections(comparison, rows)
     return write_report(comparison, rows, sections, folder, title=title, inputs=inputs, reporter=reporter)
 
 

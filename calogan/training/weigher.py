@@ -42,7 +42,7 @@ class WeigherFeatures(nn.Module):
     def __init__(self, geometry: Geometry, generator: Generator) -> None:
         super().__init__()
         self.frame, self.transform = generator.frame, generator.transform
-        self.physics = ShowerFeatures(geometry, generator.frame)
+        self.physics = ShowerFeatures(geometry, generator.frame, float(generator.transform.scale))
         self.register_buffer("membership", generator.membership, persistent=False)
 
     @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +27,15 @@ from calogan.validation.studies.distributions import DistributionsStudy, study_d
 from calogan.validation.studies.diversity import DiversityStudy, study_diversity
 from calogan.validation.studies.images import LayerImages, ShowerPair, mean_images, shower_pairs
 from calogan.validation.studies.interpolation import InterpolationStudy, study_interpolation
+from calogan.validation.studies.longitudinal import LongitudinalStudy, study_longitudinal
 from calogan.validation.studies.memorisation import MemorisationStudy, study_memorisation
 from calogan.validation.studies.multivariate import MultivariateStudy, study_multivariate
+from calogan.validation.studies.particle_types import TypeStudy, study_types
 from calogan.validation.studies.profiles import Profile, cell_spectrum, occupancy_curve, radial_profile
 from calogan.validation.studies.response import ResponseStudy, study_response
 from calogan.validation.studies.speed import SimulationTime, SpeedStudy, study_speed
 from calogan.validation.studies.weights import WeightStudy, study_weights
+from calogan.validation.type_names import of_type
 
 __all__ = ["LEAST_SHOWERS", "Comparison", "Context", "compare", "make_samples"]
 
@@ -74,6 +77,7 @@ class Comparison:
         condition: Whether the incident particles agree.
         response: Response, resolution and lit cells, with bins of the momentum and fits.
         distributions: Every observable.
+        longitudinal: Development through the layers, if there are several.
         conditional: Every observable in bins of the incident particle.
         classifiers: Machines that try to tell the samples apart, if wanted.
         multivariate: Distances in many numbers at once.
@@ -89,6 +93,7 @@ class Comparison:
         occupancy_curve: Cells per shower above a threshold, against the threshold.
         images: Mean energy in each cell.
         pairs: A few single showers of both samples.
+        types: Each particle type by itself, if there are several.
     """
 
     provenance: Mapping[str, str]
@@ -98,6 +103,7 @@ class Comparison:
     condition: ConditionCheck
     response: ResponseStudy
     distributions: DistributionsStudy
+    longitudinal: LongitudinalStudy | None
     conditional: ConditionalStudy
     classifiers: ClassifierStudy | None
     multivariate: MultivariateStudy
@@ -113,12 +119,18 @@ class Comparison:
     occupancy_curve: Profile
     images: tuple[LayerImages, ...]
     pairs: tuple[ShowerPair, ...]
+    types: tuple[TypeStudy, ...] = ()
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Every metric of every study, by unique names."""
+        """Every metric of every study, by unique names; those of one particle type have its name before their own."""
         studies = [getattr(self, field.name) for field in fields(self)]
-        return tuple(metric for study in studies if is_dataclass(study) for metric in getattr(study, "metrics", ()))
+        found = [metric for study in studies if is_dataclass(study) for metric in getattr(study, "metrics", ())]
+        return (*found, *(_of_type(metric, one) for one in self.types for metric in one.metrics))
+
+
+def _of_type(metric: Metric, one: TypeStudy) -> Metric:
+    return replace(metric, name=of_type(one.name, metric.name))
 
 
 def compare(
@@ -171,6 +183,7 @@ def compare(
         condition=condition,
         response=study_response(samples, reporter),
         distributions=distributions,
+        longitudinal=study_longitudinal(samples, reporter) if reference.geometry.n_layers > 1 else None,
         conditional=study_conditional(samples, reporter),
         classifiers=classifiers,
         multivariate=study_multivariate(samples, reporter),
@@ -188,6 +201,7 @@ def compare(
         occupancy_curve=occupancy_curve(reference, generated),
         images=mean_images(reference, generated),
         pairs=shower_pairs(reference, generated),
+        types=study_types(samples, classifiers, reporter),
     )
 
 

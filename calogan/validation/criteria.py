@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from scipy.stats import norm, t
@@ -13,9 +14,11 @@ from scipy.stats import norm, t
 from calogan.config import CriteriaConfig
 from calogan.metrics.metric import Metric
 from calogan.metrics.resolution import Comparison as Compared
+from calogan.validation.type_names import of_type
 
 if TYPE_CHECKING:
     from calogan.validation.comparison import Comparison
+    from calogan.validation.studies.particle_types import TypeStudy
 
 __all__ = [
     "SEPARATION",
@@ -147,14 +150,33 @@ def overall(verdicts: Sequence[Verdict]) -> Outcome:
 
 
 def judge(comparison: Comparison, criteria: CriteriaConfig) -> tuple[Verdict, ...]:
-    """Verdicts of a comparison, one a criterion: incident particles first, then physics, then classifiers."""
-    tests = [
-        *_response(comparison, criteria),
-        _metric("copies", "share of generated showers", comparison.memorisation.copies, criteria.copies),
-        *_classifiers(comparison, criteria),
-        *_separations(comparison, criteria),
-    ]
-    return (_condition(comparison.condition.lowest_p, criteria.condition_p), *judge_tests(tests, criteria))
+    """Verdicts of a comparison, one a criterion: incident particles first, then physics, then classifiers.
+
+    The criteria of all showers come first, then those of each particle type, with the type's name in their groups. All
+    of them share the chance of a false failure, and all tests of the incident particles that of theirs.
+    """
+    parts: dict[str, tuple[Comparison | TypeStudy, list[Difference]]] = {"": (comparison, _tests(comparison, criteria))}
+    parts |= {one.name: (one, [*_of_each(one, criteria)]) for one in comparison.types}
+    judged = iter(judge_tests([test for _, tests in parts.values() for test in tests], criteria))
+    rows: list[Verdict] = []
+    for name, (part, tests) in parts.items():
+        p_value = min(1.0, len(parts) * part.condition.lowest_p)
+        found = (_condition(p_value, criteria.condition_p), *islice(judged, len(tests)))
+        rows += [replace(row, group=of_type(name, row.group)) for row in found] if name else found
+    return tuple(rows)
+
+
+def _tests(comparison: Comparison, criteria: CriteriaConfig) -> list[Difference]:
+    copies = _metric("copies", "share of generated showers", comparison.memorisation.copies, criteria.copies)
+    classifiers = comparison.classifiers
+    areas = (classifiers.low.auc, classifiers.high.auc) if classifiers else ()
+    return [*_response(comparison, criteria), copies, *_areas(areas, criteria), *_separations(comparison, criteria)]
+
+
+def _of_each(one: TypeStudy, criteria: CriteriaConfig) -> Iterator[Difference]:
+    yield from _response(one, criteria)
+    yield from _areas((one.classifiers.low, one.classifiers.high) if one.classifiers else (), criteria)
+    yield from _separations(one, criteria)
 
 
 def judge_tests(tests: Sequence[Difference], criteria: CriteriaConfig) -> tuple[Verdict, ...]:
@@ -217,7 +239,7 @@ def _condition(p_value: float, bound: float) -> Verdict:
     )
 
 
-def _response(comparison: Comparison, criteria: CriteriaConfig) -> Iterator[Difference]:
+def _response(comparison: Comparison | TypeStudy, criteria: CriteriaConfig) -> Iterator[Difference]:
     study = comparison.response
     showers = min(comparison.reference_count, comparison.generated_count)
     for name, bound, bin_bound in (
@@ -250,22 +272,15 @@ def _relative(group: str, criterion: str, compared: Compared, showers: int, boun
     )
 
 
-def _classifiers(comparison: Comparison, criteria: CriteriaConfig) -> Iterator[Difference]:
-    if comparison.classifiers is None:
-        return
-    # an effect size of the AUC of samples without end, whose floor is 0.5
-    yield _metric(
-        "classifier AUC", "low-level classifier (cells)", comparison.classifiers.low.auc, criteria.classifier_low - 0.5
-    )
-    yield _metric(
-        "classifier AUC",
-        "high-level classifier (observables)",
-        comparison.classifiers.high.auc,
-        criteria.classifier_high - 0.5,
-    )
+def _areas(areas: Sequence[Metric], criteria: CriteriaConfig) -> Iterator[Difference]:
+    """Those of the low-level and the high-level classifier, if there are any."""
+    names = "low-level classifier (cells)", "high-level classifier (observables)"
+    for name, area, bound in zip(names, areas, (criteria.classifier_low, criteria.classifier_high), strict=False):
+        # an effect size of the AUC of samples without end, whose floor is 0.5
+        yield _metric("classifier AUC", name, area, bound - 0.5)
 
 
-def _separations(comparison: Comparison, criteria: CriteriaConfig) -> Iterator[Difference]:
+def _separations(comparison: Comparison | TypeStudy, criteria: CriteriaConfig) -> Iterator[Difference]:
     for one in comparison.distributions.distributions:
         test = _metric(SEPARATION, one.name, one.separation, criteria.separation)
         # that of a chi-squared distribution

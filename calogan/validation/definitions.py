@@ -127,6 +127,11 @@ DEFINITIONS = (
         "arXiv:1610.06545, arXiv:2410.21611",
     ),
     Definition(
+        "Shares and response of layers",
+        "A layer's share is its part of the energy of all layers; its response is the mean of its energy over |p|. "
+        "The growth of the depth is the slope of a line through the showers' mean depths against ln |p|.",
+    ),
+    Definition(
         "Jensen-Shannon divergence (JSD)",
         "Of the calibrated classifier, in bits: 0 when the samples cannot be told apart, 1 when they always can. On "
         "test showers the estimate may come out a little below 0.",

@@ -79,6 +79,8 @@ class Document:
         pictures: Names of the figures' files, each with its title.
         key_pictures: Those shown right below the verdicts.
         studies: Every number behind tables and figures, a field a study.
+        types: PDG id to the same of one particle type: its name, verdict, numbers of showers and studies. None where
+            all showers are of one type. Criteria and metrics of a type are among those of the report.
     """
 
     title: str
@@ -93,6 +95,7 @@ class Document:
     pictures: Mapping[str, str]
     key_pictures: tuple[str, ...] = ()
     studies: Mapping[str, Any] = field(default_factory=dict)
+    types: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def outcome(self) -> Outcome:
@@ -115,6 +118,7 @@ class Document:
             "pictures": self.pictures,
             "key_pictures": self.key_pictures,
             "studies": self.studies,
+            **({"types": self.types} if self.types else {}),
         }
         return json.dumps(plain(document), indent=1, allow_nan=False) + "\n"
 
@@ -138,6 +142,7 @@ class Document:
             pictures=_texts(values["pictures"]),
             key_pictures=tuple(str(name) for name in values["key_pictures"]),
             studies=dict(values["studies"]),
+            types=dict(values.get("types", {})),
         )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from calogan.metrics.metric import Metric
-from calogan.validation.criteria import Outcome, Verdict
+from calogan.validation.criteria import Outcome, Verdict, overall
 from calogan.validation.document import PAGE, Document
 from calogan.validation.numbers import number, with_error
 from calogan.validation.sections.metrics import metric_row, significance
-from calogan.validation.summary import criterion_name, sentence, tally
+from calogan.validation.summary import by_type, criterion_name, sentence, tally
 
 __all__ = ["markdown"]
 
@@ -22,8 +22,9 @@ _KEY = (
 )
 _OTHERS = 5  # metrics shown beside the key ones
 _LONGEST = 160  # letters of a value of the provenance
-_WORDS = {"criterion", "verdict", "note", "metric", "what", "is"}
+_WORDS = {"criterion", "verdict", "note", "metric", "what", "is", "type", "criteria"}
 _CRITERIA = ("criterion", "verdict", "difference", "floor", "effect size", "note")
+_TYPES = ("type", "verdict", "criteria")
 _METRICS = ("metric", "value", "floor", "from floor", "p-value")
 
 
@@ -45,6 +46,7 @@ def markdown(document: Document, warnings: Sequence[str]) -> str:
         f"{document.reference_count} reference showers against {document.generated_count} generated ones.",
         f"Criteria: {tally(document.criteria)}. Page: [{PAGE}]({PAGE})",
         "",
+        *(("### Particle types", "", *_table(_TYPES, _types(document.criteria)), "") if document.types else ()),
         *(("### Criteria that do not pass", "", *_table(_CRITERIA, map(_criterion, wanting)), "") if wanting else ()),
         f"### Key metrics ({len(metrics)} of {len(document.metrics)})",
         "",
@@ -53,6 +55,11 @@ def markdown(document: Document, warnings: Sequence[str]) -> str:
         *_folded("Provenance", _table(("what", "is"), map(_origin, document.provenance.items()))),
     ]
     return "\n".join(lines)
+
+
+def _types(rows: Sequence[Verdict]) -> Iterator[tuple[str, ...]]:
+    for kind, some in by_type(rows).items():
+        yield kind, _SIGNS[overall(some)], tally(some)
 
 
 def _criterion(row: Verdict) -> tuple[str, ...]:

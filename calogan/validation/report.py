@@ -11,7 +11,7 @@ from typing import Any
 
 from calogan.errors import CaloganError, StoreError
 from calogan.progress import Reporter
-from calogan.validation.criteria import Outcome, Verdict
+from calogan.validation.criteria import Outcome, Verdict, overall
 from calogan.validation.document import (
     NUMBERS,
     PAGE,
@@ -29,7 +29,7 @@ from calogan.validation.render import Headline, render
 from calogan.validation.sections.metrics import metrics_section
 from calogan.validation.sections.provenance import definitions_section, provenance_section
 from calogan.validation.sections.verdicts import verdicts_section
-from calogan.validation.summary import Verdicts, figures_of, obstacles, sentence, tally
+from calogan.validation.summary import Verdicts, by_type, figures_of, obstacles, sentence, tally
 
 __all__ = ["read_report", "write_report", "write_together"]
 
@@ -153,12 +153,26 @@ def _document(
         pictures={picture.name: picture.title for picture in pictures},
         key_pictures=tuple(picture.name for picture in pictures if picture.key),
         studies=_studies(comparison),
+        types=_types(comparison, verdicts),
     )
 
 
 def _studies(comparison: Any) -> dict[str, Any]:
-    known = {"provenance", "reference_count", "generated_count", "threshold", "metrics"}
+    known = {"provenance", "reference_count", "generated_count", "threshold", "metrics", "types", "pdg", "name"}
     return {one.name: getattr(comparison, one.name) for one in fields(comparison) if one.name not in known}
+
+
+def _types(comparison: Any, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    rows = by_type(verdicts)
+    return {
+        str(one.pdg): {
+            "name": one.name,
+            "verdict": overall(rows[one.name]).value,
+            "showers": {"reference": one.reference_count, "generated": one.generated_count},
+            "studies": _studies(one),
+        }
+        for one in getattr(comparison, "types", ())
+    }
 
 
 def _headline(document: Document) -> Headline:

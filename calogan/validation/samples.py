@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from calogan.config import ValidationConfig
 from calogan.data.showers import Showers
 from calogan.metrics.resampling import Resampling
+from calogan.metrics.resolution import momentum_bin
 from calogan.physics.observables import Observable
 
 __all__ = ["Samples"]
@@ -54,6 +55,30 @@ class Samples:
         """Energy of a faint cell [GeV]: the threshold, where there is one."""
         return self.threshold or _FAINT
 
+    @property
+    def types(self) -> tuple[int, ...]:
+        """PDG ids of the particles, ascending; none where all are of one type, or a sample does not know them."""
+        known = [np.unique(showers.pdg) for showers in (self.reference, self.generated)]
+        found = np.union1d(*known)
+        return tuple(found.tolist()) if len(found) > 1 and 0 not in found else ()
+
+    def of_type(self, pdg: int) -> Samples:
+        """The showers of one particle type, whose momentum bins are those that the reference reaches."""
+        rows = [showers.pdg == pdg for showers in (self.reference, self.generated)]
+        bins, reference = self.settings.momentum_bins, self.reference[rows[0]]
+        if bins is not None:
+            bins = _reached(bins, reference.momentum)
+        return replace(
+            self,
+            reference=reference,
+            generated=self.generated[rows[1]],
+            reference_values={name: values[rows[0]] for name, values in self.reference_values.items()},
+            generated_values={name: values[rows[1]] for name, values in self.generated_values.items()},
+            reference_group=self.reference_group[rows[0]],
+            generated_group=self.generated_group[rows[1]],
+            settings=self.settings.model_copy(update={"momentum_bins": bins}),
+        )
+
     def rng(self, piece: str) -> np.random.Generator:
         """A random stream of its own for each piece of the work, so that no piece changes another's figures."""
         return np.random.default_rng([self.settings.seed, *piece.encode()])
@@ -63,3 +88,10 @@ class Samples:
         seed = int(self.rng(piece).integers(2**63))
         number = self.settings.bootstrap if repeats is None else repeats
         return Resampling(len(self.reference), len(self.generated), self.paired, number, seed)
+
+
+def _reached(edges: Sequence[float], momentum: NDArray[np.float64]) -> list[float]:
+    """Edges of the bins from that of the lowest to that of the highest momentum [GeV]."""
+    place = momentum_bin(momentum, edges)
+    inside = place[place >= 0]
+    return list(edges[inside.min() : inside.max() + 2]) if inside.size else list(edges)

@@ -12,11 +12,13 @@ from pathlib import Path
 from calogan.metrics.metric import Metric
 from calogan.validation.criteria import Outcome, Verdict, overall
 from calogan.validation.numbers import number, with_error
+from calogan.validation.type_names import of_type, split_type
 
-__all__ = ["Verdicts", "criterion_name", "figures_of", "obstacles", "sentence", "tally"]
+__all__ = ["Verdicts", "by_type", "criterion_name", "figures_of", "obstacles", "sentence", "tally"]
 
 _MOST_OF_A_GROUP = 5
 _MOST_NAMED = 6
+_SIGNS = str.maketrans({"+": " plus", "-": " minus", "~": " anti"})
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class Verdicts:
         """What the verdict on the whole means."""
         return sentence(self.rows)
 
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Verdict on each particle type by its name; none where all showers are of one."""
+        return {kind: overall(rows) for kind, rows in by_type(self.rows).items()}
+
+    def types(self) -> tuple[str, ...]:
+        """The same with the tally, a text a type."""
+        return tuple(f"{kind}: {overall(rows).value} ({tally(rows)})" for kind, rows in by_type(self.rows).items())
+
     def left_out(self) -> tuple[str, ...]:
         """What the table leaves out, a text a group.
 
@@ -77,12 +88,14 @@ def figures_of(metrics: Iterable[Metric]) -> dict[str, float]:
     """Value and floor of each metric by a name of small letters, digits and underscores; those not finite left out.
 
     Example:
-        >>> figures_of([Metric("KS |p|", 0.1, 0.01, float("nan"), 0.0, 9, 9, "")])
-        {'ks_p': 0.1}
+        >>> figures_of([Metric(name, 0.1, 0.01, float("nan"), 0.0, 9, 9, "") for name in ("KS |p|", "e- · KS |p|")])
+        {'ks_p': 0.1, 'e_minus_ks_p': 0.1}
     """
     figures = {}
     for metric in metrics:
-        name = re.sub(r"[\W_]+", "_", metric.name.lower(), flags=re.ASCII).strip("_")
+        kind, name = split_type(metric.name)
+        full = f"{kind.translate(_SIGNS)} {name}".lower()  # e- and e+ are two types
+        name = re.sub(r"[\W_]+", "_", full, flags=re.ASCII).strip("_")
         figures[name], figures[f"{name}_floor"] = metric.value, metric.floor
     return {name: float(value) for name, value in figures.items() if math.isfinite(value)}
 
@@ -91,6 +104,16 @@ def tally(rows: Sequence[Verdict]) -> str:
     """How many criteria say what."""
     counts = Counter(row.outcome for row in rows)
     return ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
+
+
+def by_type(rows: Sequence[Verdict]) -> dict[str, tuple[Verdict, ...]]:
+    """The verdicts on each particle type by its name; none where all showers are of one."""
+    found: dict[str, list[Verdict]] = {}
+    for row in rows:
+        kind, _ = split_type(row.group)
+        if kind:
+            found.setdefault(kind, []).append(row)
+    return {kind: tuple(some) for kind, some in found.items()}
 
 
 def sentence(rows: Sequence[Verdict]) -> str:
@@ -136,9 +159,13 @@ def criterion_name(group: str, criterion: str) -> str:
     Example:
         >>> criterion_name("response: relative difference", "response, all momenta")
         'response, all momenta'
+        >>> criterion_name("gamma · separation power", "width_x")
+        'gamma · separation power: width_x'
     """
+    kind, group = split_type(group)
     first = group.partition(":")[0]
-    return criterion if criterion.startswith(f"{first},") else f"{first}: {criterion}"
+    name = criterion if criterion.startswith(f"{first},") else f"{first}: {criterion}"
+    return of_type(kind, name) if kind else name
 
 
 def _text(row: Verdict) -> tuple[str, ...]:

@@ -17,6 +17,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
@@ -38,6 +39,7 @@ struct Particle {
   std::uint64_t particle;  // index in its event: 0 where there is one; part of the key
   float px, py, pz;        // [GeV], z into the calorimeter
   float x = 0, y = 0;      // entry point [mm]; without effect on a model that does not know it
+  int pdg = 0;             // PDG id; without effect on a model that is not told the type
 };
 
 // A cell above the threshold.
@@ -100,15 +102,24 @@ struct Domain {
 // What the file says of itself.
 struct Model {
   std::string bundle;                  // identity of the trained model; empty if the file does not say
-  std::vector<std::string> condition;  // what the surrogate is told: momentum, direction, entry_point
+  std::vector<std::string> condition;  // what the surrogate is told: momentum, direction, entry_point, particle
   std::vector<int> pdg;                // types of the particles it was trained with; empty if not known
+  std::vector<int> particles;          // types that it is told, each by its place here; empty if it is told none
   Domain domain;
+  std::map<int, Domain> domains;  // of the types whose own is narrower
   std::vector<Layer> layers;
   double threshold;  // [GeV]; fainter cells hold exactly 0
   std::size_t noise_size, cells;
 
   bool knows(const std::string& name) const {
     return std::find(condition.begin(), condition.end(), name) != condition.end();
+  }
+
+  // Place of a type among `particles`, past the last if it is not there; the only type need not be named.
+  std::size_t number(int type) const {
+    const bool only = particles.size() == 1 && type == 0;
+    const auto found = only ? particles.begin() : std::find(particles.begin(), particles.end(), type);
+    return static_cast<std::size_t>(found - particles.begin());
   }
 };
 
@@ -126,7 +137,8 @@ class CellPlacement {
  public:
   // Throws Error: cells of several sizes, an entry window smaller than a cell, or a model that knows no entry point.
   explicit CellPlacement(const Model& model)
-      : x_(axis(model, model.domain.entry_x, &Layer::x_edges)), y_(axis(model, model.domain.entry_y, &Layer::y_edges)) {
+      : x_(axis(model, window(model, &Domain::entry_x), &Layer::x_edges)),
+        y_(axis(model, window(model, &Domain::entry_y), &Layer::y_edges)) {
     if (!model.knows("entry_point")) {
       throw Error("the model knows no entry point: where in a cell its showers start is not known");
     }
@@ -156,6 +168,15 @@ class CellPlacement {
   };
 
   static constexpr double kRounding = 1e-4;
+
+  // The window that particles of all types may enter in.
+  static std::array<double, 2> window(const Model& model, std::array<double, 2> Domain::*entry) {
+    std::array<double, 2> common = model.domain.*entry;
+    for (const auto& [type, domain] : model.domains) {
+      common = {std::max(common[0], (domain.*entry)[0]), std::min(common[1], (domain.*entry)[1])};
+    }
+    return common;
+  }
 
   static Axis axis(const Model& model, const std::array<double, 2>& window, std::vector<double> Layer::*edges) {
     const std::vector<double>& first = model.layers.at(0).*edges;
@@ -191,7 +212,17 @@ class Sampler {
   const Model& model() const { return model_; }
 
   // Why a particle is outside the domain: empty if it is inside.
-  std::string outside(const Particle& particle) const { return model_.domain.outside(told(particle)); }
+  std::string outside(const Particle& particle) const {
+    if (model_.particles.empty()) {
+      return model_.domain.outside(told(particle));
+    }
+    const std::size_t number = model_.number(particle.pdg);
+    if (number == model_.particles.size()) {
+      return "particle type";
+    }
+    const auto own = model_.domains.find(model_.particles[number]);
+    return (own == model_.domains.end() ? model_.domain : own->second).outside(told(particle));
+  }
 
   // Cell energies [GeV], each 0 or above the threshold: those of the first shower, then those of the second, ...
   // A shower depends on the seed and its own numbers alone, up to float rounding.
@@ -227,8 +258,6 @@ class Sampler {
   }
 
  private:
-  static constexpr std::size_t kColumns = 5;
-
   // The particle as far as the model is told of it.
   Particle told(Particle particle) const {
     if (!model_.knows("entry_point")) {
@@ -239,11 +268,12 @@ class Sampler {
   }
 
   void run(std::uint64_t seed, const Particle* particles, std::size_t count, float* cells) const {
-    std::vector<float> incident(count * kColumns), noise(count * model_.noise_size);
+    const std::size_t columns = model_.particles.empty() ? 5 : 6;  // the last one is the number of the type
+    std::vector<float> incident(count * columns), noise(count * model_.noise_size);
     for (std::size_t shower = 0; shower < count; ++shower) {
       const Particle one = told(particles[shower]);
-      const std::array<float, kColumns> row{one.px, one.py, one.pz, one.x, one.y};
-      std::copy(row.begin(), row.end(), incident.begin() + static_cast<std::ptrdiff_t>(shower * kColumns));
+      const std::array<float, 6> row{one.px, one.py, one.pz, one.x, one.y, static_cast<float>(model_.number(one.pdg))};
+      std::copy_n(row.begin(), columns, incident.begin() + static_cast<std::ptrdiff_t>(shower * columns));
       standard_normal(seed, one.shower, one.particle, noise.data() + shower * model_.noise_size, model_.noise_size);
     }
     const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
@@ -251,7 +281,7 @@ class Sampler {
       const std::array<std::int64_t, 2> shape{static_cast<std::int64_t>(count), static_cast<std::int64_t>(width)};
       return Ort::Value::CreateTensor<float>(memory, data, count * width, shape.data(), shape.size());
     };
-    const std::array<Ort::Value, 2> inputs{tensor(incident.data(), kColumns), tensor(noise.data(), model_.noise_size)};
+    const std::array<Ort::Value, 2> inputs{tensor(incident.data(), columns), tensor(noise.data(), model_.noise_size)};
     Ort::Value output = tensor(cells, model_.cells);
     const std::array<const char*, 2> names{"incident", "noise"};
     const char* name = "cell_energy";
@@ -277,6 +307,12 @@ class Sampler {
     }
   }
 
+  static Domain bounds(const nlohmann::json& domain) {
+    return {domain.at("momentum").get<std::array<double, 2>>(), domain.at("max_angle").get<double>(),
+            domain.at("entry_x").get<std::array<double, 2>>(), domain.at("entry_y").get<std::array<double, 2>>(),
+            domain.at("tolerance").get<double>()};
+  }
+
   static Model read(const Ort::Session& session, const std::string& path) {
     const Ort::ModelMetadata metadata = session.GetModelMetadata();
     Ort::AllocatorWithDefaultOptions allocator;
@@ -295,13 +331,17 @@ class Sampler {
       Model model{find("bundle", ""),
                   json("condition").get<std::vector<std::string>>(),
                   json("pdg", "[]").get<std::vector<int>>(),
-                  {domain.at("momentum").get<std::array<double, 2>>(), domain.at("max_angle").get<double>(),
-                   domain.at("entry_x").get<std::array<double, 2>>(), domain.at("entry_y").get<std::array<double, 2>>(),
-                   domain.at("tolerance").get<double>()},
+                  json("particles", "[]").get<std::vector<int>>(),
+                  bounds(domain),
+                  {},
                   {},
                   json("threshold").get<double>(),
                   json("noise_size").get<std::size_t>(),
                   json("cells").get<std::size_t>()};
+      const auto narrower = domain.value("particles", nlohmann::json::object());
+      for (const auto& [type, own] : narrower.items()) {
+        model.domains.emplace(std::stoi(type), bounds(own));
+      }
       std::size_t cells = 0;
       for (const auto& layer : geometry.at("layers")) {
         model.layers.push_back({layer.at("x_edges").get<std::vector<double>>(),

@@ -24,8 +24,8 @@ constexpr const char* kUsage =
     "usage: calogan_showers GRAPH.onnx PARTICLES OUTPUT SEED [THREADS]\n"
     "\n"
     "  PARTICLES  a table with the columns id, px, py, pz [GeV], x, y [mm], named in its first line; also particle,\n"
-    "             if there are several to an id, and pdg, if particles of other types are to be left out; commas\n"
-    "             or blanks stand between columns\n"
+    "             if there are several to an id, and pdg, if particles of other types are to be left out or the\n"
+    "             model makes showers of several types; commas or blanks stand between columns\n"
     "  OUTPUT     the hits: id, particle, layer, row, column, energy [GeV]; particles outside the domain are left out\n"
     "             and listed in OUTPUT.outside.csv\n"
     "  SEED       from 0 to 2**64 - 1; a shower depends on the seed, its id and its particle alone\n"
@@ -34,7 +34,6 @@ constexpr std::size_t kChunk = 1000;
 
 struct Row {
   calogan::Particle particle;
-  int pdg = 0;
   std::string id, text;
 };
 
@@ -89,10 +88,15 @@ std::uint64_t parse_id(const std::string& text, const std::string& what) {
                                  : parse<std::uint64_t>(text, what);
 }
 
-std::map<std::string, std::size_t> find_columns(const std::string& header, const std::string& path, bool entry_point) {
+std::map<std::string, std::size_t> find_columns(const std::string& header, const std::string& path,
+                                                const calogan::Model& model) {
+  const bool entry_point = model.knows("entry_point");
   std::set<std::string> wanted{"id", "px", "py", "pz"}, allowed{"particle", "pdg"};
   if (entry_point) {
     wanted.insert({"x", "y"});
+  }
+  if (model.particles.size() > 1) {
+    wanted.insert("pdg");
   }
   std::map<std::string, std::size_t> columns;
   for (const std::string& name : split(header)) {
@@ -112,13 +116,13 @@ std::map<std::string, std::size_t> find_columns(const std::string& header, const
   return columns;
 }
 
-std::vector<Row> read_particles(const std::string& path, bool entry_point) {
+std::vector<Row> read_particles(const std::string& path, const calogan::Model& model) {
   std::ifstream file(path);
   std::string line;
   if (!file || !std::getline(file, line)) {
     throw calogan::Error(path + ": cannot be read, or is empty");
   }
-  const auto columns = find_columns(line, path, entry_point);
+  const auto columns = find_columns(line, path, model);
   std::vector<Row> rows;
   std::set<std::pair<std::uint64_t, std::uint64_t>> keys;
   for (std::size_t number = 2; std::getline(file, line); ++number) {
@@ -133,14 +137,14 @@ std::vector<Row> read_particles(const std::string& path, bool entry_point) {
     }
     const auto word = [&](const char* name) { return words[columns.at(name)]; };
     const auto real = [&](const char* name) { return parse_real(word(name), place + name); };
-    Row row{{parse_id(word("id"), place + "id"), 0, real("px"), real("py"), real("pz")}, 0, word("id"), line};
+    Row row{{parse_id(word("id"), place + "id"), 0, real("px"), real("py"), real("pz")}, word("id"), line};
     if (columns.count("particle") != 0) {
       row.particle.particle = parse<std::uint64_t>(word("particle"), place + "particle");
     }
     if (columns.count("pdg") != 0) {
-      row.pdg = parse<int>(word("pdg"), place + "pdg");
+      row.particle.pdg = parse<int>(word("pdg"), place + "pdg");
     }
-    if (entry_point) {
+    if (model.knows("entry_point")) {
       row.particle.x = real("x");
       row.particle.y = real("y");
     }
@@ -154,7 +158,8 @@ std::vector<Row> read_particles(const std::string& path, bool entry_point) {
 
 std::string reason_to_leave_out(const calogan::Sampler& sampler, const Row& row) {
   const std::vector<int>& known = sampler.model().pdg;
-  if (row.pdg != 0 && !known.empty() && std::find(known.begin(), known.end(), row.pdg) == known.end()) {
+  const int pdg = row.particle.pdg;
+  if (pdg != 0 && !known.empty() && std::find(known.begin(), known.end(), pdg) == known.end()) {
     return "particle type";
   }
   return sampler.outside(row.particle);
@@ -230,7 +235,7 @@ void make_showers(const std::string& graph, const std::string& input, const std:
     throw calogan::Error(output + ": exists already; give another name");
   }
   const calogan::Sampler sampler(graph, threads);
-  std::vector<Row> rows = read_particles(input, sampler.model().knows("entry_point"));
+  std::vector<Row> rows = read_particles(input, sampler.model());
   const std::string list = output + ".outside.csv";
   Table hits(output, "id,particle,layer,row,column,energy"), left_out(list, "reason,line");
   const std::size_t outside = leave_out(sampler, rows, left_out.stream());

@@ -106,6 +106,11 @@ def test_a_configuration_keeps_the_layers_and_not_the_file(write, tmp_path):
     assert (geometry.n_cells, [layer.depth for layer in geometry.layers]) == (368, [1, 2, 3, 4, 5])
 
 
+def test_a_binning_file_is_a_calorimeter(write):
+    path = write(element(PHOTONS, name="photon"))
+    assert Geometry.from_dict(load_calorimeter(path).to_dict()) == read_binning(path)
+
+
 ONE = '<Layer id="0" r_edges="0,5" n_bin_alpha="2"/>'
 
 

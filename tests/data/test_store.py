@@ -46,6 +46,22 @@ def test_single_precision_values_come_back_bit_for_bit(toy, tmp_path, layout):
     assert store.load("test").cell_energy.tobytes() == test.cell_energy.tobytes()
 
 
+def test_sparse_and_dense_shards_hold_the_same(toy, tmp_path):
+    dense, sparse = (
+        prepare(toy.config(tmp_path / storage, "dense", storage=storage), SilentReporter())
+        for storage in ("dense", "sparse")
+    )
+    names = [{path.stem for path in store.shards.glob("*/cell_*.npy")} for store in (dense, sparse)]
+    assert names == [{"cell_energy"}, {"cell_offset", "cell_index", "cell_value"}]
+    assert dense.digest == sparse.digest
+    for split in SPLITS:
+        for wanted in ({}, {"max_showers": 7}, {"threshold": 0.01}):
+            one, other = (store.load(split, **wanted) for store in (dense, sparse))
+            for name in ("event", "incident", "cell_energy", "pdg"):
+                assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
+        assert np.array_equal(dense.fingerprints(split), sparse.fingerprints(split))
+
+
 def test_threshold(store):
     np.testing.assert_array_equal(
         store.load("train", threshold=0.01).cell_energy, store.load("train").above(0.01).cell_energy
@@ -123,14 +139,16 @@ def test_fingerprints_are_those_of_the_splits_showers_with_energy(toy, tmp_path)
     assert 0 < len(found) < len(showers)
 
 
-def test_a_manifest_without_simulation_times_is_read(store):
+def test_a_manifest_of_an_earlier_version_is_read(store):
     path = store.folder / "manifest.json"
     values = json.loads(path.read_text())
     for shard in values["shards"]:
-        del shard["simulation_time"]
+        del shard["simulation_time"], shard["storage"]
     path.write_text(json.dumps(values))
 
-    assert Store.open(store.folder).manifest.simulation_time() is None
+    manifest = Store.open(store.folder).manifest
+    assert manifest.simulation_time() is None
+    assert {shard.storage for shard in manifest.shards} == {"dense"}
 
 
 def test_a_prepared_folder_is_told_from_others(store):

@@ -9,15 +9,15 @@ from calogan.progress import SilentReporter
 from calogan.stages.prepare import prepare
 
 
-@pytest.fixture
-def store(toy, tmp_path):
+@pytest.fixture(params=["dense", "sparse"])
+def store(toy, tmp_path, request):
     """Two hundred showers in four shards, one of them empty."""
     cuts = [(0, 70), (70, 70), (70, 75), (75, 200)]
     files = [
         str(toy.write(tmp_path / f"part{number}.root", "hits", toy.showers[low:high]))
         for number, (low, high) in enumerate(cuts)
     ]
-    return prepare(toy.config(tmp_path / "run", "hits", files=files), SilentReporter())
+    return prepare(toy.config(tmp_path / "run", "hits", files=files, storage=request.param), SilentReporter())
 
 
 def same(one, other):
@@ -44,10 +44,10 @@ def test_a_band_of_momenta_is_left_out(store):
 
 def test_a_shard_that_is_damaged_later_is_told(store):
     stored = StoredShowers(store, "train")
-    path = store.shards / store.manifest.shards[3].folder / "cell_energy.npy"
+    path = max((store.shards / store.manifest.shards[3].folder).glob("cell_*.npy"), key=lambda path: path.name)
     path.write_bytes(path.read_bytes()[:-4])
     assert len(stored[np.arange(10)]) == 10
-    with pytest.raises(StoreError, match=r"cell_energy\.npy: cannot be read.*run `calogan prepare` again"):
+    with pytest.raises(StoreError, match=r"cell_(energy|value)\.npy: cannot be read.*run `calogan prepare` again"):
         stored[np.array([0, len(stored) - 1])]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from calogan.errors import DataError, ShapeError
-from calogan.metrics.classifier import classifier_test, fit_trees
+from calogan.metrics.classifier import area_of_some, classifier_test, fit_trees
 from calogan.metrics.labelled import LabelledFeatures, area_under_curve
 from calogan.metrics.network import NetworkSettings, fit_network
 
@@ -96,3 +96,27 @@ def test_a_feature_without_any_number_is_left_out():
     showers = LabelledFeatures(features, label)
     scores = fit_trees(showers, showers, 1)(features)
     assert area_under_curve(scores, label).value > 0.95
+
+
+def test_area_of_some_showers_is_that_of_the_classifiers_of_all():
+    """Half of the generated showers are shifted: the area of these is the best possible, that of the others 1/2."""
+    first, second, *groups = samples(0.0)
+    shifted = np.arange(900) % 2 == 1
+    second[shifted, 0] += 2.0
+    told = [np.column_stack([one, shifted]) for one in (first, second)]  # as the particle type is
+    found = classifier_test(*told, *groups, rng=np.random.default_rng(6), fit=fit_trees, repeats=3)
+
+    some, others = (area_of_some(found, chosen, chosen, "some") for chosen in (shifted, ~shifted))
+    assert some.value == pytest.approx(best(2.0), abs=0.04)
+    assert abs(others.value - 0.5) < 4 * others.error
+    assert abs(some.floor - 0.5) < 4 * some.floor_error
+    assert (some.n_reference, some.n_generated) == (450, 450)
+    assert some.p_value < 1e-6 < others.p_value
+
+    every = area_of_some(found, np.full(900, True), np.full(900, True), found.auc.name)
+    assert every == found.auc
+
+    few = np.arange(900) < 2
+    missing = area_of_some(found, few, few, "few")
+    assert np.isnan([missing.value, missing.error, missing.floor]).all()
+    assert missing.p_value is None

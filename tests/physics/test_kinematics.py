@@ -74,6 +74,14 @@ def test_configuration_in_degrees_becomes_radian_and_survives_json():
     assert DOMAIN.describe() == "|p| 1 to 64 GeV, angle up to 20 degrees, x -20.2 to 20.2 mm, y 0 to 0 mm"
 
 
+def test_particles_along_the_axis_need_no_angle():
+    along = Domain.from_config(DomainConfig(momentum=(1.0, 64.0)))
+    incident = np.array([[0, 0, 5.0, 0, 0], [1e-5, 0, 5.0, 0, 0], [1e-3, 0, 5.0, 0, 0], [0, 0, 65.0, 0, 0]])
+    assert along.outside(incident).tolist() == [False, False, True, True]
+    assert along.clip(incident)[2:] == pytest.approx(np.array([[0, 0, 5.0, 0, 0], [0, 0, 64.0, 0, 0]]))
+    assert along.describe() == "|p| 1 to 64 GeV, along the axis"
+
+
 def test_wrong_columns_and_a_broken_dictionary_are_refused():
     with pytest.raises(ShapeError, match=r"\(2, 3\), expected \(showers, 5\)"):
         DOMAIN.outside(np.zeros((2, 3)))

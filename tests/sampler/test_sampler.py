@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import awkward as ak
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -239,6 +240,52 @@ def test_entry_point_is_not_asked_for(make_bundle):
         sampler.sample(0, 0, 10, 0, 0)
 
 
+def test_energies_alone_are_asked_for_without_a_direction(make_bundle):
+    along = Domain((1.0, 64.0), 0.0, (0.0, 0.0), (0.0, 0.0))
+    sampler = ShowerSampler(make_bundle.three_layers(condition=("momentum",), domain=along))
+    sizes = np.array([10.0, 20.0, 63.0])
+    showers = sampler.sample(momentum=sizes, seed=3)
+    assert showers.incident.tolist() == [[0, 0, size, 0, 0] for size in sizes]
+    for other in (
+        sampler.sample(pz=sizes, seed=3),
+        sampler.sample(0, 0, sizes, seed=3),
+        sampler.sample(vector.array({"px": 0 * sizes, "py": 0 * sizes, "pz": sizes}), seed=3),
+        next(sampler.sample_iter(momentum=sizes, seed=3)),
+    ):
+        np.testing.assert_array_equal(other.cell_energy, showers.cell_energy)
+    assert sampler.sample(momentum=5, seed=1).incident.shape == (1, 5)
+    events = sampler.sample(momentum=ak.Array([[10.0, 20.0], [], [30.0]]), seed=3)
+    assert events.counts.tolist() == [2, 0, 1]
+
+
+def test_energies_that_do_not_go_are_refused(sampler, make_bundle):
+    with pytest.raises(ShapeError, match="is told the direction; give px, py and pz"):
+        sampler.sample(momentum=10, x=0, y=0)
+    with pytest.raises(ShapeError, match=r"give px and py \[GeV\]"):
+        sampler.sample(pz=10, x=0, y=0)
+    along = ShowerSampler(make_bundle.three_layers(condition=("momentum",)))
+    with pytest.raises(ShapeError, match="leave out px and pz, or momentum"):
+        along.sample(1, pz=10, momentum=10)
+    with pytest.raises(ShapeError, match=r"give momentum \[GeV\], or px and py and pz"):
+        along.sample()
+    with pytest.raises(ShapeError, match="momentum must be numbers"):
+        along.sample(momentum=["a"])
+    with pytest.raises(DomainError, match="does not fly towards the front face"):
+        along.sample(momentum=-10, outside="warn")
+
+
+def test_hdf5_file_of_the_showers(make_bundle, electrons, tmp_path):
+    showers = ShowerSampler(make_bundle.three_layers()).sample(**electrons, seed=1)
+    showers.to_hdf5(tmp_path / "a.hdf5")
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        assert file["showers"][:] == pytest.approx(showers.cell_energy * 1000)
+        assert file["incident_energies"][:, 0] == pytest.approx(showers.momentum * 1000)
+    assert read_provenance(tmp_path / "a.hdf5")["seed"] == "1"
+    showers.to_hdf5(tmp_path / "b.hdf5", layout="calogan")
+    with h5py.File(tmp_path / "b.hdf5") as file:
+        assert file["layer_0"].shape == (37, 3, 4)
+
+
 @pytest.mark.parametrize("seed", [-1, 2**64])
 def test_seed_out_of_range_is_refused(sampler, seed):
     with pytest.raises(ConfigError, match="seed"):
@@ -385,7 +432,7 @@ def test_other_particles_than_the_trained_ones_are_refused(make_bundle):
     bundle = make_bundle()
     sampler = ShowerSampler(replace(bundle, info=replace(bundle.info, provenance={"pdg": [11, -11]})))
     particles = {"px": 0.0, "py": 0.0, "pz": [9.0, 8.0, 7.0], "x": 0.0, "y": 0.0, "seed": 1}
-    message = r"1 of 3 incident particles are of another type .*pdg 11, -11.*number 1 with pdg 22"
+    message = r"1 of 3 incident particles are of another type .*pdg 11( \(e-\))?, -11.*number 1 with pdg 22"
     for outside in ("raise", "clip"):
         with pytest.raises(DomainError, match=message):
             sampler.sample(**particles, pdg=[11, 22, -11], outside=outside)

@@ -44,7 +44,7 @@ def test_the_graph_names_its_bundle(exported, tiny_bundle):
 
 def test_tried_particles_are_in_the_domain_and_fill_it(tiny_bundle):
     domain = tiny_bundle.info.domain
-    incident = stage._draw(domain, 1000)
+    incident = stage._draw(tiny_bundle.info, 1000)
     assert not domain.outside(incident).any()
     assert incident[:, 2].max() > 0.9 * domain.momentum[1]
     assert abs(incident[:, 3:]).max() > 0.95 * domain.entry_x[1]

@@ -337,6 +337,46 @@ def test_old_manifest_stays_when_a_new_file_is_bad(toy, tmp_path, parts):
     assert Store.open(before.folder) == before
 
 
+def without_storage(path):
+    """What a version that knew dense shards only left in a JSON file."""
+    values = json.loads(path.read_text())
+    for record in values.get("shards", [values]):
+        del record["storage"]
+    path.write_text(json.dumps(values))
+
+
+def test_dense_shards_of_earlier_versions_stay(ecal30_config, tmp_path, listener):
+    values = ecal30_config.model_dump() | {"run_dir": str(tmp_path)}
+    values["data"]["storage"] = "dense"
+    before = prepare(Config.model_validate(values), listener)
+    for path in (before.folder / "manifest.json", *before.shards.glob("*/shard.json")):
+        without_storage(path)
+    values["data"]["storage"] = "auto"
+    stamps = {path: path.stat().st_mtime_ns for path in before.shards.rglob("*")}
+
+    after = prepare(Config.model_validate(values), listener)
+
+    assert {path: path.stat().st_mtime_ns for path in after.shards.rglob("*")} == stamps
+    assert after.manifest.shards == before.manifest.shards
+    assert "(2 unchanged)" in listener.messages[-1]
+
+
+def test_shards_are_made_again_for_another_storage_only(ecal30_config, tmp_path, listener):
+    """Most cells of the shipped showers are 0, so that they are sparse if nothing else is asked for."""
+    values = ecal30_config.model_dump() | {"run_dir": str(tmp_path)}
+    stores = []
+    for storage in ("auto", "sparse", "dense"):
+        values["data"]["storage"] = storage
+        stores.append(prepare(Config.model_validate(values), listener))
+    assert [{shard.storage for shard in store.manifest.shards} for store in stores] == [
+        {"sparse"},
+        {"sparse"},
+        {"dense"},
+    ]
+    assert ["(2 unchanged)" in message for message in listener.messages] == [False, True, False]
+    assert len({store.digest for store in stores}) == 1
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -361,7 +401,7 @@ prepare(load_config(sys.argv[1]), SilentReporter())
 def test_killed_run_leaves_nothing_that_looks_finished(toy, tmp_path, parts, listener):
     config = config_of(toy, tmp_path, parts)
     (tmp_path / "config.yaml").write_text(config.to_yaml())
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "config.yaml"), "15"]
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "config.yaml"), "25"]
     assert subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode == -signal.SIGKILL
     shards = config.run_dir / "prepared" / "shards"
     assert len(list(shards.glob(".tmp-*"))) == 1

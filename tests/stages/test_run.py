@@ -95,7 +95,7 @@ def stages(monkeypatch):
         called.append(f"validate {split}" if bundle is None else f"validate {split} of {bundle}")
         report = config.run_dir / "validation" / split / "report.html"
         _write(report)
-        return SimpleNamespace(passed=True, report=report, showers=100, figures={"auc_low": 0.6})
+        return SimpleNamespace(passed=True, report=report, showers=100, figures={"auc_low": 0.6}, outcomes={})
 
     def require_bundle(config, bundle):
         called.append(f"require {bundle}")

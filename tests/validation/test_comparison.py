@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from calogan.physics.observables import observable_names
 from calogan.progress import SilentReporter
 from calogan.validation.comparison import compare, make_samples
 from calogan.validation.criteria import Outcome, judge
+from calogan.validation.studies.particle_types import TypeStudy
 
 THRESHOLD = 3e-4
 SETTINGS = ValidationConfig(momentum_bins=[1.0, 8.0, 64.0], bootstrap=20, classifier_repeats=3)
@@ -128,3 +131,59 @@ def test_an_observable_that_cannot_be_had_is_named(electrons):
 
     with pytest.raises(ConfigError, match=r"'mine' \(no_such_module:thing\)"):
         samples_of(electrons[:200], electrons[200:400], settings)
+
+
+def test_a_type_that_fails_fails_the_report(tmp_path):
+    """Electrons and photons of which the generated photons alone have a fifth too much energy."""
+    from calogan.validation.document import read_document, schema
+    from calogan.validation.report import read_report, write_report
+    from calogan.validation.side_by_side import put_side_by_side
+
+    rng = np.random.default_rng(8)
+    pdg = np.resize(np.array([11, 22, 11], dtype=np.int32), 360)
+    reference, generated = (replace(toy_showers(rng, toy_geometry(), 360), pdg=pdg) for _ in range(2))
+    cells = generated.cell_energy * np.where(pdg == 22, 1.2, 1.0)[:, None].astype(np.float32)
+    settings = SETTINGS.model_copy(update={"classifiers": False})
+
+    comparison = compare(reference, replace(generated, cell_energy=cells), settings, THRESHOLD, SilentReporter())
+    rows = judge(comparison, settings.criteria)
+    verdicts = write_report(comparison, rows, [], tmp_path, title="t", inputs={"a": "b"}, reporter=SilentReporter())
+
+    outcomes = {(row.group, row.criterion): row.outcome for row in rows}
+    assert outcomes["gamma · response: relative difference", "response, all momenta"] is Outcome.FAIL
+    assert verdicts.outcomes["gamma"] is Outcome.FAIL
+    assert Outcome.FAIL not in {row.outcome for row in rows if row.group.startswith("e- · ")}
+    assert not verdicts.passed
+    assert read_report(tmp_path, {"a": "b"}).outcomes == verdicts.outcomes
+
+    document = read_document(tmp_path)
+    jsonschema.Draft202012Validator(schema()).validate(json.loads((tmp_path / "report.json").read_text()))
+    photons = document.types["22"]
+    assert (photons["name"], photons["verdict"], photons["showers"]["reference"]) == ("gamma", "fail", 120)
+    assert photons["studies"]["response"]["response"]["difference"]["value"] == pytest.approx(0.2, abs=0.06)
+    names = [metric.name for metric in document.metrics]
+    assert len(names) == len(set(names))
+    assert document.figures["gamma_response_difference"] == pytest.approx(0.2, abs=0.06)
+    assert "| gamma | ❌ fail |" in (tmp_path / "report.md").read_text()
+    assert put_side_by_side(document, document).missing == ()
+
+
+def test_all_criteria_of_all_types_share_the_chance_of_a_false_failure(toy_comparison):
+    """The same studies again as those of two types: three times the tests, each with less of the chance."""
+
+    def of_type(name, pdg):
+        known = {one.name for one in fields(TypeStudy)} - {"pdg", "name", "classifiers"}
+        return TypeStudy(pdg=pdg, name=name, classifiers=None, **{one: getattr(toy_comparison, one) for one in known})
+
+    alone = judge(toy_comparison, SETTINGS.criteria)
+    rows = judge(replace(toy_comparison, types=(of_type("e-", 11), of_type("gamma", 22))), SETTINGS.criteria)
+
+    assert [row.group for row in rows[: len(alone)]] == [row.group for row in alone]
+    p_values = [row.generated for row in rows if row.group.endswith("incident particles")]
+    assert p_values == [min(1.0, 3 * alone[0].generated)] * 3
+    one = [row for row in alone if row.outcome is Outcome.UNDECIDED and row.note.startswith("needs")]
+    other = {(row.group, row.criterion): row for row in rows}
+    assert one
+    for row in one:
+        needed = [int(text.note.split()[2]) for text in (row, other[row.group, row.criterion])]
+        assert needed[0] < needed[1]

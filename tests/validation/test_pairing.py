@@ -56,6 +56,22 @@ def test_showers_of_one_particle_are_ordered_by_their_events(showers):
     assert found.event.tolist() == [12, 10, 11, 20, 21, 22]
 
 
+def test_particles_of_two_types_have_partners_of_their_type(showers):
+    """Electrons and photons of the same momenta at the same points, as of a grid."""
+    incident = np.repeat(showers.incident[:100], 2, axis=0)
+    reference = replace(showers, incident=incident, pdg=np.tile([11, 22], 100).astype(np.int32))
+    generated = replace(reference, event=reference.event + 1000)[::-1]
+
+    found, paired = pair(reference, generated)
+
+    assert paired
+    assert np.array_equal(found.pdg, reference.pdg)
+    unknown, paired = pair(reference, replace(generated, pdg=0 * generated.pdg))
+    assert paired
+    assert np.array_equal(unknown.incident, incident)
+    assert not pair(reference, replace(generated, pdg=0 * generated.pdg + 11))[1]
+
+
 @pytest.mark.parametrize("change", ["momentum", "one more", "one twice"])
 def test_other_particles_are_no_pairs(showers, change):
     generated = for_particles(showers, 2)[::-1]

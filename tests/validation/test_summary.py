@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from calogan.metrics.metric import Metric
 from calogan.validation.criteria import Outcome
-from calogan.validation.summary import Verdicts, obstacles, sentence, tally
+from calogan.validation.summary import Verdicts, figures_of, obstacles, sentence, tally
 
 
 def test_sentence_says_what_the_verdict_means(make_verdict):
@@ -37,6 +38,34 @@ def test_table_of_a_large_group_shows_its_worst_and_what_does_not_pass(make_verd
     left_out = Verdicts(rows, {}, 100, Path("report.html")).left_out()
     assert left_out == ("... and 5 more of separation power that pass",)
     assert Verdicts(rows[:3], {}, 100, Path("report.html")).left_out() == ()
+
+
+def test_each_particle_type_has_its_verdict(make_verdict):
+    rows = (
+        make_verdict("width_x"),
+        make_verdict("width_x", "undecided", group="e- · separation power"),
+        make_verdict("width_x", "fail", group="gamma · separation power"),
+        make_verdict("response, all momenta", group="gamma · response: relative difference"),
+    )
+    verdicts = Verdicts(rows, {}, 100, Path("report.html"))
+
+    assert verdicts.outcomes == {"e-": Outcome.UNDECIDED, "gamma": Outcome.FAIL}
+    assert verdicts.types() == (
+        "e-: undecided (0 pass, 0 fail, 1 undecided)",
+        "gamma: fail (1 pass, 1 fail, 0 undecided)",
+    )
+    assert not verdicts.passed
+    assert obstacles(rows, Outcome.FAIL) == "gamma · separation power: width_x"
+    assert [row[0] for row in verdicts.table()[1:]][-1] == "gamma · response, all momenta"
+    assert Verdicts(rows[:1], {}, 100, Path("report.html")).types() == ()
+
+
+def test_figures_of_a_particle_and_its_antiparticle_have_names_of_their_own():
+    metrics = [Metric(f"{name} · KS", 0.1, 0.01, 0.0, 0.0, 9, 9, "") for name in ("e-", "e+", "p", "p~", "pdg -1")]
+
+    names = [name for name in figures_of(metrics) if not name.endswith("_floor")]
+
+    assert names == ["e_minus_ks", "e_plus_ks", "p_ks", "p_anti_ks", "pdg_minus1_ks"]
 
 
 def test_tags_of_a_run(make_verdict):

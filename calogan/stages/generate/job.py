@@ -191,7 +191,7 @@ class Job:
 
     def types(self, found: Particles | Events) -> NDArray[np.int32] | None:
         """PDG ids, shape ``(particles,)``: those of the inputs, else the only one; None if neither is known."""
-        if self.source.pdg is not None:
+        if self.source.is_typed:
             return found.pdg
         only = self.selection.only_pdg
         return np.full(len(found.pdg), only, dtype=np.int32) if only else None

@@ -117,7 +117,7 @@ def _count(file: InputFile, source: Schema) -> int:
 
 def _require_types(sampler: ShowerSampler, source: Schema, selection: Selection) -> None:
     """Refuse inputs that do not say which of several types a shower is wanted of."""
-    if "particle" in sampler.condition and source.pdg is None and not selection.only_pdg:
+    if "particle" in sampler.condition and not (source.is_typed or selection.only_pdg):
         msg = (
             f"the model makes showers of pdg {list_types(sampler.pdg)}: name the inputs' branch of the PDG id with "
             "--branch pdg=BRANCH, or the one type of all particles with --pdg"
@@ -204,9 +204,9 @@ def _of_format(sampler: ShowerSampler, files: Sequence[InputFile]) -> Schema:
 
 
 def _require_possible(source: Schema, output: Schema, *, overlay: bool, placed: bool) -> None:
-    for wanted, what in ((overlay, "an overlay of events"), (placed, "showers placed on a calorimeter")):
+    for wanted, what in ((overlay, "events cannot be overlaid"), (placed, "showers cannot be placed")):
         if wanted and (source.is_hdf5 or output.is_hdf5):
-            msg = f"{what} need ROOT files: HDF5 files have one particle an entry, and no place where it enters"
+            msg = f"{what}: HDF5 files have one particle an entry, and no place where it enters; use ROOT files"
             raise ConfigError(msg)
 
 

@@ -16,14 +16,15 @@ __all__ = ["correlation_differences", "correlation_matrices", "coverage_against_
 
 _LABEL_SIZE = 7.0  # points, of the names along a matrix
 _ROW = 0.115  # inches a name needs
+_MOST_NAMES = 5  # that fit beside each other
 _LEAST_RANGE = 0.1  # of the colours of the difference
 _ZOOM = 5.0  # times the distance of the curve from its corner
 
 
-def correlation_matrices(comparison: CorrelationComparison) -> Figure:
+def correlation_matrices(comparison: CorrelationComparison, title: str = "Rank correlations") -> Figure:
     """Correlations of the reference below the diagonal and of the generated showers above it."""
     matrix = np.tril(comparison.reference) + np.triu(comparison.generated, 1)
-    return _matrix(matrix, comparison.names, 1.0, "Rank correlations", "reference below, generated above the diagonal")
+    return _matrix(matrix, comparison.names, 1.0, title, "reference below, generated above the diagonal")
 
 
 def correlation_differences(comparison: CorrelationComparison) -> Figure:
@@ -42,12 +43,16 @@ def _matrix(matrix: FloatArray, names: tuple[str, ...], limit: float, title: str
     axes.set_title(title, x=-0.55)
     axes.set_xlabel(label)
     axes.grid(visible=False)
-    # columns have the numbers of the rows: names do not fit beside each other
-    rows = [f"{name}  {number}" for number, name in enumerate(names, start=1)]
-    axes.set_yticks(np.arange(len(names)), rows, fontsize=_LABEL_SIZE)
-    step = max(1, len(names) // 10)
-    columns = range(step - 1, len(names), step)
-    axes.set_xticks(list(columns), [str(column + 1) for column in columns], fontsize=8)
+    if len(names) <= _MOST_NAMES:
+        axes.set_yticks(np.arange(len(names)), names, fontsize=8)
+        axes.set_xticks(np.arange(len(names)), names, fontsize=8)
+    else:
+        # columns have the numbers of the rows: names do not fit beside each other
+        rows = [f"{name}  {number}" for number, name in enumerate(names, start=1)]
+        axes.set_yticks(np.arange(len(names)), rows, fontsize=_LABEL_SIZE)
+        step = max(1, len(names) // 10)
+        columns = range(step - 1, len(names), step)
+        axes.set_xticks(list(columns), [str(column + 1) for column in columns], fontsize=8)
     axes.tick_params(length=0, pad=2)
     figure.colorbar(image, ax=axes, pad=0.03, fraction=0.06).ax.tick_params(labelsize=8)
     return figure

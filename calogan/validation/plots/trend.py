@@ -23,17 +23,23 @@ from calogan.validation.plots.style import (
 __all__ = ["momentum_trend", "resolution_curves"]
 
 
-def momentum_trend(bins: Sequence[ResponseBin], which: str) -> Figure:
-    """Response or resolution of both samples against the incident momentum, and the relative difference."""
+def momentum_trend(bins: Sequence[ResponseBin], which: str, layer: int | None = None) -> Figure:
+    """Response or resolution, of all layers or of one, against the incident momentum, and the relative difference."""
+    energy = "E_{visible}" if layer is None else f"E_{{{layer}}}"
     title, label = {
-        "response": ("Response", "mean of $E_{visible}/|p|$"),
-        "resolution": ("Resolution", "relative width of $E_{visible}/|p|$"),
+        "response": ("Response", f"mean of ${energy}/|p|$"),
+        "resolution": ("Resolution", f"relative width of ${energy}/|p|$"),
     }[which]
+    unit = 1.0
+    if layer is not None:
+        title = f"{title}, layer {layer}"
+        if which == "response":  # of a thin layer a small number
+            unit, label = 1000.0, f"{label} [MeV/GeV]"
     quantities = [getattr(one, which) for one in bins]
     edges = np.array([bins[0].low, *(one.high for one in bins)])
     figure, main, ratio = with_ratio(title)
-    reference = np.array([(one.reference.value, one.reference.error) for one in quantities]).T
-    generated = np.array([(one.generated.value, one.generated.error) for one in quantities]).T
+    reference = unit * np.array([(one.reference.value, one.reference.error) for one in quantities]).T
+    generated = unit * np.array([(one.generated.value, one.generated.error) for one in quantities]).T
     centres = np.sqrt(edges[:-1] * edges[1:])
     draw_band(main, edges, *reference)
     main.stairs(reference[0], edges, baseline=None, color=REFERENCE, linewidth=1.6, label="reference")

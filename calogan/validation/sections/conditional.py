@@ -21,12 +21,12 @@ _TEXT = (
         "of the incident particle that hold equal numbers of reference showers: by separation power above its "
         "floor, and by the shift of its mean in standard deviations of the reference in the bin."
     ),
-    (
-        "The entry point counts by its distance from the centre of the cell of the first layer that it is in, "
-        "which decides how the energy is shared among cells. Properties that do not vary in these samples have no "
-        "bins."
-    ),
+    "Properties that do not vary in these samples have no bins.",
     "Of many numbers some are large by chance, but few that agree are above 3 errors.",
+)
+_ENTRY_POINT = (
+    "The entry point counts by its distance from the centre of the cell of the first layer that it is in, which "
+    "decides how the energy is shared among cells."
 )
 _WORST = 10
 _SURE = 3  # standard errors
@@ -39,6 +39,8 @@ _TITLES = {"momentum": "momentum", "angle": "angle", "entry_point": "entry point
 def conditional_section(study: ConditionalStudy) -> Section:
     """Worst bins, edges of the domain and a map for each property."""
     text = list(_TEXT)
+    if any(one.name == "entry_point" for one in study.conditions):
+        text.append(_ENTRY_POINT)
     if study.outside:
         text.append(f"{study.outside} reference showers enter outside of all cells and have no bin of the entry point.")
     tables = [

@@ -20,6 +20,7 @@ from calogan.metrics.features import (
     condition_features,
     observable_matrix,
     standardise,
+    type_features,
     voxel_features,
 )
 from calogan.metrics.importance import own_area, permutation_importance
@@ -161,10 +162,17 @@ def study_classifiers(
 
 
 def high_level_features(samples: Samples) -> Pair:
-    """Observables in the order of `Samples.observables` and then the conditions, of both samples."""
-    names = list(samples.observables)
+    """Observables in the order of `Samples.observables`, then conditions and types, of both samples."""
+    names, types = list(samples.observables), samples.types
     first, second = (
-        np.concatenate([observable_matrix(values, names), condition_features(showers.incident)], axis=1)
+        np.concatenate(
+            [
+                observable_matrix(values, names),
+                condition_features(showers.incident),
+                type_features(showers.pdg, types),
+            ],
+            axis=1,
+        )
         for values, showers in (
             (samples.reference_values, samples.reference),
             (samples.generated_values, samples.generated),
@@ -179,13 +187,17 @@ def network_settings(samples: Samples) -> NetworkSettings:
 
 
 def low_level_features(samples: Samples) -> Pair:
-    """What the low-level classifier of the protocol sees of both samples."""
+    """What the low-level classifier of the protocol sees of both samples; the types last, where there are several."""
     make: Callable[[Showers], NDArray[np.float32]] = (
         (lambda showers: voxel_features(showers.cell_energy, showers.incident))
         if samples.settings.protocol == "calochallenge"
         else partial(_cell_features, scale=samples.faint)
     )
-    return make(samples.reference), make(samples.generated)
+    first, second = (
+        np.concatenate([make(showers), type_features(showers.pdg, samples.types)], axis=1)
+        for showers in (samples.reference, samples.generated)
+    )
+    return first, second
 
 
 def _cell_features(showers: Showers, *, scale: float) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from calogan.metrics.diversity import (
     neighbour_pairs,
     without_trend,
 )
+from calogan.metrics.features import type_features
 from calogan.metrics.metric import Metric
 from calogan.metrics.resampling import Resampling
 from calogan.metrics.resolution import Comparison
@@ -30,6 +31,7 @@ _MAIN = (
     "occupancy_10mev", "lit_pairs", "hottest_fraction", "longitudinal_asymmetry", "transverse_asymmetry", "depth",
     "depth_width", "layer_fraction_0", "layer_fraction_1", "layer_fraction_2",
 )  # fmt: skip
+_FAR = 1000.0  # in widths of the conditions
 _LEAST_THRESHOLD = 1e-6  # [GeV] in the logarithm of cells where there is no threshold
 
 
@@ -105,6 +107,7 @@ def study_diversity(samples: Samples, reporter: Reporter) -> DiversityStudy:
 
     Observables: partners have nearly the same momentum and slopes, and their tracks meet the finest layer in the same
     place of a cell; a polynomial in the condition is taken off first. Cells: partners have the same entry point too.
+    Partners are of one particle type.
     Of the larger of two unpaired samples as many showers are drawn at random as the other has, since partners are
     farther apart in a smaller sample.
     """
@@ -133,7 +136,8 @@ def _pairs(samples: Samples, *, up_to_whole_cells: bool) -> tuple[NeighbourPairs
     for side in sides:
         used = rng.permutation(len(side))[:least]
         coordinates = condition_coordinates(side.incident[used], geometry, up_to_whole_cells=up_to_whole_cells)
-        pairs = neighbour_pairs(coordinates, rng)
+        types = _FAR * type_features(side.pdg[used], samples.types)  # partners are of one type
+        pairs = neighbour_pairs(np.concatenate([coordinates, types], axis=1), rng)
         found.append(NeighbourPairs(used[pairs.first], used[pairs.second], pairs.distance))
     return found[0], found[-1]
 

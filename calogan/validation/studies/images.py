@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from calogan.data.showers import Showers
 from calogan.geometry import Layer, PolarLayer
+from calogan.metrics.features import type_features
 from calogan.physics.kinematics import slopes
 from calogan.physics.observables import MANY_LAYERS
 
 __all__ = ["LayerImages", "ShowerPair", "mean_images", "shower_pairs"]
 
 
+_OTHER_TYPE = 1000.0  # in widths of the conditions
 _MOMENTUM_WEIGHT = 5.0  # a shower looks different at another momentum before it does at another angle
 
 
@@ -141,5 +143,12 @@ def _most_similar(reference: Showers, generated: Showers, chosen: NDArray[np.int
     scale = features[0].std(axis=0)
     scale[0] /= _MOMENTUM_WEIGHT
     scale[scale == 0] = 1.0
+    if all(sample.pdg.all() for sample in (reference, generated)):
+        types = np.union1d(reference.pdg, generated.pdg).tolist()
+        features = [
+            np.concatenate([one, _OTHER_TYPE * type_features(sample.pdg, types)], axis=1)
+            for one, sample in zip(features, (reference, generated), strict=True)
+        ]
+        scale = np.append(scale, np.ones(len(types)))
     distance = (((features[0][chosen, None] - features[1][None]) / scale) ** 2).sum(axis=-1)
     return np.asarray(np.argmin(distance, axis=1), dtype=np.int64)

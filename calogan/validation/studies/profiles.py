@@ -38,20 +38,20 @@ class Profile:
     generated_error: NDArray[np.float64]
 
 
-def radial_profile(reference: Showers, generated: Showers) -> Profile:
-    """Fraction of the visible energy in rings about the projected track.
+def radial_profile(reference: Showers, generated: Showers, layer: int | None = None) -> Profile:
+    """Fraction of the visible energy, of all layers or of one, in rings about the projected track.
 
     The distance of a cell is that of its centre from the straight line of the incident particle at the depth of the
-    cell's layer. The rings are as wide as the finest cell, or wider where that would make more than 30 of them;
-    those of a calorimeter of rings are its own, if it has no more. Showers without energy are left out.
+    cell's layer. The rings are as wide as the finest cell of these layers, or wider where that would make more than 30
+    of them; those of layers of rings are their own, if they have no more. Showers without energy there are left out.
 
     Returns:
         Edges of the rings [mm] and fractions.
     """
-    edges = _ring_edges(reference.geometry)
-
+    geometry = reference.geometry
+    edges = _ring_edges(geometry if layer is None else Geometry(geometry.layers[layer : layer + 1]))
     fractions = [
-        profile.radial_profile(sample.cell_energy, sample.incident, sample.geometry, edges)
+        profile.radial_profile(sample.cell_energy, sample.incident, sample.geometry, edges, layer)
         for sample in (reference, generated)
     ]
     return _profile(edges, *fractions)

@@ -346,7 +346,7 @@ def test_another_particle_type_is_outside(tmp_path, electron_bundle):
     rows = listed(result.outside_list)
     assert [row["reason"] for row in rows] == ["particle type", "momentum; particle type"]
     assert set(read(result.output)[0]["pdg"]) == {11}
-    with pytest.raises(DomainError, match=r"entry 2: pdg=211, .*mm, pdg 11\) in particle type; leave"):
+    with pytest.raises(DomainError, match=r"entry 2: pdg=211, .*mm, pdg 11( \(e-\))?\) in particle type; leave"):
         generate(electron_bundle, [source], tmp_path / "more.root", seed=7, outside="raise")
 
 

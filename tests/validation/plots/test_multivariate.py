@@ -26,11 +26,20 @@ def samples():
 def test_matrices_have_the_names_at_their_sides(samples):
     comparison = compare_correlations(*samples, ["alpha", "beta", "gamma"], Resampling(200, 200, False, 20, 1))
     both, difference = (draw(comparison).axes[0] for draw in (correlation_matrices, correlation_differences))
-    assert [label.get_text() for label in both.get_yticklabels()] == ["alpha  1", "beta  2", "gamma  3"]
+    assert [label.get_text() for label in both.get_yticklabels()] == ["alpha", "beta", "gamma"]
+    assert [label.get_text() for label in both.get_xticklabels()] == ["alpha", "beta", "gamma"]
     shown = both.images[0].get_array()
     np.testing.assert_allclose(shown[2, :2], comparison.reference[2, :2])
     np.testing.assert_allclose(shown[:2, 2], comparison.generated[:2, 2])
     np.testing.assert_allclose(difference.images[0].get_array(), comparison.generated - comparison.reference)
+
+
+def test_many_names_have_numbers_that_the_columns_repeat():
+    values = np.random.default_rng(2).normal(size=(2, 100, 20))
+    names = [f"name {number}" for number in range(20)]
+    axes = correlation_matrices(compare_correlations(*values, names, Resampling(100, 100, False, 20, 1))).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["name 0  1", "name 1  2"]
+    assert [label.get_text() for label in axes.get_xticklabels()][:2] == ["2", "4"]
 
 
 def test_the_curve_is_shown_beside_its_floor_and_near_its_corner(samples):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -114,3 +116,19 @@ def test_partners_are_as_far_apart_in_both_samples_of_different_sizes(incident):
     difference = found.cells.spread.difference
     assert difference.value == pytest.approx(0, abs=3 * difference.error)
     assert abs(found.pairs[0] - found.pairs[1]) <= 6
+
+
+def test_partners_are_of_one_type():
+    """Two electrons and two photons of each particle, photons ten times as bright: within a type nothing differs."""
+    rng = np.random.default_rng(9)
+    particles = toy_showers(rng, toy_geometry(), 100).incident.astype(np.float64)
+    made = showers(rng, np.repeat(particles, 4, axis=0), 0.0)
+    pdg = np.tile([11, 22, 22, 11], 100).astype(np.int32)
+    cells = made.cell_energy * np.where(pdg == 22, 10, 1)[:, None].astype(np.float32)
+    typed = replace(made, cell_energy=cells, pdg=pdg)
+
+    def spread(sample):
+        return study(sample, sample, paired=True).cells.spread.reference.value
+
+    assert spread(typed) == pytest.approx(0.0, abs=1e-6)
+    assert spread(replace(typed, pdg=0 * pdg)) > 1

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from calogan.data.showers import Showers
 from calogan.data.toy import toy_geometry, toy_showers
 from calogan.validation.studies.images import mean_images, shower_pairs
 
@@ -54,3 +55,21 @@ def test_partner_of_a_shower_has_the_same_particle(showers):
     assert momenta == sorted(momenta)
     for pair in pairs:
         assert np.array_equal(pair.reference, pair.generated)
+
+
+def test_partner_of_a_shower_is_of_its_type(showers):
+    """Two showers of each particle, the nearer one of the other type."""
+    other = replace(showers, event=showers.event + 1000, pdg=np.full(len(showers), 22, dtype=np.int32))
+    moved = showers.incident.copy()
+    moved[:, 3] += 1.0
+    both = Showers(
+        showers.geometry,
+        np.concatenate([showers.event, other.event]),
+        np.concatenate([moved, other.incident]),
+        np.concatenate([showers.cell_energy, other.cell_energy]),
+        np.concatenate([showers.pdg, other.pdg]),
+    )
+
+    pairs = shower_pairs(showers, both)
+
+    assert [pair.generated_event for pair in pairs] == [pair.reference_event for pair in pairs]

@@ -29,7 +29,7 @@ class Clock:
             size = len(px)
             self.time += 1e-3 * size if size in self.sizes else 50.0
             self.sizes.append(size)
-            return sample(px[:2], *(column[:2] for column in others), **options)
+            return sample(px[:2], *(None if column is None else column[:2] for column in others), **options)
 
         monkeypatch.setattr(type(sampler), "sample", lambda self, *arguments, **options: watched(*arguments, **options))
 

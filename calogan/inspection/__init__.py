@@ -1,0 +1,1 @@
+"""What is in files of showers, and the configuration that they suggest."""
