@@ -15,7 +15,7 @@ from calogan.data import writing
 from calogan.data.reading import read_provenance, read_showers
 from calogan.data.split import SPLITS, assign_splits
 from calogan.errors import ConfigError, DomainError, GeometryError, SchemaError
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.physics.kinematics import Domain
 from calogan.physics.observables import compute_observables
 from calogan.sampler import OutsideDomainWarning, PlacedShowers, ShowerSampler, load_sampler
@@ -232,6 +232,12 @@ def test_a_window_without_a_step_is_refused(geometry, text):
     domain = Domain((1.0, 64.0), 0.35, (-5.0, 5.0), (-20.0, 20.0))
     with pytest.raises(DomainError, match=text):
         CellPlacement(geometry, geometry, domain)
+
+
+def test_rings_are_not_moved():
+    rings = Geometry((PolarLayer((0.0, 10.0, 20.0), 8, 120.0),))
+    with pytest.raises(GeometryError, match=r"layer 0 has rings of cells about the axis: .* and cannot be moved$"):
+        CellPlacement(rings, rings, WINDOW)
 
 
 POINT = st.floats(-1e4, 1e4, width=32)
