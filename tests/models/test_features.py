@@ -148,3 +148,13 @@ def test_expectation_and_spread_are_those_of_each_type():
     other[:, -2:] = other[:, -2:].flip(1)
     confused = physics(local.u, energy, other)
     assert confused[number == 1].mean(dim=0).abs().max() > 1.0
+
+
+def test_slopes_are_bounded_where_a_layer_is_one_cell_to_most_showers():
+    """Its width never differs; what never differs must not rule the gradient penalty."""
+    geometry = Geometry((PolarLayer(RINGS_ABOUT, 5, 10.0), PolarLayer((0.0, 1000.0, 2000.0), 1, 60.0)))
+    one = made(geometry, 500)
+    u = one.local.u[:16].clone().requires_grad_(True)
+    found = one.physics(u, one.transform.excess(u), one.local.features[:16])
+    slopes = [torch.autograd.grad(column.sum(), u, retain_graph=True)[0].norm(dim=1).max() for column in found.T]
+    assert max(slopes) < 1e4
