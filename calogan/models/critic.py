@@ -94,7 +94,7 @@ class Critic(nn.Module):
 
     def _expectation(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and fluctuation of u for the baseline's typical shower, by Gauss-Hermite quadrature."""
-        typical = self.baseline.energy_head.typical(features)
+        typical = features.new_zeros(len(features), self.baseline.n_layers)
         shared, _ = self.baseline.shared(features, typical)
         mean, width = self.baseline.cells(features, typical, shared)
         centre, square = torch.zeros_like(mean), torch.zeros_like(mean)

@@ -105,7 +105,7 @@ class LayerEnergyHead(nn.Module):
             momentum: |p| [GeV], shape ``(showers, 1)``.
 
         Returns:
-            Energies [GeV], and what the cells are told of them, see `told`, both of shape ``(showers, layers)``.
+            Energies [GeV], and the residuals with 0 for numbers without a meaning, both ``(showers, layers)``.
         """
         hidden = self.hidden(features)
         lit = self._draw_lit(hidden, 0.5 * (1.0 + torch.erf(gate / math.sqrt(2.0))))
@@ -114,27 +114,9 @@ class LayerEnergyHead(nn.Module):
         law = self._law(hidden, features, lit, residual[:, :1])
         known = (torch.tril(law.factor, diagonal=-1) @ residual.unsqueeze(2)).squeeze(2)
         target = law.mean + known + law.diagonal * law.formed(residual)
-        target = target.clamp(-FURTHEST, FURTHEST)
-        numbers = self.location + self.spread * target
+        numbers = self.location + self.spread * target.clamp(-FURTHEST, FURTHEST)
         total = momentum * torch.exp(numbers[:, :1])
-        energy = total * self._shares(numbers[:, 1:], meant[:, 1:]) * lit + self.least * lit
-        return energy, target * meant if self.several else residual
-
-    def told(self, features: Tensor, layer_energy: Tensor, momentum: Tensor) -> Tensor:
-        """What cells are told of energies like these, shape ``(showers, layers)``; 0 for numbers without a meaning.
-
-        The standardised numbers t of several layers: in a layer of few lit cells all depends on how much energy there
-        is. The residual of one layer, which together with the momentum says the same.
-        """
-        if not self.several:
-            return self.residual(features, layer_energy, momentum)
-        numbers, meant = self._numbers(layer_energy, momentum)
-        return meant * ((numbers - self.location) / self.spread).clamp(-FURTHEST, FURTHEST)
-
-    def typical(self, features: Tensor) -> Tensor:
-        """What cells are told of the energies of a typical shower, shape ``(showers, layers)``."""
-        nothing = features.new_zeros(len(features), self.n_layers)
-        return self.layer_energy(features, nothing, nothing, torch.ones_like(features[:, :1]))[1]
+        return total * self._shares(numbers[:, 1:], meant[:, 1:]) * lit + self.least * lit, residual
 
     def residual(self, features: Tensor, layer_energy: Tensor, momentum: Tensor) -> Tensor:
         """Residuals that would give these energies, 0 for numbers without a meaning, shape ``(showers, layers)``."""

@@ -64,8 +64,8 @@ class Generator(nn.Module):
     r"""Showers from noise, in two parts that are trained by what suits each.
 
     The layer energies come from a likelihood head (`LayerEnergyHead`). A trunk maps the particle in its local frame,
-    what is told of the layer energies and the shared noise (`SharedNoise`) to a mean :math:`m_c` and a width
-    :math:`w_c` for each cell. With noise that goes together with that of the neighbours (`NoiseMixing`),
+    the layer energies' residuals and the shared noise (`SharedNoise`) to a mean :math:`m_c` and a width :math:`w_c`
+    for each cell. With noise that goes together with that of the neighbours (`NoiseMixing`),
     :math:`v_c = m_c + w_c \epsilon_c`; a cell is dark where :math:`v_c \le 0`, and else has an energy given by a
     rising function of its own (`CellShape`). Of several layers, one that has energy has at least one lit cell.
     Then the cells of a layer are scaled to the layer's energy above their thresholds.
@@ -108,18 +108,18 @@ class Generator(nn.Module):
         """Standard normals that a shower needs."""
         return self.architecture.latent_size + 2 * self.n_layers + self.n_cells + self.frame.choices
 
-    def cells(self, features: Tensor, told: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
+    def cells(self, features: Tensor, residual: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and width of v in each cell of the frame.
 
         Args:
             features: Of the particle in its frame, shape ``(showers, features)``.
-            told: Of the layer energies, see `LayerEnergyHead.told`, shape ``(showers, layers)``.
+            residual: Standardised layer energies, shape ``(showers, layers)``.
             shared: Noise shared by all cells, shape ``(showers, latent_size)``.
 
         Returns:
             Two tensors of shape ``(showers, cells)``.
         """
-        hidden = self.trunk(torch.cat([features, told, shared], dim=1))
+        hidden = self.trunk(torch.cat([features, residual, shared], dim=1))
         return self.cell_mean(hidden), _softplus(self.cell_width(hidden)) + LEAST_WIDTH
 
     def forward(self, incident: Tensor, noise: Tensor) -> Tensor:
@@ -158,9 +158,9 @@ class Generator(nn.Module):
         sizes = [latent, self.n_layers, self.n_layers, self.n_cells, self.frame.choices]
         shared, residual, gate, cell, _ = torch.split(noise, sizes, dim=1)
         with torch.no_grad():
-            layer_energy, told = self.energy_head.layer_energy(features, residual, gate, size)
-        centre, log_width = self.shared(features, told)
-        mean, width = self.cells(features, told, centre + log_width.exp() * shared)
+            layer_energy, residual = self.energy_head.layer_energy(features, residual, gate, size)
+        centre, log_width = self.shared(features, residual)
+        mean, width = self.cells(features, residual, centre + log_width.exp() * shared)
         v = mean + width * self.mixing(features, cell)
         return self._lit_once(v) if self.n_layers > 1 else v, layer_energy
 

@@ -23,7 +23,7 @@ class SharedNoise(nn.Module):
     28, 2015).
 
     Args:
-        n_inputs: Features of the particle and what is told of the layer energies together.
+        n_inputs: Features of the particle and residuals of the layer energies together.
         size: Numbers of shared noise.
     """
 
@@ -36,15 +36,15 @@ class SharedNoise(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, features: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-width of the noise.
 
         Args:
             features: Of the particles in their frames, shape ``(showers, features)``.
-            told: Of the layer energies, see `LayerEnergyHead.told`, shape ``(showers, layers)``.
+            residual: Standardised layer energies, shape ``(showers, layers)``.
 
         Returns:
             Two tensors of shape ``(showers, size)``.
         """
-        hidden = self.hidden(torch.cat([features, told], dim=1))
+        hidden = self.hidden(torch.cat([features, residual], dim=1))
         return self.mean(hidden), self.log_width(hidden).clamp(-WIDEST, WIDEST)

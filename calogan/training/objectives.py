@@ -124,12 +124,12 @@ def warm_start_loss(
     features, u = showers.features, showers.u
     head = generator.energy_head
     energy_loss = head.negative_log_likelihood(features, showers.layer_energy, showers.momentum).mean()
-    told = head.told(features, showers.layer_energy, showers.momentum).detach().clamp(-5.0, 5.0)
-    centre, log_width = encoder(u, torch.cat([features, told], dim=1))
-    mean, width = generator.cells(features, told, centre + log_width.exp() * shared)
+    residual = head.residual(features, showers.layer_energy, showers.momentum).detach().clamp(-5.0, 5.0)
+    centre, log_width = encoder(u, torch.cat([features, residual], dim=1))
+    mean, width = generator.cells(features, residual, centre + log_width.exp() * shared)
     alive = (showers.layer_energy > 0).to(u.dtype) @ generator.membership.T
     likelihood, noise = cell_log_likelihood(generator, u, mean, width, alive)
-    divergence = gaussian_divergence(centre, log_width, *generator.shared(features, told)).sum(dim=1).mean()
+    divergence = gaussian_divergence(centre, log_width, *generator.shared(features, residual)).sum(dim=1).mean()
     (first, second), correlation = generator.mixing.correlation(features, step % len(STEPS))
     noise, lit = noise.detach(), u > 0
     pairs = pair_log_ratio(noise[:, first], noise[:, second], (lit[:, first], lit[:, second]), correlation)
