@@ -196,7 +196,7 @@ class LayerEnergyHead(nn.Module):
 
     def _shares(self, logit: Tensor, meant: Tensor) -> Tensor:
         """Part of the total that each layer has if it is lit, shape ``(showers, layers)``."""
-        taken, left = (meant * nn.functional.logsigmoid(sign * logit) for sign in (1.0, -1.0))
+        taken, left = (meant * _log_sigmoid(sign * logit) for sign in (1.0, -1.0))
         nothing = meant.new_zeros(meant.shape[0], 1)
         before = torch.cat([nothing, left.cumsum(1)], dim=1)
         return torch.exp(before + torch.cat([taken, nothing], dim=1))
@@ -238,6 +238,11 @@ class _Law:
 
 def _first_of(first: Tensor, others: Tensor) -> Tensor:
     return torch.cat([first[:, :1], others[:, 1:]], dim=1)
+
+
+def _log_sigmoid(x: Tensor) -> Tensor:
+    """ln(1 / (1 + exp(-x))), exact for small shares: ONNX Runtime's sigmoid is not."""
+    return x.clamp_max(0.0) - torch.log1p(torch.exp(-x.abs()))
 
 
 def _meant(lit: Tensor) -> Tensor:

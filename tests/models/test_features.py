@@ -126,3 +126,25 @@ def test_pairs_are_those_of_a_loop_over_cells(geometry):
         expected = neighbours_by_loop(geometry, one.frame, fields[:, shower].double().numpy())
         np.testing.assert_allclose(pairs[shower].reshape(expected[0].shape), expected[0], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(isolated[shower], expected[1], rtol=1e-5, atol=1e-6)
+
+
+def test_expectation_and_spread_are_those_of_each_type():
+    """Every fifth shower is of a type whose energies are a third, and fluctuate less where they are brightest."""
+    geometry = toy_geometry()
+    showers = toy_showers(np.random.default_rng(0), geometry, 4000)
+    number = (np.arange(4000) % 5 == 0).astype(np.float32)
+    cells = torch.from_numpy(showers.cell_energy * np.where(number, 1 / 3, 1.0)[:, None].astype(np.float32))
+    incident = torch.from_numpy(np.column_stack([showers.incident, number]))
+    condition = ("momentum", "direction", "entry_point", "particle")
+    generator = build_generator(Architecture(3, (8,), particles=(11, 22)), geometry, DOMAIN, condition, 3e-4)
+    local = LocalShowers.of(generator, incident, cells)
+    physics = ShowerFeatures(geometry, generator.frame, 1e-3)
+    energy = generator.transform.excess(local.u)
+    physics.fit_scale(local.u, energy, local.features)
+    found = physics(local.u, energy, local.features)
+    for own in (number == 0, number == 1):
+        assert found[own].mean(dim=0).abs().max() < 0.15
+    other = local.features.clone()
+    other[:, -2:] = other[:, -2:].flip(1)
+    confused = physics(local.u, energy, other)
+    assert confused[number == 1].mean(dim=0).abs().max() > 1.0

@@ -446,7 +446,7 @@ def test_the_front_face_of_a_collider_detector_is_found(write_podio, tmp_path, m
 
 
 @pytest.mark.skipif(DATA is None, reason="CALOGAN_DATA names no folder of the full data")
-@pytest.mark.parametrize(("name", "count"), [("barrel", 10), ("10GeV", 3)])
+@pytest.mark.parametrize(("name", "count"), [("barrel", 10), pytest.param("10GeV", 3, marks=pytest.mark.slow)])
 def test_photons_of_clic_are_too_few(name, count):
     found = look(Path(DATA, "third_party", "clic_gamma", f"k4clue_clic_gamma_{name}.root"))
     assert found.missing[0].startswith(f"showers: {count} are too few for three splits")
