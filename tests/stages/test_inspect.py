@@ -250,6 +250,12 @@ def test_a_file_without_showers_lists_what_it_lacks(tmp_path):
     assert "tree 't' (0 entries) lacks branches of the incident momentum" in found.missing[0]
 
 
+def test_a_file_without_trees_lacks_showers(tmp_path):
+    with uproot.recreate(tmp_path / "histogram.root") as root:
+        root["h"] = np.histogram([1.0, 2.0])
+    assert look(tmp_path / "histogram.root").missing == (f"{tmp_path / 'histogram.root'}: no TTree or RNTuple in it",)
+
+
 def test_bad_files_are_one_line(toy, tmp_path):
     (tmp_path / "a.root").write_bytes(b"nothing")
     with pytest.raises(DataError, match="not a ROOT file"):
