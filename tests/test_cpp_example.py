@@ -370,6 +370,10 @@ def test_a_table_of_hits_that_is_there_stays(example):
         ({"calogan.format": "99"}, "its format is 99, expected 1"),
         ({"calogan.domain": "{"}, "its metadata are damaged"),
         ({"calogan.cells": "899"}, "its geometry has 900 cells, its showers 899"),
+        (
+            {"calogan.geometry": '{"layers": [{"r_edges": [0, 1], "sectors": 1, "depth": 0}]}'},
+            "its calorimeter has rings",
+        ),
     ],
 )
 def test_a_graph_that_does_not_say_what_it_is_is_refused(example, sampler, change, text):

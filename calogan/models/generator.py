@@ -14,6 +14,7 @@ from calogan.models.blocks import mlp
 from calogan.models.conditioning import Conditioning
 from calogan.models.energy import LayerEnergyHead
 from calogan.models.frame import LocalFrame, LocalView
+from calogan.models.lighting import given_some_lit
 from calogan.models.mixing import NoiseMixing
 from calogan.models.preprocessing import CellTransform
 from calogan.models.shape import CellShape
@@ -25,7 +26,7 @@ __all__ = ["Architecture", "Generator", "build_generator"]
 LEAST_WIDTH, WIDEST = 1e-3, 20.0
 """Range of the width of v."""
 BARELY_LIT = 0.05
-"""The v of a cell that is the only lit one of its layer, and has all of its energy."""
+"""Least v of a cell that is lit because its layer has energy."""
 FAINTEST = 1e-3
 """In u, where a lit cell counts as one when its layer is scaled; with a scale of 1 MeV, 1 keV above the threshold."""
 
@@ -67,8 +68,8 @@ class Generator(nn.Module):
     the layer energies' residuals and the shared noise (`SharedNoise`) to a mean :math:`m_c` and a width :math:`w_c`
     for each cell. With noise that goes together with that of the neighbours (`NoiseMixing`),
     :math:`v_c = m_c + w_c \epsilon_c`; a cell is dark where :math:`v_c \le 0`, and else has an energy given by a
-    rising function of its own (`CellShape`). Of several layers, one that has energy has at least one lit cell.
-    Then the cells of a layer are scaled to the layer's energy above their thresholds.
+    rising function of its own (`CellShape`). Of several layers, one that has energy has at least one lit cell
+    (`given_some_lit`). Then the cells of a layer are scaled to the layer's energy above their thresholds.
 
     The noise of a shower is one vector of standard normals: shared noise, layer energies, empty layers, cells, and the
     choice of the frame.
@@ -161,14 +162,13 @@ class Generator(nn.Module):
             layer_energy, residual = self.energy_head.layer_energy(features, residual, gate, size)
         centre, log_width = self.shared(features, residual)
         mean, width = self.cells(features, residual, centre + log_width.exp() * shared)
-        v = mean + width * self.mixing(features, cell)
-        return self._lit_once(v) if self.n_layers > 1 else v, layer_energy
-
-    def _lit_once(self, v: Tensor) -> Tensor:
-        """Raise the brightest cell of each layer where all are dark: a layer that has energy has a lit cell."""
-        brightest = torch.stack([layer.amax(dim=1) for layer in torch.split(v, self.layer_sizes, dim=1)], dim=1)
-        missing = (BARELY_LIT - brightest).clamp_min(0.0)
-        return v + (v == brightest[:, self.layer]) * missing[:, self.layer]
+        mixed = self.mixing(features, cell)
+        if self.n_layers == 1:
+            return mean + width * mixed, layer_energy
+        with torch.no_grad():
+            mixed, lit = given_some_lit(mixed, -mean / width, self.layer_sizes)
+        v = mean + width * mixed
+        return torch.where(lit, v.clamp_min(BARELY_LIT), v), layer_energy
 
     def _scaled_everywhere(self, v: Tensor, layer_energy: Tensor) -> Tensor:
         return self.scaled(self.shape(v), layer_energy)

@@ -344,6 +344,9 @@ class Sampler {
       }
       std::size_t cells = 0;
       for (const auto& layer : geometry.at("layers")) {
+        if (layer.contains("r_edges")) {
+          throw Error(path + ": its calorimeter has rings of cells, which this header does not know");
+        }
         model.layers.push_back({layer.at("x_edges").get<std::vector<double>>(),
                                 layer.at("y_edges").get<std::vector<double>>(), layer.at("depth").get<double>()});
         cells += static_cast<std::size_t>(model.layers.back().rows() * model.layers.back().columns());
