@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
@@ -103,16 +104,29 @@ def read_attributes(path: str) -> dict[str, str]:
 
 
 def read_sets(path: str) -> tuple[int, dict[str, str]]:
-    """Number of rows, and the type and shape of a row of each data set, as ``float64[368]``.
+    """Number of showers, and the type of what is in a file by name: ``float64[368]`` is a row of a data set.
+
+    Of data sets with different numbers of rows most have one a shower; `group`, `text` and the like are others.
 
     Raises:
-        DataError: The file is missing or damaged, or the data sets have different lengths.
+        DataError: The file is missing or damaged.
     """
-    file = InputFile(path)
-    with _open(file) as opened:
-        sets = _find(opened, file, sorted(opened))
-        kinds = {name: f"{data.dtype.name}{''.join(f'[{n}]' for n in data.shape[1:])}" for name, data in sets.items()}
-        return len(next(iter(sets.values()))) if sets else 0, kinds
+    with _open(InputFile(path)) as opened, _translated(path):
+        found = {name: opened.get(name) for name in sorted(opened)}
+        sets = {name: data for name, data in found.items() if _problem(opened, data) is None}
+        lengths = Counter(len(data) for data in sets.values())
+        rows = max(lengths, key=lambda length: (lengths[length], length), default=0)
+        return rows, {name: _kind(data, rows, readable=name in sets) for name, data in found.items()}
+
+
+def _kind(data: Any, rows: int, *, readable: bool) -> str:
+    if not hasattr(data, "chunks"):
+        return "missing link" if data is None else "group"
+    shape = "".join(f"[{length}]" for length in data.shape[1:])
+    if readable and len(data) == rows:
+        return f"{data.dtype.name}{shape}"
+    name = "text" if data.dtype.kind in "OSU" else data.dtype.name
+    return f"{name}{shape} in {len(data)} rows" if data.shape else f"one {name}"
 
 
 @contextlib.contextmanager
@@ -166,6 +180,8 @@ def _find(opened: Any, file: InputFile, names: Iterable[str]) -> dict[str, Any]:
 
 def _problem(opened: Any, data: Any) -> str | None:
     """Why something is no data set to read; nothing of its values is looked at."""
+    if data is None:
+        return "is a link to nothing"
     if not hasattr(data, "chunks"):
         return "is a group; name a data set in it as GROUP/NAME"
     if data.file.filename != opened.filename or data.is_virtual or data.external:

@@ -275,3 +275,22 @@ def test_without_h5py(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'calogan\[hdf5\]'"):
         count_showers(file, schema("calochallenge"))
+
+
+def test_what_is_no_data_set_of_showers_is_listed_as_what_it_is(tmp_path):
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["incident_energies"], file["showers"] = np.ones((3, 1)), np.ones((3, 7), dtype=np.float32)
+        file["edges"], file["label"], file["version"] = np.arange(31.0), np.array([b"x"] * 3), 2
+        file.create_group("more")
+        file["elsewhere"] = h5py.SoftLink("/nowhere")
+    rows, kinds = read_sets(str(tmp_path / "a.hdf5"))
+    assert rows == 3
+    assert kinds == {
+        "edges": "float64 in 31 rows",
+        "elsewhere": "missing link",
+        "incident_energies": "float64[1]",
+        "label": "text in 3 rows",
+        "more": "group",
+        "showers": "float32[7]",
+        "version": "one int64",
+    }
