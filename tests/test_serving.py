@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -293,3 +294,25 @@ def test_a_server_refuses_with_status_400_and_says_why(server, changed, params, 
     assert status == 400
     assert message in answer["message"]
     assert "Traceback" not in json.dumps(answer)
+
+
+def test_a_model_of_several_types_needs_the_type(tmp_path, untrained_bundle, store):
+    from mlflow.pyfunc import load_model
+
+    info = store.bundle.info
+    photons = replace(info.domain, momentum=(15.0, 64.0))
+    domain, condition = replace(info.domain, particles={22: photons}), (*info.condition, "particle")
+    bundle = untrained_bundle(
+        tmp_path / "typed", info.geometry, domain, info.schema, condition=condition, particles=(11, 22)
+    )
+    save_model(bundle, tmp_path / "model")
+    model = load_model(str(tmp_path / "model"))
+    table = pd.DataFrame({**PARTICLES, "pdg": [11, 22, 22]})
+    expected = load_sampler(bundle.path).sample(*PARTICLES.values(), pdg=[11, 22, 22], seed=7)
+    found = model.predict(table, params={"seed": 7})
+    np.testing.assert_allclose(found["total_energy"], expected.total_energy, rtol=1e-5)
+    table["pdg"] = 22
+    with pytest.warns(OutsideDomainWarning, match="1 of 3"):
+        assert model.predict(table, params={"outside": "warn"})["in_domain"].tolist() == [False, True, True]
+    with pytest.raises(MlflowException, match="pdg"):
+        model.predict(table.drop(columns="pdg"))

@@ -21,7 +21,7 @@ __all__ = ["KIND", "count_rows", "import_h5py", "iterate_rows", "read_attributes
 
 KIND = "data set"
 # Bytes in memory at a time, and of the smallest piece that HDF5 can read, whatever a file's header says.
-_BLOCK, _LARGEST_CHUNK, _LARGEST_ROW = 1 << 27, 1 << 30, 1 << 28
+_BLOCK, _LARGEST_CHUNK, _LARGEST_ROW = 1 << 26, 1 << 30, 1 << 28
 # What h5py raises on damaged files, found by cutting files and by changing random bytes.
 _UNREADABLE = (OSError, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 

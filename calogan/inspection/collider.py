@@ -7,7 +7,7 @@ Source:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ __all__ = ["complete", "find_collections"]
 FloatArray = NDArray[np.float64]
 
 # Attributes by which collections are known. Hits of the simulation have no energyError, clusters no cellID.
-_HIT: set[str] = {"energy", "position.x", "position.y", "position.z"}
+_HIT = ("energy", "position.x", "position.y", "position.z")
 _PARTICLE = {"PDG", "generatorStatus", "charge", "vertex.x", "momentum.x", "parents_begin"}
 _HEADER = {"eventNumber", "runNumber"}
 _EVENTS = 200  # that are read to find the front face
@@ -64,13 +64,13 @@ def find_collections(name: str, tree: Tree) -> Iterator[Candidate]:
         collection, _, attribute = branch.name.rpartition("/")[2].partition(".")
         attributes.setdefault(collection, set()).add(attribute)
     simulated, others = (
-        [one for one, has in attributes.items() if has >= _HIT | wanted and not has & refused]
+        [one for one, has in attributes.items() if has >= {*_HIT, *wanted} and not has & refused]
         for wanted, refused in ((set(), {"energyError"}), ({"cellID"}, set()))
     )
     hits = simulated or others
     particles = [one for one, has in attributes.items() if has >= _PARTICLE]
     headers = [one for one, has in attributes.items() if has >= _HEADER]
-    if not hits or not particles:
+    if not hits or not particles or not tree.entries:
         return
     values = {
         "layout": "edm4hep",
@@ -91,7 +91,7 @@ def complete(candidate: Candidate, content: FileContent) -> Candidate:
         SchemaError: Collections of another form.
     """
     tree = str(candidate.values["tree"])
-    hits = {name: _read(content, tree, name) for name in candidate.values["collections"]}
+    hits, is_charged = _read(content, tree, candidate.values["collections"], candidate.values["particles"])
     energies = {name: float(one.energy.sum()) for name, one in hits.items()}
     brightest = max(energies, key=lambda name: energies[name])
     total = sum(energies.values())
@@ -108,7 +108,7 @@ def complete(candidate: Candidate, content: FileContent) -> Candidate:
         )
     notes.append(f"ASSUMED: the front face, {told}; put the detector's own numbers into local_frame")
     values = {**candidate.values, "collections": [brightest], "local_frame": frame}
-    if _is_charged(content, tree, str(values["particles"])):
+    if is_charged:
         values["charged"] = "straight"
         notes.append("ASSUMED: charged particles fly straight to the front face: there is no field")
     why = f"hits in '{brightest}', particles in '{values['particles']}'"
@@ -201,37 +201,23 @@ def _tell(planes: Planes | None) -> str:
     return f"half a layer before the first of {len(planes.depth)} planes of hits"
 
 
-def _read(content: FileContent, tree: str, name: str) -> _Hits:
-    """Hits of the first events."""
-    names = {part: f"{name}.{part}" for part in ("energy", "position.x", "position.y", "position.z")}
-    events, columns = [], []
-    for start, chunk in _chunks(content, tree, name, names):
-        energy = chunk["energy"]
-        events.append(start + np.repeat(np.arange(len(energy)), energy.counts))
-        columns.append([one.content.astype(np.float64) for one in chunk.values()])
-    if not columns:
-        return _Hits(np.empty(0, dtype=np.int64), np.empty((0, 3)), np.empty(0))
-    energies, *position = (np.concatenate(parts) for parts in zip(*columns, strict=True))
-    lit = energies > 0
-    return _Hits(np.concatenate(events)[lit], np.column_stack(position)[lit], energies[lit])
-
-
-def _is_charged(content: FileContent, tree: str, name: str) -> bool:
-    names = {part: f"{name}.{part}" for part in ("charge", "generatorStatus")}
-    return any(
-        bool((chunk["charge"].content[chunk["generatorStatus"].content == 1] != 0).any())
-        for _, chunk in _chunks(content, tree, name, names)
-    )
-
-
-def _chunks(
-    content: FileContent, tree: str, collection: str, names: Mapping[str, str]
-) -> Iterator[tuple[int, dict[str, Jagged]]]:
-    """Attributes of a collection of the first events."""
+def _read(content: FileContent, tree: str, collections: Sequence[str], particles: str) -> tuple[dict[str, _Hits], bool]:
+    """Hits of the first events in each collection, and whether there are charged particles; in one reading."""
     known = {branch.name for branch in content.trees[tree].branches}
-    branches = {
-        part: f"{collection}/{name}" if f"{collection}/{name}" in known else name for part, name in names.items()
-    }
+    wanted = [(name, attribute) for name in collections for attribute in _HIT]
+    wanted += [(particles, attribute) for attribute in ("charge", "generatorStatus")]
+    plain = {pair: ".".join(pair) for pair in wanted}
+    branches = {pair: f"{pair[0]}/{name}" if f"{pair[0]}/{name}" in known else name for pair, name in plain.items()}
     stop = min(_EVENTS, content.trees[tree].entries)
-    for chunk in iterate_entries(content.file, tree, list(branches.values()), _EVENTS, lists=True, stop=stop):
-        yield chunk.start, {part: chunk.jagged(branch, "fiu") for part, branch in branches.items()}
+    (chunk,) = iterate_entries(content.file, tree, list(branches.values()), _EVENTS, lists=True, stop=stop)
+    values = {pair: chunk.jagged(branch, "fiu") for pair, branch in branches.items()}
+    charge, status = (values[particles, attribute].content for attribute in ("charge", "generatorStatus"))
+    hits = {name: _hits([values[name, part] for part in _HIT]) for name in collections}
+    return hits, bool((charge[status == 1] != 0).any())
+
+
+def _hits(columns: Sequence[Jagged]) -> _Hits:
+    energy, *position = (column.content.astype(np.float64) for column in columns)
+    event = np.repeat(np.arange(len(columns[0])), columns[0].counts)
+    lit = energy > 0
+    return _Hits(event[lit], np.column_stack(position)[lit], energy[lit])

@@ -118,7 +118,9 @@ def find_candidates(content: FileContent) -> list[Candidate]:
 
 
 def find_missing(content: FileContent) -> list[str]:
-    """What each tree of a file lacks to be read as showers."""
+    """What each tree of a file lacks to be read as showers; never nothing, as a file without trees lacks all."""
+    if not content.trees:
+        return ["no TTree or RNTuple in it"]
     lines = []
     for name, tree in content.trees.items():
         lacks = []

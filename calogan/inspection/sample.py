@@ -97,6 +97,8 @@ def read_chunks(group: Group, most: int) -> list[Chunk]:
         return []
     first, entries = next(one for one in zip(group.files, group.entries, strict=True) if one[1])
     some = list(_read(group.schema, first, 0, min(_FIRST, entries), _FIRST))
+    if sum(chunk.size for chunk in some) == sum(group.entries):
+        return some
     each = max(1.0, sum(map(_bytes, some)) / sum(chunk.size for chunk in some))
     at_once, most = max(1, int(_BLOCK_BYTES / each)), min(most, max(1, int(_MOST_BYTES / each)))
     blocks = spread_blocks(group, min(1.0, most / sum(group.entries)))

@@ -17,6 +17,8 @@ FURTHEST = 8.0
 """Standard deviations at which a drawn number is cut."""
 SKEWEST, LONGEST_TAIL = 1.5, 0.7
 """Largest skewness, and largest logarithm of the tails' weight and of its inverse."""
+SURE = 1e-7
+"""Least probability that a layer is drawn to be empty or lit with, if it can be both."""
 FAINTEST = 1e-3
 """Of the threshold: least energy above it that a lit layer counts with."""
 
@@ -108,7 +110,7 @@ class LayerEnergyHead(nn.Module):
             Energies [GeV], and the residuals with 0 for numbers without a meaning, both ``(showers, layers)``.
         """
         hidden = self.hidden(features)
-        lit = self._draw_lit(hidden, 0.5 * (1.0 + torch.erf(gate / math.sqrt(2.0))))
+        lit = self._draw_lit(hidden, gate)
         meant = _meant(lit)
         residual = residual * meant
         law = self._law(hidden, features, lit, residual[:, :1])
@@ -133,16 +135,16 @@ class LayerEnergyHead(nn.Module):
         empty = nn.functional.binary_cross_entropy_with_logits(logit, lit, reduction="none")
         return (meant * (0.5 * residual.square() - log_slope) + self.can_be_empty * empty).sum(dim=1)
 
-    def _draw_lit(self, hidden: Tensor, uniform: Tensor) -> Tensor:
+    def _draw_lit(self, hidden: Tensor, gate: Tensor) -> Tensor:
         """1 for layers that are lit, from front to back, shape ``(showers, layers)``."""
+        uniform = (0.5 * (1.0 + torch.erf(gate / math.sqrt(2.0)))).clamp(SURE, 1.0 - SURE)
+        least = torch.where(self.can_be_empty > 0, torch.log(uniform / (1.0 - uniform)), -math.inf)
         logits = self.lit(hidden)
         drawn: list[Tensor] = []
         for number in range(self.n_layers):
-            logit = logits[:, number : number + 1]
-            if drawn:
-                logit = logit + torch.cat(drawn, dim=1) @ self.lit_before[number, :number].unsqueeze(1)
-            some = uniform[:, number : number + 1] <= torch.sigmoid(logit)
-            drawn.append((some | (self.can_be_empty[number] == 0)).to(uniform.dtype))
+            drawn.append((logits[:, number : number + 1] >= least[:, number : number + 1]).to(gate.dtype))
+            if self.several:
+                logits = logits + drawn[-1] * self.lit_before[:, number]  # what earlier layers get from it is past
         return torch.cat(drawn, dim=1)
 
     def _law(self, hidden: Tensor, features: Tensor, lit: Tensor, total: Tensor) -> _Law:
@@ -175,9 +177,9 @@ class LayerEnergyHead(nn.Module):
         for number in range(self.n_layers):  # forward substitution
             if number == 1:
                 law = self._law(hidden, features, lit, found[0].unsqueeze(1))
-            known = sum(
-                (law.factor[:, number, other] * value for other, value in enumerate(found)), law.mean[:, number]
-            )
+            known = law.mean[:, number]
+            if found:
+                known = known + (law.factor[:, number, :number] * torch.stack(found, dim=1)).sum(dim=1)
             value, log_slope = law.residual((target[:, number] - known) / law.diagonal[:, number], number)
             found.append(torch.where(meant[:, number] > 0, value, torch.zeros_like(value)))
             slopes.append(log_slope - law.diagonal[:, number].log())
@@ -196,7 +198,7 @@ class LayerEnergyHead(nn.Module):
 
     def _shares(self, logit: Tensor, meant: Tensor) -> Tensor:
         """Part of the total that each layer has if it is lit, shape ``(showers, layers)``."""
-        taken, left = (meant * nn.functional.logsigmoid(sign * logit) for sign in (1.0, -1.0))
+        taken, left = (meant * _log_sigmoid(sign * logit) for sign in (1.0, -1.0))
         nothing = meant.new_zeros(meant.shape[0], 1)
         before = torch.cat([nothing, left.cumsum(1)], dim=1)
         return torch.exp(before + torch.cat([taken, nothing], dim=1))
@@ -238,6 +240,11 @@ class _Law:
 
 def _first_of(first: Tensor, others: Tensor) -> Tensor:
     return torch.cat([first[:, :1], others[:, 1:]], dim=1)
+
+
+def _log_sigmoid(x: Tensor) -> Tensor:
+    """ln(1 / (1 + exp(-x))), exact for small shares: ONNX Runtime's sigmoid is not."""
+    return x.clamp_max(0.0) - torch.log1p(torch.exp(-x.abs()))
 
 
 def _meant(lit: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterator
 from functools import partial
 
@@ -34,7 +33,9 @@ FARTHEST_PULL = 5.0
 """Features further from what is expected, in spreads, are drawn in to this: a rare shower shall not rule the critic."""
 PREDICTORS = 5
 """Features whose products the expectation knows, too: momentum, slopes, offsets in the first layer, as far as told."""
-LEAST_SPREAD = 1e-3
+LEAST_SPREAD, LEAST_FRACTION_SPREAD = 0.05, 1e-3
+"""Of logarithms, centres [mm] and roots of counts, and of roots of energy fractions. What never differs in training
+showers, such as the width in a layer of one lit cell, would otherwise have slopes beyond all bounds."""
 
 
 class ShowerFeatures(nn.Module):
@@ -55,6 +56,8 @@ class ShowerFeatures(nn.Module):
     """
 
     rings: Tensor
+    least_spread: Tensor
+    resolution: Tensor
     location: Tensor
     log_spread: Tensor
 
@@ -78,6 +81,12 @@ class ShowerFeatures(nn.Module):
                 self.register_buffer(f"partners_{number}_{step}", partners, persistent=False)
         self.n_types = frame.n_types
         known = _powers(torch.zeros(1, frame.size), self.n_types).shape[1]
+        least = torch.full((self.size,), LEAST_SPREAD)
+        fractions = self.n_layers * 6 + torch.arange(len(HOTTEST) + len(RINGS) + 1)
+        least[fractions] = LEAST_FRACTION_SPREAD
+        self.register_buffer("least_spread", least, persistent=False)
+        resolution = torch.tensor([layer.cell_width for layer in geometry.layers], dtype=torch.float32).square()
+        self.register_buffer("resolution", resolution, persistent=False)
         self.register_buffer("location", torch.zeros(known, self.size))
         self.register_buffer("log_spread", torch.zeros(known, self.size))
 
@@ -98,7 +107,7 @@ class ShowerFeatures(nn.Module):
         raw, known = self._raw(u, energy), _powers(features, self.n_types)
         self.location.copy_(_regress(known, raw))
         residual = (raw - known @ self.location).square()
-        floor = 0.05 * residual.mean(dim=0) + LEAST_SPREAD**2
+        floor = 0.05 * residual.mean(dim=0) + self.least_spread.square()
         self.log_spread.copy_(_regress(known, 0.5 * torch.log(residual + floor)))
         pull = residual / (2 * known @ self.log_spread).exp()
         self.log_spread[0] += 0.5 * torch.log(pull.mean(dim=0).clamp_min(1e-6))
@@ -115,7 +124,7 @@ class ShowerFeatures(nn.Module):
             Numbers of about unit size, shape ``(showers, size)``.
         """
         known = _powers(features, self.n_types)
-        spread = (known @ self.log_spread).clamp_min(math.log(LEAST_SPREAD)).exp()
+        spread = torch.maximum((known @ self.log_spread).exp(), self.least_spread)
         pull = (self._raw(u, energy) - known @ self.location) / spread
         return pull * (1.0 + (pull / FARTHEST_PULL).square()).rsqrt()
 
@@ -133,8 +142,8 @@ class ShowerFeatures(nn.Module):
             torch.log(layer),
             x,
             y,
-            torch.log((xx - x * x).clamp_min(0.0) + 1.0),
-            torch.log((yy - y * y).clamp_min(0.0) + 1.0),
+            torch.log((xx - x * x).clamp_min(0.0) + self.resolution),
+            torch.log((yy - y * y).clamp_min(0.0) + self.resolution),
             (xy - x * y) / 100.0,
             (in_hottest / total + 1e-4).sqrt(),
             (energy @ self.rings / total + 1e-4).sqrt(),

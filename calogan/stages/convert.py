@@ -86,12 +86,13 @@ def convert(
         overwrite: Replace the output if it is there.
 
     Raises:
-        ConfigError: Options that do not go together, or an output that is there.
+        ConfigError: Options that do not go together, or an output that is there, or is one of the inputs.
         DataError: A missing or damaged input, an impossible value, or hits outside of all cells; names the entries.
         SchemaError: Inputs that are not laid out so, or differ in what they have.
     """
     _check_output(output, layout, overwrite=overwrite)
     files = expand_files(patterns, (*ROOT_SUFFIXES, *HDF5_SUFFIXES))
+    _check_inputs(files, output)
     found = _find(files, geometry, schema, source_layout, tree)
     types = _types_of(files, found, keep)
     conversion = Conversion.of(found.schema, layout, geometry, [name for name in drop if name != HITS_OUTSIDE], types)
@@ -122,6 +123,16 @@ def _check_output(output: Path, layout: Layout, *, overwrite: bool) -> None:
     if output.exists() and not overwrite:
         msg = f"{output}: is there already; choose another name, or give --overwrite"
         raise ConfigError(msg)
+
+
+def _check_inputs(files: Sequence[InputFile], output: Path) -> None:
+    """Refuse to replace an input, whatever its name: what is left out of the output would be lost."""
+    if not output.exists():
+        return
+    for file in files:
+        if file.is_local and output.samefile(file.path):
+            msg = f"{output}: is one of the inputs; choose another name, --overwrite replaces other files only"
+            raise ConfigError(msg)
 
 
 def _find(

@@ -24,21 +24,18 @@ def pair(reference: Showers, generated: Showers) -> tuple[Showers, bool]:
 
     Returns:
         The generated showers, and whether each of them has exactly the momentum and entry point of the reference
-        shower in the same place, and its type where both samples know that. Where the particles differ in any way, the
-        showers stay as they are. Of showers of one particle those with the lower event id come first.
+        shower in the same place. Where the particles differ in any of these, the showers stay as they are. Of showers
+        of one momentum and entry point those of one type belong together, where both samples know their types, and of
+        those the ones with the lower event id come first.
     """
     if len(reference) != len(generated):
         return generated, False
     typed = all(sample.pdg.all() for sample in (reference, generated))
-    particles = [
-        np.column_stack([sample.incident, sample.pdg]) if typed else sample.incident
-        for sample in (reference, generated)
-    ]
-    if np.array_equal(particles[0], particles[1]):
+    alike = np.array_equal(reference.pdg, generated.pdg) or not typed
+    if alike and np.array_equal(reference.incident, generated.incident):
         return generated, True
-    pairs = zip((reference, generated), particles, strict=True)
-    orders = [np.lexsort((sample.event, *columns.T)) for sample, columns in pairs]
-    if not np.array_equal(particles[0][orders[0]], particles[1][orders[1]]):
+    orders = [np.lexsort((one.event, *([one.pdg] if typed else ()), *one.incident.T)) for one in (reference, generated)]
+    if not np.array_equal(reference.incident[orders[0]], generated.incident[orders[1]]):
         return generated, False
     order = np.empty(len(reference), dtype=np.int64)
     order[orders[0]] = orders[1]

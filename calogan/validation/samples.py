@@ -70,6 +70,7 @@ class Samples:
             bins = _reached(bins, reference.momentum)
         return replace(
             self,
+            paired=self.paired and np.array_equal(*rows),
             reference=reference,
             generated=self.generated[rows[1]],
             reference_values={name: values[rows[0]] for name, values in self.reference_values.items()},

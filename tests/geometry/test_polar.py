@@ -53,7 +53,7 @@ def test_sizes():
     assert (FOUR.reach, FOUR.radius, FOUR.cell_width) == (25, 40, 20)
     assert FOUR.cell_size == pytest.approx(np.sqrt(np.pi / 4 * np.sqrt(100 * 1500)))
     x, y = FOUR.corners
-    assert x.shape == (5, 3)
+    assert x.shape == (73, 3)  # a sector in 18 parts
     np.testing.assert_allclose((x[0], y[0]), (-np.array(FOUR.r_edges), np.zeros(3)), atol=1e-12)
 
 

@@ -36,3 +36,11 @@ def test_domains_without_width_are_no_division_by_zero():
     conditioning = Conditioning(("momentum", "direction"), Domain((5.0, 5.0), 0.0, (0.0, 0.0), (0.0, 0.0)))
     assert conditioning.momentum(INCIDENT).tolist() == [[pytest.approx(0.0)], [pytest.approx(0.0)]]
     assert conditioning.largest_slope == 1.0
+
+
+def test_the_type_is_told_beside_the_others():
+    conditioning = Conditioning(("momentum", "entry_point", "particle"), DOMAIN, 3)
+    incident = torch.cat([INCIDENT, torch.tensor([[2.0], [0.0]])], dim=1)
+    assert conditioning.particle(incident).tolist() == [[0, 0, 1], [1, 0, 0]]
+    assert torch.equal(conditioning.told(incident), Conditioning(("momentum", "entry_point"), DOMAIN).told(INCIDENT))
+    assert conditioning.momentum(incident)[1].item() == pytest.approx(conditioning.momentum(INCIDENT)[1].item())

@@ -126,3 +126,35 @@ def test_pairs_are_those_of_a_loop_over_cells(geometry):
         expected = neighbours_by_loop(geometry, one.frame, fields[:, shower].double().numpy())
         np.testing.assert_allclose(pairs[shower].reshape(expected[0].shape), expected[0], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(isolated[shower], expected[1], rtol=1e-5, atol=1e-6)
+
+
+def test_expectation_and_spread_are_those_of_each_type():
+    """Every fifth shower is of a type whose energies are a third, and fluctuate less where they are brightest."""
+    geometry = toy_geometry()
+    showers = toy_showers(np.random.default_rng(0), geometry, 4000)
+    number = (np.arange(4000) % 5 == 0).astype(np.float32)
+    cells = torch.from_numpy(showers.cell_energy * np.where(number, 1 / 3, 1.0)[:, None].astype(np.float32))
+    incident = torch.from_numpy(np.column_stack([showers.incident, number]))
+    condition = ("momentum", "direction", "entry_point", "particle")
+    generator = build_generator(Architecture(3, (8,), particles=(11, 22)), geometry, DOMAIN, condition, 3e-4)
+    local = LocalShowers.of(generator, incident, cells)
+    physics = ShowerFeatures(geometry, generator.frame, 1e-3)
+    energy = generator.transform.excess(local.u)
+    physics.fit_scale(local.u, energy, local.features)
+    found = physics(local.u, energy, local.features)
+    for own in (number == 0, number == 1):
+        assert found[own].mean(dim=0).abs().max() < 0.15
+    other = local.features.clone()
+    other[:, -2:] = other[:, -2:].flip(1)
+    confused = physics(local.u, energy, other)
+    assert confused[number == 1].mean(dim=0).abs().max() > 1.0
+
+
+def test_slopes_are_bounded_where_a_layer_is_one_cell_to_most_showers():
+    """Its width never differs; what never differs must not rule the gradient penalty."""
+    geometry = Geometry((PolarLayer(RINGS_ABOUT, 5, 10.0), PolarLayer((0.0, 1000.0, 2000.0), 1, 60.0)))
+    one = made(geometry, 500)
+    u = one.local.u[:16].clone().requires_grad_(True)
+    found = one.physics(u, one.transform.excess(u), one.local.features[:16])
+    slopes = [torch.autograd.grad(column.sum(), u, retain_graph=True)[0].norm(dim=1).max() for column in found.T]
+    assert max(slopes) < 1e4

@@ -312,3 +312,18 @@ def test_cells_of_a_ring_are_equally_far():
 def test_rings_have_no_mirror_images():
     with pytest.raises(ConfigError, match="lists flip_x, but layer 0 has rings, which are not mirrored; leave it out"):
         make_frame(Geometry((PolarLayer((0.0, 10.0), 4, 20.0),)), ("flip_x",))
+
+
+def test_the_frame_is_the_same_for_all_types_but_for_telling_them():
+    """The type is in the last features, whatever the image."""
+    geometry = Geometry((Layer(tuple(np.linspace(-80, 80, 9)), tuple(np.linspace(-80, 80, 9)), depth=50.0),))
+    domain = Domain((1.0, 64.0), math.radians(15), (-5.0, 5.0), (-5.0, 5.0))
+    names, symmetries = ("momentum", "direction", "entry_point"), ("flip_x", "flip_y", "swap_xy")
+    frame = LocalFrame(geometry, Conditioning(names, domain), symmetries)
+    typed = LocalFrame(geometry, Conditioning((*names, "particle"), domain, 2), symmetries)
+    incident = torch.tensor([[1.0, -2.0, 20.0, 3.0, -1.0], [-1.0, 0.5, 30.0, 1.0, 2.0]])
+    choice = torch.randn(2, frame.choices, generator=torch.Generator().manual_seed(1))
+    seen, expected = typed(torch.cat([incident, torch.tensor([[1.0], [0.0]])], dim=1), choice), frame(incident, choice)
+    assert (typed.size, typed.n_types, typed.choices) == (frame.size + 2, 2, frame.choices)
+    assert torch.equal(seen.place, expected.place)
+    assert torch.equal(seen.features, torch.cat([expected.features, torch.tensor([[0.0, 1.0], [1.0, 0.0]])], dim=1))

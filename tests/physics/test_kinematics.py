@@ -87,3 +87,52 @@ def test_wrong_columns_and_a_broken_dictionary_are_refused():
         DOMAIN.outside(np.zeros((2, 3)))
     with pytest.raises(ConfigError, match="not a domain"):
         Domain.from_dict({"momentum": [1]})
+
+
+def test_a_type_has_its_own_narrower_domain():
+    """Photons from 5 GeV on and near the axis; muons have all of the domain."""
+    config = DomainConfig(
+        momentum=(1, 64), max_angle=20, entry_x=(-20, 20), particles={22: {"momentum": (5, 64), "max_angle": 10}}
+    )
+    domain = Domain.from_config(config)
+    assert domain.of(22) == Domain((5.0, 64.0), math.radians(10), (-20.0, 20.0), (0.0, 0.0))
+    assert domain.of(13) == Domain((1.0, 64.0), math.radians(20), (-20.0, 20.0), (0.0, 0.0))
+    incident, pdg = np.array([[0, 0, 2.0, 0, 0], [0, 0, 9.0, 0, 0], [2.0, 0, 9.0, 0, 0]]), np.array([22, 22, 22])
+    assert domain.outside(incident, pdg).tolist() == [True, False, True]
+    assert domain.outside(incident, np.array([13, 22, 11])).tolist() == [False, False, False]
+    assert not domain.outside(incident).any()
+    clipped = domain.clip(incident, pdg)
+    np.testing.assert_allclose(momentum(clipped), [5, 9, np.hypot(2, 9)], rtol=1e-6)
+    np.testing.assert_allclose(angle(clipped), np.radians([0, 0, 10]), atol=1e-6)
+    assert not domain.outside(clipped, pdg).any()
+    assert "pdg 22: |p| 5 to 64 GeV, angle up to 10 degrees" in domain.describe()
+    assert "of pdg 22 5 to 64 GeV" in str(domain)
+
+
+def test_domains_of_types_are_kept_in_plain_values_and_compared():
+    photons = Domain((5.0, 64.0), 0.1, (-10.0, 4.0), (0.0, 8.0))
+    wide = Domain((1.0, 64.0), 0.2, (-20.0, 5.0), (0.0, 9.0))
+    domain = Domain((1.0, 64.0), 0.2, (-20.0, 5.0), (0.0, 9.0), particles={22: photons})
+    assert Domain.from_dict(domain.to_dict()) == domain
+    assert "particles" not in wide.to_dict()
+    assert wide.holds(domain)
+    assert not domain.holds(wide)
+    assert domain.common_window() == ((-10.0, 4.0), (0.0, 8.0))
+    moved = domain.entering((0.0, 1.0), (2.0, 3.0))
+    assert (moved.entry_x, moved.of(22).entry_y, moved.of(22).momentum) == ((0.0, 1.0), (2.0, 3.0), (5.0, 64.0))
+
+
+@pytest.mark.parametrize(
+    ("own", "text"),
+    [
+        (
+            {"momentum": (0.5, 64)},
+            r"particles\.22\.momentum: \[0.5, 64.0\] is no range within .* \[1.0, 64.0\]",
+        ),
+        ({"entry_x": (3, 2)}, r"particles\.22\.entry_x: \[3.0, 2.0\] is no range within"),
+        ({"max_angle": 21}, r"particles\.22\.max_angle: 21.0 is above the domain's max_angle 20.0"),
+    ],
+)
+def test_a_type_cannot_have_more_than_the_domain(own, text):
+    with pytest.raises(ValueError, match=text):
+        DomainConfig(momentum=(1, 64), max_angle=20, entry_x=(-20, 20), particles={22: own})

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from calogan.data import root
+from calogan.data import writing
 from calogan.data.reading import read_provenance, read_showers
 from calogan.data.split import SPLITS, assign_splits
 from calogan.errors import ConfigError, DomainError, GeometryError, SchemaError
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.physics.kinematics import Domain
 from calogan.physics.observables import compute_observables
 from calogan.sampler import OutsideDomainWarning, PlacedShowers, ShowerSampler, load_sampler
@@ -152,7 +152,7 @@ def test_records_have_the_calorimeter_s_rows_and_the_caller_s_points(sampler, el
 def test_root_files_have_the_calorimeter_s_cells(
     make_bundle, electrons, tmp_path, monkeypatch, trained, layout, written
 ):
-    monkeypatch.setattr(root, "BLOCK", 15)  # showers go to the file in three parts
+    monkeypatch.setattr(writing, "BLOCK", 15)  # showers go to the file in three parts
     sampler = ShowerSampler(make_bundle.three_layers(layout=trained, domain=WINDOW))
     showers = placed(sampler, electrons, shower_id=np.arange(50, 90))
     showers.to_root(tmp_path / "out.root", layout=layout)
@@ -232,6 +232,12 @@ def test_a_window_without_a_step_is_refused(geometry, text):
     domain = Domain((1.0, 64.0), 0.35, (-5.0, 5.0), (-20.0, 20.0))
     with pytest.raises(DomainError, match=text):
         CellPlacement(geometry, geometry, domain)
+
+
+def test_rings_are_not_moved():
+    rings = Geometry((PolarLayer((0.0, 10.0, 20.0), 8, 120.0),))
+    with pytest.raises(GeometryError, match=r"layer 0 has rings of cells about the axis: .* and cannot be moved$"):
+        CellPlacement(rings, rings, WINDOW)
 
 
 POINT = st.floats(-1e4, 1e4, width=32)

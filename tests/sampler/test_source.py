@@ -69,9 +69,20 @@ def test_shipped_electrons_have_the_response_of_the_full_simulation(ecal30_showe
     assert lit[1] / lit[0] == pytest.approx(1.0, abs=0.1)
 
 
-def test_shipped_surrogate_has_its_report_and_configuration_and_runs_in_torch(ecal30_showers):
-    """All of it within the 8 MB that a package may spend on it."""
-    bundle = load_sampler("ecal30-electron").bundle
+def test_shipped_positrons_leave_their_energy_in_three_layers():
+    """As the full simulation's at 20 GeV: 0.35 % is not seen, a thousandth is behind the second layer."""
+    showers = load_sampler("calogan3-positron", threads=1).sample(0.2, -0.1, [20.0] * 500, 1.0, 2.0, seed=7)
+    assert (showers.total_energy / 20.0).mean() == pytest.approx(0.9965, abs=3e-4)
+    assert (showers.total_energy / 20.0).std() < 2e-3
+    shares = (showers.layer_energy / showers.total_energy[:, None]).mean(axis=0)
+    assert shares.tolist() == pytest.approx([0.238, 0.761, 0.001], abs=0.015)
+    assert (showers.layer_energy / showers.total_energy[:, None]).std(axis=0)[0] > 0.05
+
+
+@pytest.mark.parametrize(("name", "rare"), [("ecal30-electron", 1e-5), ("calogan3-positron", 1e-4)])
+def test_shipped_surrogate_has_its_report_and_configuration_and_runs_in_torch(name, rare, ecal30_showers):
+    """All of it within the 8 MB that a package may spend on it; the energy of a thin layer is a small rest."""
+    bundle = load_sampler(name).bundle
     assert sum(file.stat().st_size for file in bundle.path.iterdir()) < 8e6
     report = read_document(bundle.path)
     assert report.provenance["bundle"] == bundle.info.id
@@ -79,9 +90,10 @@ def test_shipped_surrogate_has_its_report_and_configuration_and_runs_in_torch(ec
     config = yaml.safe_load((bundle.path / "config.yaml").read_text())
     assert config["name"] == bundle.info.provenance["study"]
     assert config["training"]["warmup_steps"] + config["training"]["steps"] == bundle.info.provenance["steps"]
-    parity = check_parity(bundle.load_generator(), bundle.onnx_path.read_bytes(), ecal30_showers.incident[:1000])
-    assert parity.difference < 2e-5
-    assert parity.apart + parity.flipped <= 1e-5 * parity.cells
+    incident = bundle.info.domain.clip(ecal30_showers.incident[:1000])
+    parity = check_parity(bundle.load_generator(), bundle.onnx_path.read_bytes(), incident)
+    assert parity.difference < 2 * rare
+    assert parity.apart + parity.flipped <= rare * parity.cells
 
 
 def test_shipped_surrogate_has_weights(ecal30_showers):

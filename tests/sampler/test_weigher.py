@@ -162,3 +162,17 @@ def test_needs_no_torch(weighed):
     expected = load_weigher(weighed, 1)
     showers = ShowerSampler(weighed, threads=1).sample(0, 0, [10.0, 20.0], 0, 0, seed=3)
     np.testing.assert_allclose(json.loads(done.stdout), expected(showers.incident, showers.cell_energy), rtol=1e-5)
+
+
+def test_a_graph_that_is_told_the_type(tmp_path, untrained_bundle, tiny_bundle):
+    info = tiny_bundle.info
+    condition = (*info.condition, "particle")
+    bundle = untrained_bundle(
+        tmp_path / "typed", info.geometry, info.domain, info.schema, condition=condition, particles=(11, 22)
+    )
+    particle = {"px": 0.0, "py": 0.0, "pz": [10.0, 20.0], "x": 0.0, "y": 0.0, "pdg": [22, 11]}
+    weighed = bundle.with_weigher(graph(900, incident=["n", 6]), {})
+    showers = ShowerSampler(weighed, threads=1).sample(**particle, seed=3, weights=True)
+    np.testing.assert_allclose(showers.weight, showers.total_energy / [10, 20], rtol=1e-5)
+    with pytest.raises(BundleError, match=r"takes \{'incident': \(5,\).*expected \{'incident': \(6,\)"):
+        ShowerSampler(bundle.with_weigher(graph(900), {})).sample(**particle, weights=True)

@@ -222,6 +222,20 @@ def test_an_impossible_value_late_in_the_input_leaves_the_output_as_it_was(toy, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.hdf5", "bad.root"]
 
 
+@pytest.mark.parametrize("link", [None, "symlink", "hardlink"])
+def test_an_output_that_is_an_input_is_refused_whatever_its_name(toy, tmp_path, link):
+    source = tmp_path / "source.root"
+    run(toy.file("hits"), source, "hits", toy.geometry)
+    before, target = source.read_bytes(), tmp_path / "target.root" if link else source
+    if link == "symlink":
+        target.symlink_to(source)
+    elif link == "hardlink":
+        target.hardlink_to(source)
+    with pytest.raises(ConfigError, match="is one of the inputs"):
+        run(source, target, "dense", toy.geometry, overwrite=True)
+    assert source.read_bytes() == before
+
+
 def test_inputs_that_differ_are_refused(toy, tmp_path):
     files = [str(toy.file(layout)) for layout in ("dense", "hits")]
     with pytest.raises(SchemaError, match=r"hits\.root: has event, pdg, .*convert them one by one"):

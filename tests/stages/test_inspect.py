@@ -250,6 +250,12 @@ def test_a_file_without_showers_lists_what_it_lacks(tmp_path):
     assert "tree 't' (0 entries) lacks branches of the incident momentum" in found.missing[0]
 
 
+def test_a_file_without_trees_lacks_showers(tmp_path):
+    with uproot.recreate(tmp_path / "histogram.root") as root:
+        root["h"] = np.histogram([1.0, 2.0])
+    assert look(tmp_path / "histogram.root").missing == (f"{tmp_path / 'histogram.root'}: no TTree or RNTuple in it",)
+
+
 def test_bad_files_are_one_line(toy, tmp_path):
     (tmp_path / "a.root").write_bytes(b"nothing")
     with pytest.raises(DataError, match="not a ROOT file"):
@@ -440,7 +446,7 @@ def test_the_front_face_of_a_collider_detector_is_found(write_podio, tmp_path, m
 
 
 @pytest.mark.skipif(DATA is None, reason="CALOGAN_DATA names no folder of the full data")
-@pytest.mark.parametrize(("name", "count"), [("barrel", 10), ("10GeV", 3)])
+@pytest.mark.parametrize(("name", "count"), [("barrel", 10), pytest.param("10GeV", 3, marks=pytest.mark.slow)])
 def test_photons_of_clic_are_too_few(name, count):
     found = look(Path(DATA, "third_party", "clic_gamma", f"k4clue_clic_gamma_{name}.root"))
     assert found.missing[0].startswith(f"showers: {count} are too few for three splits")

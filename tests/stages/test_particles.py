@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import awkward as ak
 import numpy as np
@@ -39,6 +40,7 @@ TRAINING = {
 }
 MODEL = {"latent_size": 4, "generator_hidden": [16], "critic_hidden": [16]}
 CONDITION = ["momentum", "direction", "entry_point", "particle"]
+CONFIGS = Path(__file__).parents[2] / "configs"
 FAINT = 22
 
 

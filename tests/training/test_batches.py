@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calogan.training.batches import BLOCK, BatchNoise, BatchOrder, Share, step_seed
+from calogan.training.batches import BLOCK, BalancedOrder, BatchNoise, BatchOrder, Share, step_seed
 
 CPU = torch.device("cpu")
 
@@ -77,3 +78,27 @@ def test_positions_steps_and_uses_have_noise_of_their_own():
     uses = (5, 1), (5, 2), (6, 1), (5, 0, 0), (5, 0, 1)
     drawn = torch.cat([noise.draw(counters, Share.of(300), 1)[0] for counters in uses])
     assert len(drawn.unique()) == len(drawn)
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(1, 50), st.integers(0, 2**62))
+def test_balanced_epochs_have_as_many_of_each_type(counts, batch_size, seed):
+    pdg = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    order = BalancedOrder(pdg, batch_size, seed, CPU)
+    size = min(batch_size, len(pdg))
+    epoch = torch.cat([order.batch(counter) for counter in range(len(counts) * max(counts) // size)])
+    left = len(counts) * max(counts) - len(epoch)
+    times = np.bincount(epoch.numpy(), minlength=len(pdg))
+    assert times[pdg == np.argmax(counts)].max() == 1
+    drawn = np.bincount(pdg[epoch.numpy()], minlength=len(counts))
+    assert all(max(counts) - left <= number <= max(counts) for number in drawn)
+    assert all(np.ptp(times[pdg == one]) <= 1 + left for one in range(len(counts)))
+
+
+def test_balanced_batches_depend_on_the_counter_alone():
+    pdg = np.repeat(np.array([11, 22], dtype=np.int32), [80, 20])
+    straight = BalancedOrder(pdg, 10, 7, CPU)
+    expected = [straight.batch(counter) for counter in range(35)]
+    resumed = BalancedOrder(pdg, 10, 7, CPU)
+    for counter in (34, 3, 22):
+        assert torch.equal(resumed.batch(counter), expected[counter])
+    assert not torch.equal(straight.batch(0), straight.batch(16))

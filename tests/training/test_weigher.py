@@ -12,6 +12,7 @@ from calogan.metrics.labelled import LabelledFeatures
 from calogan.metrics.network import NetworkSettings
 from calogan.models.generator import Architecture, build_generator
 from calogan.physics.kinematics import Domain
+from calogan.physics.particles import network_input
 from calogan.training.weigher import WeigherFeatures, fit_weigher
 
 pytest.importorskip("scipy")
@@ -86,3 +87,16 @@ def test_features_do_not_depend_on_the_company(features, toy, monkeypatch):
     whole = features.of(toy.showers.incident, toy.showers.cell_energy)
     monkeypatch.setattr("calogan.training.weigher.CHUNK", 7)
     np.testing.assert_allclose(features.of(toy.showers.incident, toy.showers.cell_energy), whole, rtol=1e-4, atol=1e-4)
+
+
+def test_features_know_the_type(toy):
+    domain = Domain((1.0, 64.0), 0.27, (-5.0, 5.0), (-5.0, 5.0))
+    condition = ("momentum", "direction", "entry_point", "particle")
+    architecture = Architecture(3, (8,), particles=(11, 22))
+    found = WeigherFeatures(toy.geometry, build_generator(architecture, toy.geometry, domain, condition, 3e-4)).eval()
+    electrons, photons = (network_input(toy.showers.incident, np.full(200, pdg), (11, 22)) for pdg in (11, 22))
+    cells = toy.showers.cell_energy
+    found.fit_scale(np.concatenate([electrons, photons]), np.concatenate([cells, 0.5 * cells]))
+    mean = [found.of(incident, cells).mean(axis=0)[-found.physics.size :] for incident in (electrons, photons)]
+    assert abs(mean[0]).max() < 0.3
+    assert abs(mean[1]).max() > 1.0

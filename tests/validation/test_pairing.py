@@ -69,7 +69,7 @@ def test_particles_of_two_types_have_partners_of_their_type(showers):
     unknown, paired = pair(reference, replace(generated, pdg=0 * generated.pdg))
     assert paired
     assert np.array_equal(unknown.incident, incident)
-    assert not pair(reference, replace(generated, pdg=0 * generated.pdg + 11))[1]
+    assert pair(reference, replace(generated, pdg=0 * generated.pdg + 11))[1]  # the same momenta all the same
 
 
 @pytest.mark.parametrize("change", ["momentum", "one more", "one twice"])

@@ -52,10 +52,10 @@ def open_job(
 ) -> Job:
     """Look at the inputs and put together what is to be made; for the arguments see `generate`."""
     schema, geometry = sampler.bundle.info.schema, calorimeter or sampler.geometry
-    place = make_placement("window" if calorimeter is None else "cell", calorimeter, "cut", sampler.bundle.info)
     source = _input_schema(sampler, files, tree, input_branches)
     output = schema.as_layout(layouts[0], geometry) if layouts else schema
     _require_possible(source, output, overlay=overlay, placed=calorimeter is not None)
+    place = make_placement("window" if calorimeter is None else "cell", calorimeter, "cut", sampler.bundle.info)
     selection = Selection.of(sampler, place.domain, pdg)
     _require_types(sampler, source, selection)
     inputs = tuple(Input(file, _count(file, source), fingerprint(file, source)) for file in files)

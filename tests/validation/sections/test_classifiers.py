@@ -35,6 +35,8 @@ def classifier(name):
         calibration,
         60,
         *scores,
+        tested=None,  # which no section reads
+        floor_tested=None,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from calogan.data.showers import Showers
 from calogan.data.toy import toy_geometry, toy_showers
+from calogan.geometry import Geometry, PolarLayer
 from calogan.validation.studies.images import mean_images, shower_pairs
 
 
@@ -73,3 +74,13 @@ def test_partner_of_a_shower_is_of_its_type(showers):
     pairs = shower_pairs(showers, both)
 
     assert [pair.generated_event for pair in pairs] == [pair.reference_event for pair in pairs]
+
+
+def test_of_many_layers_those_shown_have_equal_shares_of_the_energy_between_them():
+    geometry = Geometry(tuple(PolarLayer((0.0, 10.0), 1, float(depth)) for depth in range(20)))
+    showers = toy_showers(np.random.default_rng(3), geometry, 2)
+    cells = np.zeros_like(showers.cell_energy)
+    cells[:, 4:16] = 1.0
+    images = mean_images(replace(showers, cell_energy=cells), showers)
+    assert [one.layer for one in images] == [4, 6, 8, 10, 12, 14]
+    assert images[0].cells == geometry.layers[4]

@@ -68,6 +68,16 @@ def test_momentum_bins_are_those_that_the_type_reaches(showers, make_samples):
     assert [(one.low, one.high) for one in photons.response.momentum_bins] == [(8.0, 64.0)]
 
 
+def test_a_type_is_compared_in_pairs_only_if_both_samples_call_the_same_showers_so(showers, make_samples):
+    reference = with_types(showers[0], 11, 22)
+    other = with_types(showers[0], 11, 22, 22, 11)
+
+    found = [make_samples(reference, one, paired=True, names=NAMES).of_type(22) for one in (reference, other)]
+
+    assert [one.paired for one in found] == [True, False]
+    assert all((one.pdg == 22).all() for one in (found[1].reference, found[1].generated))
+
+
 def test_a_type_of_few_showers_is_named(showers, make_samples):
     reference, generated = (with_types(one, 11, 11, 11, 11, 11, -211) for one in showers)
     listener = Listener()

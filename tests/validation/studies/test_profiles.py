@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calogan.data.showers import Showers
-from calogan.geometry import Geometry, Layer
+from calogan.geometry import Geometry, Layer, PolarLayer
 from calogan.validation.studies.profiles import cell_spectrum, occupancy_curve, radial_profile
 
 GEOMETRY = Geometry((Layer((-15.0, -5.0, 5.0, 15.0), (-15.0, -5.0, 5.0, 15.0), depth=0.0),))
@@ -29,6 +29,15 @@ def test_radial_profile_of_known_showers():
     assert profile.reference_error[:2] == pytest.approx([0, 0])
     assert profile.generated[:2] == pytest.approx([0.75, 0.25])
     assert profile.generated_error[0] == pytest.approx(0.25)  # of 1 and 0.5: standard deviation 0.354 over root 2
+
+
+def test_rings_of_a_calorimeter_are_those_of_its_profile():
+    geometry = Geometry((PolarLayer((0.0, 1.0, 50.0), 2, 0.0), PolarLayer((0.0, 50.0, 2000.0), 1, 9.0)))
+    cells = np.array([[1, 2, 0, 4, 3, 10]] * 2, dtype=np.float32)  # two rings of two sectors, and two whole rings
+    sample = Showers(geometry, np.arange(2), STRAIGHT.repeat(2, axis=0), cells, np.zeros(2, dtype=np.int32))
+    profile = radial_profile(sample, sample)
+    assert profile.x.tolist() == [0, 1, 50, 2000]
+    assert profile.reference == pytest.approx([1 / 20, 9 / 20, 10 / 20])
 
 
 def test_empty_showers_have_no_radial_profile():
