@@ -166,8 +166,8 @@ class Generator(nn.Module):
         if self.n_layers == 1:
             return mean + width * mixed, layer_energy
         with torch.no_grad():
-            mixed, lit = given_some_lit(mixed, -mean / width, self.layer_sizes)
-        v = mean + width * mixed
+            drawn, lit = given_some_lit(mixed, -mean / width, self.layer_sizes)
+        v = mean + width * torch.where(lit, drawn, mixed)  # the mixing has a gradient where its noise is kept
         return torch.where(lit, v.clamp_min(BARELY_LIT), v), layer_energy
 
     def _scaled_everywhere(self, v: Tensor, layer_energy: Tensor) -> Tensor:
