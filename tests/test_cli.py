@@ -51,6 +51,9 @@ class Verdicts:
     def left_out(self):
         return ("... and 3 more of separation power that pass",)
 
+    def types(self):
+        return ()
+
     @property
     def sentence(self):
         return "All 4 criteria pass."

@@ -97,7 +97,7 @@ def compared(monkeypatch):
 
     monkeypatch.setattr(stage, "compare", compare)
     monkeypatch.setattr(stage, "judge", lambda comparison, criteria: ())
-    monkeypatch.setattr(stage, "report_sections", lambda comparison: [])
+    monkeypatch.setattr(stage, "report_sections", lambda comparison, verdicts: [])
     monkeypatch.setattr(stage, "write_report", write_report)
     return calls
 
