@@ -11,13 +11,13 @@ allows that; the others are CPU times, which other work on the machine changes l
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from streaming import forget
 
 from calogan.config import Config
 from calogan.data.schema import Schema
@@ -119,14 +119,6 @@ def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_c
     start = clock()
     work()
     return clock() - start
-
-
-def forget(folder: Path) -> None:
-    """Let files leave the page cache."""
-    for path in folder.rglob("*.npy"):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -25,6 +26,7 @@ __all__ = [
     "Stamp",
     "check_root_file",
     "checksum",
+    "damage_is_told",
     "expand_files",
     "file_format",
     "shipped_folder",
@@ -145,6 +147,25 @@ def file_format(file: InputFile) -> Literal["ROOT", "HDF5"] | None:
         msg = f"{file.path}: cannot be read: {error.strerror}"
         raise DataError(msg) from error
     return None
+
+
+@contextlib.contextmanager
+def damage_is_told(source: str, kinds: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Turn what a library raises on damaged files into one line.
+
+    Args:
+        source: File, and the place in it.
+        kinds: Exceptions that the library raises.
+
+    Raises:
+        DataError: Instead of any of them.
+    """
+    try:
+        yield
+    except kinds as error:
+        text = " ".join(str(error).split())[:200]
+        msg = f"{source}: cannot be read, the file is damaged or missing: {type(error).__name__}: {text}"
+        raise DataError(msg) from error
 
 
 def check_root_file(path: str) -> None:

@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,7 @@ import fsspec
 from numpy.typing import NDArray
 
 from calogan.data.decode import Chunk
-from calogan.data.files import InputFile, Stamp
+from calogan.data.files import InputFile, Stamp, damage_is_told
 from calogan.data.writer import PROVENANCE
 from calogan.errors import DataError, MissingDependencyError, SchemaError, near_miss
 
@@ -129,14 +130,7 @@ def _kind(data: Any, rows: int, *, readable: bool) -> str:
     return f"{name}{shape} in {len(data)} rows" if data.shape else f"one {name}"
 
 
-@contextlib.contextmanager
-def _translated(source: str) -> Iterator[None]:
-    try:
-        yield
-    except _UNREADABLE as error:
-        text = " ".join(str(error).split())[:200]
-        msg = f"{source}: cannot be read, the file is damaged or missing: {type(error).__name__}: {text}"
-        raise DataError(msg) from error
+_translated = partial(damage_is_told, kinds=_UNREADABLE)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import uproot
 from numpy.typing import NDArray
 
 from calogan.data.decode import Chunk, Jagged
-from calogan.data.files import InputFile, check_root_file
+from calogan.data.files import InputFile, check_root_file, damage_is_told
 from calogan.data.writer import PROVENANCE
 from calogan.errors import DataError, SchemaError, near_miss
 
@@ -172,14 +173,7 @@ def _content(tree: Any) -> TreeContent:
     return TreeContent(int(tree.num_entries), types, frozenset(one.name for one in lengths if one is not None))
 
 
-@contextlib.contextmanager
-def _translated(source: str) -> Iterator[None]:
-    try:
-        yield
-    except _UNREADABLE as error:
-        text = " ".join(str(error).split())[:200]
-        msg = f"{source}: cannot be read, the file is damaged or missing: {type(error).__name__}: {text}"
-        raise DataError(msg) from error
+_translated = partial(damage_is_told, kinds=_UNREADABLE)
 
 
 @contextlib.contextmanager

@@ -113,7 +113,9 @@ class LayerEnergyHead(nn.Module):
         lit = self._draw_lit(hidden, gate)
         meant = _meant(lit)
         residual = residual * meant
-        law = self._law(hidden, features, lit, residual[:, :1])
+        law = self._law(hidden, features, lit, torch.zeros_like(momentum))
+        if self.several:
+            law = law.then(self._law(hidden, features, lit, residual[:, :1]))
         known = (torch.tril(law.factor, diagonal=-1) @ residual.unsqueeze(2)).squeeze(2)
         target = law.mean + known + law.diagonal * law.formed(residual)
         numbers = self.location + self.spread * target.clamp(-FURTHEST, FURTHEST)
@@ -148,14 +150,12 @@ class LayerEnergyHead(nn.Module):
         return torch.cat(drawn, dim=1)
 
     def _law(self, hidden: Tensor, features: Tensor, lit: Tensor, total: Tensor) -> _Law:
-        """What the numbers t are drawn from, given the residual of the total energy, shape ``(showers, 1)``."""
-        if not self.several:
-            return self._law_of(hidden)
-        first = self._law_of(hidden + self.known(torch.cat([features, lit, torch.zeros_like(total)], dim=1)))
-        others = self._law_of(hidden + self.known(torch.cat([features, lit, total], dim=1)))
-        return first.then(others)
+        """What the numbers t are drawn from, given the residual of the total energy, shape ``(showers, 1)``.
 
-    def _law_of(self, hidden: Tensor) -> _Law:
+        The total itself is drawn with 0 in its place.
+        """
+        if self.several:
+            hidden = hidden + self.known(torch.cat([features, lit, total], dim=1))
         diagonal = torch.exp(self.log_diagonal(hidden).clamp(-math.log(1e3), math.log(1e3)))
         lower = torch.tril(self.lower(hidden).reshape(-1, self.n_layers, self.n_layers), diagonal=-1)
         skew = log_tail = None
@@ -176,7 +176,7 @@ class LayerEnergyHead(nn.Module):
         slopes: list[Tensor] = []
         for number in range(self.n_layers):  # forward substitution
             if number == 1:
-                law = self._law(hidden, features, lit, found[0].unsqueeze(1))
+                law = law.then(self._law(hidden, features, lit, found[0].unsqueeze(1)))
             known = law.mean[:, number]
             if found:
                 known = known + (law.factor[:, number, :number] * torch.stack(found, dim=1)).sum(dim=1)
